@@ -1,0 +1,1 @@
+"""Gnomon: small calibrated evaluators for LLM applications."""

@@ -1,0 +1,232 @@
+"""The evaluator bundle: what a trainer publishes and a scorer loads. Pure.
+
+A bundle is a folder of files. `evaluator.json` says how to score with it;
+its schema is `Evaluator` below. The bundle's digest is that of its manifest,
+which lists every file with size and SHA-256.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from gnomon.errors import BundleInvalidError, Violation
+from gnomon.instances import InputShape, OutputType, Step
+from gnomon.rendering import is_template
+
+EVALUATOR_FILE = "evaluator.json"
+TOKENIZER_FILE = "tokenizer.json"
+REPORT_FILE = "report.json"  # a gnomon.v1.EvaluationReport as JSON, with the proto's field names
+MODEL_CARD_FILE = "MODEL_CARD.md"
+ONNX_FP32 = "onnx-fp32"
+
+SCHEMA = 1
+MAX_FILES = 64
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BundleFile:
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Maps logits to probabilities: softmax(logits / temperature).
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+
+    temperature: float = 1.0
+    method: str = "temperature"
+    rows: int = 0  # held-out rows it was fitted on
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The probability of the flagged classes together at or above which a score is flagged."""
+
+    value: float
+    aim: str = "best_f1"
+    rows: int = 0  # held-out rows it was chosen on
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One exported file set. `path` is its main file."""
+
+    format: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineageRecord:
+    """What the evaluator was made from; names and digests as in `gnomon.v1.Lineage`."""
+
+    run: str = ""
+    recipe: str = ""
+    base_model: str = ""
+    base_model_digest: str = ""
+    training_set: str = ""
+    training_set_digest: str = ""
+    test_set: str = ""
+    test_set_digest: str = ""
+    code_version: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """The content of `evaluator.json`: all that scoring needs beside weights and tokenizer.
+
+    `classes` are in the order of the logits. Logits have shape
+    (instances, classes).
+    """
+
+    metric: str  # metrics/{metric}
+    output_type: OutputType
+    step: Step
+    input_shape: InputShape
+    classes: tuple[str, ...]
+    flagged_classes: tuple[str, ...]
+    template: str
+    max_tokens: int
+    calibration: Calibration
+    threshold: Threshold
+    formats: tuple[Format, ...]
+    lineage: LineageRecord = field(default_factory=LineageRecord)
+    activation: str = "softmax"
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_evaluator(text: str | bytes) -> Evaluator:
+    """Read `evaluator.json`.
+
+    Raises:
+        BundleInvalidError: it is not JSON, lacks a field, or a value is out of
+            its range; all problems are named, each as a violation.
+    """
+    try:
+        raw = json.loads(text)
+        if not isinstance(raw, dict):
+            raise TypeError("it is not an object")
+        if raw.get("schema") != SCHEMA:
+            raise TypeError(f"schema is {raw.get('schema')!r}; this release reads {SCHEMA}")
+        evaluator = Evaluator(
+            metric=_text(raw, "metric"),
+            output_type=OutputType(raw["output_type"]),
+            step=Step(raw["step"]),
+            input_shape=InputShape(raw["input_shape"]),
+            classes=tuple(map(str, raw["classes"])),
+            flagged_classes=tuple(map(str, raw["flagged_classes"])),
+            template=_text(raw, "template"),
+            max_tokens=int(raw["max_tokens"]),
+            calibration=Calibration(**_known(Calibration, raw["calibration"])),
+            threshold=Threshold(**_known(Threshold, raw["threshold"])),
+            formats=tuple(Format(**_known(Format, entry)) for entry in raw["formats"]),
+            lineage=LineageRecord(**_known(LineageRecord, raw.get("lineage", {}))),
+            activation=_text(raw, "activation"),
+        )
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        what = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BundleInvalidError(
+            f"{EVALUATOR_FILE} cannot be read: {what}.", violations=[Violation(EVALUATOR_FILE, what)]
+        ) from error
+    _check(evaluator)
+    return evaluator
+
+
+def _text(raw: dict[str, Any], key: str) -> str:
+    if not isinstance(raw[key], str):
+        raise TypeError(f"{key} is not text")
+    return str(raw[key])
+
+
+def _known(cls: type, raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise TypeError(f"{cls.__name__.lower()} is not an object")
+    return {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+
+
+def _check(evaluator: Evaluator) -> None:
+    problems: list[Violation] = []
+
+    def require(holds: bool, field_name: str, rule: str) -> None:
+        if not holds:
+            problems.append(Violation(f"{EVALUATOR_FILE}: {field_name}", rule))
+
+    classes = evaluator.classes
+    require(2 <= len(classes) <= 255, "classes", "must be 2 to 255")
+    require(len(set(classes)) == len(classes), "classes", "must be distinct")
+    require(set(evaluator.flagged_classes) <= set(classes), "flagged_classes", "must be classes")
+    require(is_template(evaluator.template), "template", "is not known to this release")
+    require(1 <= evaluator.max_tokens <= 1_048_576, "max_tokens", "must be 1 to 1048576")
+    require(evaluator.activation == "softmax", "activation", "must be softmax")
+    temperature, threshold = evaluator.calibration.temperature, evaluator.threshold.value
+    require(_is_number(temperature) and 0 < temperature < 1e6, "calibration.temperature", "must be above 0")
+    require(_is_number(threshold) and 0 <= threshold <= 1, "threshold.value", "must be in [0, 1]")
+    formats = {entry.format for entry in evaluator.formats}
+    require(ONNX_FP32 in formats, "formats", f"must have {ONNX_FP32}")
+    if problems:
+        raise BundleInvalidError(f"{problems[0].field} {problems[0].description}.", violations=problems)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+def check_files(files: Iterable[BundleFile]) -> tuple[BundleFile, ...]:
+    """Return a bundle's files in the manifest's order.
+
+    Raises:
+        BundleInvalidError: a path that could leave the folder or occurs twice,
+            a malformed digest, too many files, or no `evaluator.json`.
+    """
+    ordered = tuple(sorted(files))
+    problems = [
+        Violation(f"files[{file.path[:80]!r}].path", "must be letters, digits, '.', '_', '-' and '/'")
+        for file in ordered
+        if not _PATH.fullmatch(file.path)
+    ]
+    problems += [
+        Violation(f"files[{file.path[:80]!r}].sha256", "must be 64 lower-case hex digits")
+        for file in ordered
+        if not _SHA256.fullmatch(file.sha256)
+    ]
+    paths = [file.path.casefold() for file in ordered]
+    problems += [Violation("files", f"holds {p!r} twice") for p in sorted(set(paths)) if paths.count(p) > 1]
+    if len(ordered) > MAX_FILES:
+        problems.append(Violation("files", f"must be at most {MAX_FILES}"))
+    problems += [
+        Violation("files", f"must hold {name}")
+        for name in (EVALUATOR_FILE, TOKENIZER_FILE)
+        if name not in paths
+    ]
+    if problems:
+        raise BundleInvalidError(
+            f"The bundle's {problems[0].field} {problems[0].description}.", violations=problems
+        )
+    return ordered
+
+
+def manifest(files: Iterable[BundleFile]) -> bytes:
+    """Return the manifest: canonical JSON of the files in order."""
+    entries = [asdict(file) for file in check_files(files)]
+    return json.dumps({"files": entries}, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(files: Iterable[BundleFile]) -> str:
+    """Return the bundle's digest: SHA-256 of its manifest, in lower-case hex."""
+    return hashlib.sha256(manifest(files)).hexdigest()
+
+
+def is_sha256(value: str) -> bool:
+    return _SHA256.fullmatch(value) is not None

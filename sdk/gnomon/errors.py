@@ -1,0 +1,224 @@
+"""What can go wrong, for servers and clients alike: one class a reason.
+
+A service's domain raises one of these; the SDK raises the same class at the
+user. The reasons are those of `gnomon.v1.ErrorReason`. Pure: no gRPC here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with one field of a request, or one row of an upload."""
+
+    field: str  # a path such as `metric.classes[2].label`, or `line 17, column "label"`
+    description: str
+
+
+class GnomonError(Exception):
+    """Base of every error that crosses the wire.
+
+    The message is one or two sentences that say what is wrong and what to do.
+    `metadata` holds the same for programs; `retry_after_s` is set where the
+    same call may succeed later.
+    """
+
+    code: ClassVar[int] = 2  # a google.rpc.Code
+    reason: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        violations: Iterable[Violation] = (),
+        retry_after_s: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.violations = tuple(violations)
+        self.retry_after_s = retry_after_s
+        self.metadata = metadata
+
+
+class CancelledError(GnomonError):
+    code = 1
+    reason = "CANCELLED"
+
+
+class InvalidRequestError(GnomonError):
+    code = 3
+    reason = "INVALID_REQUEST"
+
+
+class RequestIdReusedError(GnomonError):
+    code = 3
+    reason = "REQUEST_ID_REUSED"
+
+
+class BundleInvalidError(GnomonError):
+    code = 3
+    reason = "BUNDLE_INVALID"
+
+
+class BlobDigestMismatchError(GnomonError):
+    code = 3
+    reason = "BLOB_DIGEST_MISMATCH"
+
+
+class DatasetInvalidError(GnomonError):
+    code = 3
+    reason = "DATASET_INVALID"
+
+
+class UploadTooLargeError(GnomonError):
+    code = 3
+    reason = "UPLOAD_TOO_LARGE"
+
+
+class InstanceInvalidError(GnomonError):
+    code = 3
+    reason = "INSTANCE_INVALID"
+
+
+class DeadlineExceededError(GnomonError):
+    code = 4
+    reason = "DEADLINE_EXCEEDED"
+
+
+class NotFoundError(GnomonError):
+    code = 5
+    reason = "RESOURCE_NOT_FOUND"
+
+
+class AlreadyExistsError(GnomonError):
+    code = 6
+    reason = "RESOURCE_EXISTS"
+
+
+class OverloadedError(GnomonError):
+    code = 8
+    reason = "SCORER_OVERLOADED"
+
+
+class StorageFullError(GnomonError):
+    code = 8
+    reason = "STORAGE_FULL"
+
+
+class MessageTooLargeError(GnomonError):
+    code = 8
+    reason = "MESSAGE_TOO_LARGE"
+
+
+class ResourceInUseError(GnomonError):
+    code = 9
+    reason = "RESOURCE_IN_USE"
+
+
+class AliasProtectedError(GnomonError):
+    code = 9
+    reason = "ALIAS_PROTECTED"
+
+
+class BlobMissingError(GnomonError):
+    code = 9
+    reason = "BLOB_MISSING"
+
+
+class DatasetTooSmallError(GnomonError):
+    code = 9
+    reason = "DATASET_TOO_SMALL"
+
+
+class DatasetUnsuitableError(GnomonError):
+    code = 9
+    reason = "DATASET_UNSUITABLE"
+
+
+class BaseModelMissingError(GnomonError):
+    code = 9
+    reason = "BASE_MODEL_MISSING"
+
+
+class RunStateError(GnomonError):
+    code = 9
+    reason = "RUN_STATE"
+
+
+class GateFailedError(GnomonError):
+    code = 9
+    reason = "GATE_FAILED"
+
+
+class VersionUnloadableError(GnomonError):
+    code = 9
+    reason = "VERSION_UNLOADABLE"
+
+
+class EtagMismatchError(GnomonError):
+    code = 10
+    reason = "ETAG_MISMATCH"
+
+
+class LeaseLostError(GnomonError):
+    code = 10
+    reason = "LEASE_LOST"
+
+
+class UnimplementedError(GnomonError):
+    code = 12
+    reason = "UNIMPLEMENTED"
+
+
+class InternalError(GnomonError):
+    code = 13
+    reason = "INTERNAL"
+
+
+class TrainingFailedError(GnomonError):
+    code = 13
+    reason = "TRAINING_FAILED"
+
+
+class EvaluatorFailedError(GnomonError):
+    code = 13
+    reason = "EVALUATOR_FAILED"
+
+
+class ServiceUnavailableError(GnomonError):
+    code = 14
+    reason = "SERVICE_UNAVAILABLE"
+
+
+class RegistryUnavailableError(GnomonError):
+    code = 14
+    reason = "REGISTRY_UNAVAILABLE"
+
+
+class VersionLoadingError(GnomonError):
+    code = 14
+    reason = "VERSION_LOADING"
+
+
+class ArtifactCorruptError(GnomonError):
+    code = 15
+    reason = "ARTIFACT_CORRUPT"
+
+
+BY_REASON: dict[str, type[GnomonError]] = {cls.reason: cls for cls in GnomonError.__subclasses__()}
+
+# For statuses without `ErrorInfo`: those that gRPC itself or a proxy makes.
+BY_CODE: dict[int, type[GnomonError]] = {
+    1: CancelledError,
+    3: InvalidRequestError,
+    4: DeadlineExceededError,
+    5: NotFoundError,
+    6: AlreadyExistsError,
+    8: MessageTooLargeError,
+    12: UnimplementedError,
+    13: InternalError,
+    14: ServiceUnavailableError,
+}

@@ -1,0 +1,1 @@
+"""Generated from protos/gnomon/v1 by tools/protos.py: never edit."""

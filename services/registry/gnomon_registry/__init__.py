@@ -1,0 +1,1 @@
+"""The registry: the catalog of metrics, their versions, aliases and artifacts."""

@@ -1,0 +1,1 @@
+"""How every Gnomon service speaks gRPC: life cycle, errors, checks, pages, logs."""

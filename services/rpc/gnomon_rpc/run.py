@@ -1,0 +1,50 @@
+"""How a service's `__main__` runs: settings, build, serve until a signal."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from gnomon_rpc import logs
+from gnomon_rpc.server import ListenError, until_signal
+from gnomon_rpc.settings import ServerSettings, explain
+
+S = TypeVar("S", bound=ServerSettings)
+
+
+class App(Protocol):
+    """A built service. `start` returns once calls are accepted."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int:
+    """Run a service until it is told to stop; return the process's exit status.
+
+    Wrong settings and a taken address end with status 2 and a sentence each.
+    """
+    try:
+        settings = settings_class()
+    except ValidationError as error:
+        prefix = settings_class.model_config.get("env_prefix", "")
+        print(f"gnomon {service}: wrong settings\n{explain(error, prefix)}", file=sys.stderr)  # noqa: T201
+        return 2
+    logs.configure(settings.log_level, service)
+    try:
+        asyncio.run(_serve(build(settings), settings))
+    except ListenError as error:
+        print(f"gnomon {service}: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+async def _serve(app: App, settings: ServerSettings) -> None:
+    try:
+        await app.start()
+        await until_signal(settings.parent_pid)
+    finally:
+        await app.stop()

@@ -1,0 +1,122 @@
+"""A service's life: bind, serve, drain, stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gnomon_rpc.interceptor import CallInterceptor
+from gnomon_rpc.settings import ServerSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One gRPC service: its full name, generated `add_…_to_server`, and servicer."""
+
+    full_name: str
+    add: Callable[[Any, Any], None]
+    servicer: Any
+    ready: bool = True  # False: not ready until `Server.set_ready` says so
+
+
+class ListenError(Exception):
+    """The address cannot be listened at; the message says why."""
+
+
+class Server:
+    """Serves gRPC services with health, reflection, checks and error mapping."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        services: list[Service],
+        per_item: dict[str, frozenset[str]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(per_item)],
+            options=[
+                ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server behind it
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+            ],
+        )
+        self.address = ""
+
+    async def start(self) -> None:
+        """Accept calls from now on; `address` holds the port that was bound.
+
+        Raises:
+            ListenError: the address is taken or malformed.
+        """
+        for service in self._services:
+            service.add(service.servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [*(s.full_name for s in self._services), health.SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, self._server)
+        for service in self._services:
+            await self.set_ready(service.full_name, service.ready)
+        await self._set("", all(service.ready for service in self._services))
+        try:
+            port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            raise ListenError(f"Cannot listen at {self._settings.listen}: it is taken or wrong.") from error
+        await self._server.start()
+        self.address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
+        if self._settings.address_file:
+            _write_whole(self._settings.address_file, self.address)
+        log.info("listening", address=self.address)
+
+    async def set_ready(self, full_name: str, ready: bool) -> None:
+        """Tell health checks whether a service can do its job; the overall state follows."""
+        await self._set(full_name, ready)
+        await self._set("", ready)
+
+    async def _set(self, full_name: str, ready: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        await self._health.set(full_name, states.SERVING if ready else states.NOT_SERVING)
+
+    async def stop(self) -> None:
+        """Turn new calls away, let running ones end within the grace."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._settings.grace_s)
+        if self._settings.address_file:
+            self._settings.address_file.unlink(missing_ok=True)
+        log.info("stopped")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+async def until_signal(parent_pid: int | None = None) -> None:
+    """Return at SIGTERM or SIGINT, or, where a parent is given, once it is gone.
+
+    A service that `gnomon up` started must not outlive it, even when it is
+    killed; being handed to another parent is how a process can tell.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    while not stop.is_set() and (parent_pid is None or os.getppid() == parent_pid):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), None if parent_pid is None else 0.5)

@@ -1,0 +1,32 @@
+"""What every service is told by its environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings
+
+
+class ServerSettings(BaseSettings):
+    """A service's own class adds to these and sets the prefix of the variables."""
+
+    listen: str = Field(default="127.0.0.1:0", description="Address to listen at; port 0 takes a free one.")
+    address_file: Path | None = Field(
+        default=None, description="Where to write the address once calls are accepted; for port 0."
+    )
+    grace_s: float = Field(default=10.0, ge=0, description="How long calls may go on after SIGTERM.")
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="The largest request that is accepted."
+    )
+    parent_pid: int | None = Field(
+        default=None, description="Stop once this process is no longer the parent; for embedded use."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def explain(error: ValidationError, prefix: str) -> str:
+    """Return one line a wrong variable: its name, its value's problem."""
+    return "\n".join(
+        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+        for problem in error.errors()
+    )

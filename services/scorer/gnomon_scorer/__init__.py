@@ -1,0 +1,1 @@
+"""The scorer: batched low-latency inference of registered evaluators."""

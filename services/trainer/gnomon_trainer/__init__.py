@@ -1,0 +1,1 @@
+"""The trainer: datasets in, fine-tuned and registered evaluators out."""

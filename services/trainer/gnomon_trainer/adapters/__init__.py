@@ -1,0 +1,1 @@
+"""What fills the ports: databases, file systems, model runtimes, other services."""
