@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from gnomon_rpc import logs
-from gnomon_rpc.server import ListenError, until_signal
+from gnomon_rpc.server import ListenError, stop_signal, until_stopped
 from gnomon_rpc.settings import ServerSettings, explain
 
 S = TypeVar("S", bound=ServerSettings)
@@ -35,16 +35,18 @@ def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int
         return 2
     logs.configure(settings.log_level, service)
     try:
-        asyncio.run(_serve(build(settings), settings))
+        asyncio.run(_serve(build, settings))
     except ListenError as error:
         print(f"gnomon {service}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
 
-async def _serve(app: App, settings: ServerSettings) -> None:
+async def _serve(build: Callable[[S], App], settings: S) -> None:
+    stop = stop_signal()
+    app = build(settings)  # within the loop, which grpc's server asks for
     try:
         await app.start()
-        await until_signal(settings.parent_pid)
+        await until_stopped(stop, settings.parent_pid)
     finally:
         await app.stop()

@@ -107,16 +107,21 @@ def _write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
-async def until_signal(parent_pid: int | None = None) -> None:
-    """Return at SIGTERM or SIGINT, or, where a parent is given, once it is gone.
-
-    A service that `gnomon up` started must not outlive it, even when it is
-    killed; being handed to another parent is how a process can tell.
-    """
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets; call it before anything is started."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_stopped(stop: asyncio.Event, parent_pid: int | None = None) -> None:
+    """Return once the event is set or, where a parent is given, once it is gone.
+
+    A service that `gnomon up` started must not outlive it, even when it is
+    killed; being handed to another parent is how a process can tell.
+    """
     while not stop.is_set() and (parent_pid is None or os.getppid() == parent_pid):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), None if parent_pid is None else 0.5)

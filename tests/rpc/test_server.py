@@ -1,0 +1,150 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tests.rpc.serving import NAME, Scripted
+
+from gnomon.v1 import registry_service_pb2 as pb
+from gnomon.v1 import registry_service_pb2_grpc as registry
+from gnomon.v1 import resources_pb2
+from gnomon_rpc.server import ListenError, Server, Service
+from gnomon_rpc.settings import ServerSettings
+
+ADD = registry.add_RegistryServiceServicer_to_server
+
+
+def server(listen="127.0.0.1:0", ready=True, servicer=None, **settings):
+    service = Service(NAME, ADD, servicer or Scripted(), ready)
+    return Server(ServerSettings(listen=listen, **settings), [service])
+
+
+async def health(address, service):
+    async with grpc.aio.insecure_channel(address) as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service=service)
+        )
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+async def test_health_follows_what_the_service_says_of_itself():
+    one = server(ready=False, grace_s=0)
+    await one.start()
+    before = await health(one.address, NAME), await health(one.address, "")
+    await one.set_ready(NAME, True)
+    after = await health(one.address, NAME), await health(one.address, "")
+    await one.stop()
+
+    assert before == ("NOT_SERVING", "NOT_SERVING")
+    assert after == ("SERVING", "SERVING")
+
+
+async def test_the_contract_can_be_read_from_a_running_server():
+    one = server(grace_s=0)
+    await one.start()
+    async with grpc.aio.insecure_channel(one.address) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        async for answer in stub.ServerReflectionInfo(iter([request])):
+            names = [service.name for service in answer.list_services_response.service]
+    await one.stop()
+
+    assert NAME in names
+
+
+async def test_the_address_file_is_there_only_while_calls_are_accepted(tmp_path):
+    file = tmp_path / "deep" / "address"
+    one = server(address_file=file, grace_s=0)
+    await one.start()
+    written = file.read_text()
+    await one.stop()
+
+    assert written == one.address
+    assert not file.exists()
+
+
+async def test_a_taken_port_is_an_error_in_words():
+    one = server(grace_s=0)
+    await one.start()
+    with pytest.raises(ListenError, match="taken"):
+        await server(listen=one.address).start()
+    await one.stop()
+
+
+async def test_a_call_under_way_ends_before_the_server_does():
+    begun = asyncio.Event()
+
+    async def slow(request, context):
+        begun.set()
+        await asyncio.sleep(0.2)
+        return resources_pb2.Metric(name=request.name)
+
+    one = server(servicer=Scripted(GetMetric=slow), grace_s=5)
+    await one.start()
+    async with grpc.aio.insecure_channel(one.address) as channel:
+        call = registry.RegistryServiceStub(channel).GetMetric(pb.GetMetricRequest(name="metrics/x"))
+        task = asyncio.ensure_future(call)
+        await begun.wait()
+        await one.stop()
+        answer = await task
+
+    assert answer.name == "metrics/x"
+
+
+SERVICE = """
+import sys
+from gnomon_rpc.run import run
+from gnomon_rpc.server import Server
+from gnomon_rpc.settings import ServerSettings
+from pydantic_settings import SettingsConfigDict
+
+class Settings(ServerSettings):
+    model_config = SettingsConfigDict(env_prefix="GNOMON_TEST_")
+
+def build(settings):
+    return Server(settings, [])
+
+sys.exit(run("test", Settings, build))
+"""
+
+
+def spawn(**environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVICE],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_service_logs_json_and_stops_at_sigterm():
+    process = spawn()
+    line = json.loads(process.stderr.readline())
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=20)
+
+    assert (line["event"], line["service"]) == ("listening", "test")
+    assert process.returncode == 0
+    assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
+
+
+def test_a_wrong_setting_is_named_with_its_variable():
+    process = spawn(GNOMON_TEST_GRACE_S="soon")
+    _, text = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert "GNOMON_TEST_GRACE_S" in text
+    assert "Traceback" not in text
+
+
+def test_a_service_does_not_outlive_the_parent_it_was_given():
+    process = spawn(GNOMON_TEST_PARENT_PID="1")  # not our PID: as if the parent had gone
+    _, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 0
