@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
+from grpc_status import rpc_status
 
+from gnomon.status import from_status
 from gnomon.v1 import registry_service_pb2_grpc as registry
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import ServerSettings
@@ -37,10 +39,6 @@ async def serving(**methods: Callable[..., Any]) -> AsyncIterator[Any]:
 
 async def refused(call: Any) -> tuple[grpc.StatusCode, Any]:
     """Return the code and the GnomonError of a call that must fail."""
-    from grpc_status import rpc_status
-
-    from gnomon.status import from_status
-
     try:
         await call
     except grpc.aio.AioRpcError as error:

