@@ -21,6 +21,7 @@ _MAX_VIOLATIONS = 20
 def _fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, bool, bool], ...]:
     """Return (field, required, holds messages) of each field that needs a look."""
     rules = []
+    partial = "update_mask" in descriptor.fields_by_name  # an update holds the fields that it writes
     for field in descriptor.fields:
         behaviour = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
         required = field_behavior_pb2.REQUIRED in behaviour
@@ -29,6 +30,7 @@ def _fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, bool, bool],
         nested = (
             inner is not None
             and not server_side
+            and not partial
             and not inner.GetOptions().map_entry
             and inner.file.package == descriptor.file.package
         )

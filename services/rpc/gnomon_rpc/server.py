@@ -87,6 +87,10 @@ class Server:
         await self._set(full_name, ready)
         await self._set("", ready)
 
+    async def set_health(self, name: str, ready: bool) -> None:
+        """Tell health checks about a part of a service, such as one metric version."""
+        await self._set(name, ready)
+
     async def _set(self, full_name: str, ready: bool) -> None:
         states = health_pb2.HealthCheckResponse
         await self._health.set(full_name, states.SERVING if ready else states.NOT_SERVING)

@@ -1,1 +1,48 @@
-"""(being written)"""
+"""What the scorer is told by its environment."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from gnomon_rpc.settings import ServerSettings
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class ScorerSettings(ServerSettings):
+    """Variables have the prefix `GNOMON_SCORER_`."""
+
+    model_config = SettingsConfigDict(env_prefix="GNOMON_SCORER_", frozen=True)
+
+    listen: str = Field(
+        default="127.0.0.1:7412", description="Address to listen at; port 0 takes a free one."
+    )
+    registry_address: str = Field(default="127.0.0.1:7410", description="Where the registry is: host:port.")
+    cache_dir: Path = Field(
+        default=Path.home() / ".gnomon" / "scorer" / "bundles",
+        description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",
+    )
+    threads: int = Field(
+        default_factory=_cores, ge=1, description="How many batches run at once; the cores, if not given."
+    )
+    batch_tokens: int = Field(default=1024, ge=1, description="The most tokens of a batch, padding included.")
+    max_queued_tokens: int = Field(
+        default=262_144, ge=1, description="How many tokens may wait; beyond, calls are turned away."
+    )
+    load_wait_s: float = Field(
+        default=10.0, ge=0, description="How long a call waits for a version that is being loaded."
+    )
+    memory_budget_bytes: int = Field(
+        default=4 * 1024**3,
+        ge=0,
+        description="How much versions may take; the least recently used leave, those with an alias last.",
+    )
+    registry_silence_s: float = Field(
+        default=30.0, gt=0, description="How long the registry may send nothing before it counts as away."
+    )

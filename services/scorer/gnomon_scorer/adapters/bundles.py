@@ -1,0 +1,117 @@
+"""Bundles on this machine: one folder a digest, checked at every load.
+
+A folder appears whole or not at all. What was altered on this disk is fetched
+again; what is wrong at the registry is an error.
+"""
+
+import asyncio
+import collections
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gnomon.bundle import EVALUATOR_FILE, TOKENIZER_FILE, BundleFile, check_files, digest, parse_evaluator
+from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, BlobMissingError, NotFoundError
+from gnomon.names import MetricVersionName
+from gnomon_scorer.domain.ports import Bundle
+
+log = structlog.get_logger(__name__)
+
+_PART = ".part-"
+_STALE_S = 3600.0  # a partial download of a process that was killed
+
+
+class Origin(Protocol):
+    """Where bundles come from: the registry."""
+
+    async def files(self, name: MetricVersionName) -> tuple[BundleFile, ...]: ...
+
+    async def download(self, name: MetricVersionName, folder: Path) -> None: ...
+
+
+class BundleCache:
+    """Fetches bundles and keeps them. Several processes may share the folder."""
+
+    def __init__(self, folder: Path, origin: Origin) -> None:
+        self._folder = folder
+        self._origin = origin
+        self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # versions never change
+        self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
+
+    async def fetch(self, version: MetricVersionName) -> Bundle:
+        """Return the bundle of a version; see the port."""
+        if version not in self._files:
+            self._files[version] = check_files(await self._origin.files(version))
+        files = self._files[version]
+        folder = self._folder / digest(files)
+        async with self._locks[folder.name]:
+            if await asyncio.to_thread(folder.is_dir):
+                problem = await asyncio.to_thread(_problem, folder, files)
+                if problem is None:
+                    return await asyncio.to_thread(_read, folder, files)
+                log.warning("a cached bundle is altered", version=str(version), problem=problem)
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._download(version, files, folder)
+            return await asyncio.to_thread(_read, folder, files)
+
+    async def _download(
+        self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
+    ) -> None:
+        part = self._folder / f"{_PART}{uuid.uuid4().hex}"
+        await asyncio.to_thread(self._prepare)
+        try:
+            await self._origin.download(version, part)
+            if problem := await asyncio.to_thread(_problem, part, files):
+                raise _corrupt(version, problem)
+            await asyncio.to_thread(_publish, part, folder)
+        except (NotFoundError, BlobMissingError, BlobDigestMismatchError) as error:
+            raise _corrupt(version, error.message) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for part in self._folder.glob(f"{_PART}*"):
+            if part.stat().st_mtime < time.time() - _STALE_S:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster, with the same content
+            raise
+
+
+def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
+    """Return what is wrong with a bundle's folder; None if every file has its digest."""
+    for file in files:
+        path = folder / file.path
+        try:
+            with path.open("rb") as content:
+                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError:
+            return f"{file.path} is missing"
+        if sha256 != file.sha256:
+            return f"{file.path} does not have its digest"
+    return None
+
+
+def _read(folder: Path, files: Iterable[BundleFile]) -> Bundle:
+    evaluator = parse_evaluator((folder / EVALUATOR_FILE).read_bytes())
+    tokenizer_sha256 = next(file.sha256 for file in files if file.path == TOKENIZER_FILE)
+    return Bundle(folder, evaluator, folder / TOKENIZER_FILE, tokenizer_sha256)
+
+
+def _corrupt(version: MetricVersionName, problem: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"The bundle of {version} is not what was registered: {problem}. Register the version again.",
+        metric_version=str(version),
+    )

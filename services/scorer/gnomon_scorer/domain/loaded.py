@@ -1,0 +1,131 @@
+"""A metric version in memory: runs batches, and can prove that it still does."""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from gnomon.bundle import Evaluator
+from gnomon.errors import VersionUnloadableError
+from gnomon.names import MetricVersionName
+from gnomon.rendering import Rendered
+from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits, Tokenizer, Tokens
+
+_PROOF = Rendered("The weather is fine today, and the answer to your question is 42.")
+_WARM_LENGTHS = (4, 16, 64, 128, 512)
+_SAME = 1e-4  # logits, as in the gate; what padding may change before batches are given up for a version
+
+
+class BadOutputError(Exception):
+    """The evaluator's output has the wrong shape, or is not finite."""
+
+
+class LoadedVersion:
+    """One version in memory. `close` waits for those who use it."""
+
+    def __init__(
+        self,
+        name: MetricVersionName,
+        bundle: Bundle,
+        tokenizer: Tokenizer,
+        backend: Backend,
+        format: str,  # noqa: A002  the proto's word
+    ) -> None:
+        self.name = name
+        self.evaluator: Evaluator = bundle.evaluator
+        self.tokenizer = tokenizer
+        self.tokenizer_sha256 = bundle.tokenizer_sha256
+        self.format = format
+        self.memory_bytes = backend.memory_bytes
+        self.limits: BatchLimits = backend.limits
+        self.is_closed = False
+        self._backend = backend
+        self._users = 0
+        self._is_retired = False
+        self._proof: Tokens | None = None
+
+    def run(self, batch: Sequence[Tokens]) -> Logits:
+        """Return the logits of a batch, checked; blocks.
+
+        Raises:
+            BadOutputError: wrong shape, or a number that is not finite.
+            Exception: whatever the runtime raises.
+        """
+        logits = self._backend.run(batch)
+        classes = len(self.evaluator.classes)
+        if len(logits) != len(batch) or any(len(row) != classes for row in logits):
+            raise BadOutputError(f"The evaluator must give {len(batch)} rows of {classes} logits.")
+        if not all(math.isfinite(value) for row in logits for value in row):
+            raise BadOutputError("The evaluator gives logits that are not finite.")
+        return logits
+
+    def prove(self) -> None:
+        """Score a known text, or raise what `run` raises; blocks."""
+        self.run([self._known_text()])
+
+    def warm(self) -> None:
+        """Prove the version at several lengths, and find out whether it can be batched; blocks.
+
+        An evaluator whose scores change beside others, or that cannot take
+        two at once, is served one instance a call.
+
+        Raises:
+            VersionUnloadableError: it gives no finite logits of the right shape.
+        """
+        known = self._known_text()
+        longest = min(self.evaluator.max_tokens, _WARM_LENGTHS[-1])
+        lengths = sorted({min(length, longest) for length in (*_WARM_LENGTHS, len(known))})
+        probes = [_stretched(known, length) for length in lengths]
+        try:
+            alone = [self.run([probe])[0] for probe in probes]
+        except Exception as error:
+            raise VersionUnloadableError(
+                f"{self.name} cannot score: {first_line(error)}", metric_version=str(self.name)
+            ) from error
+        if self.limits.max_instances > 1 and not self._is_batch_invariant(probes[:3], alone[:3]):
+            self.limits = BatchLimits(self.limits.max_padded_tokens, max_instances=1)
+
+    def _is_batch_invariant(self, probes: list[Tokens], alone: list[Sequence[float]]) -> bool:
+        try:
+            together = self.run(probes)
+        except Exception:
+            return False
+        pairs = zip(itertools.chain(*alone), itertools.chain(*together), strict=True)
+        return all(abs(a - b) <= _SAME for a, b in pairs)
+
+    def _known_text(self) -> Tokens:
+        if self._proof is None:
+            self._proof = self.tokenizer.encode([_PROOF], self.evaluator.max_tokens)[0]
+        return self._proof
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the version in memory for as long as this lasts."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._close_if_idle()
+
+    def close(self) -> None:
+        """Leave memory once nobody uses it."""
+        self._is_retired = True
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._is_retired and not self._users and not self.is_closed:
+            self.is_closed = True
+            self._backend.close()
+
+
+def _stretched(tokens: Tokens, length: int) -> Tokens:
+    """Return tokens of exactly this length, by cutting or repeating."""
+    ids = tuple(itertools.islice(itertools.cycle(tokens.ids), length))
+    return Tokens(ids, tuple(itertools.islice(itertools.cycle(tokens.type_ids), length)))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, short enough for a status."""
+    text = str(error).strip().partition("\n")[0][:300] or type(error).__name__
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,162 @@
+"""What the scorer needs from outside: a model runtime, tokenizers, bundles, a catalog."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gnomon.bundle import Evaluator
+from gnomon.names import AliasName, MetricVersionName
+from gnomon.rendering import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenized instance, special tokens included, without padding.
+
+    `type_ids` tell the two texts of a pair apart. `truncated`: the instance
+    was longer than the evaluator reads.
+    """
+
+    ids: Sequence[int]
+    type_ids: Sequence[int]
+    truncated: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How a backend wants its batches. `max_instances` of 1: it wants none."""
+
+    max_padded_tokens: int  # longest × count; an instance that is longer by itself runs alone
+    max_instances: int = 64
+    min_fill: float = 0.8  # the least share of a batch that is not padding
+
+
+Logits = Sequence[Sequence[float]]  # shape (instances, classes)
+
+
+class Backend(Protocol):
+    """One evaluator on one device. `run` is called from several threads at once."""
+
+    @property
+    def limits(self) -> BatchLimits:
+        """The batches that it runs fastest."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory it takes."""
+
+    def run(self, batch: Sequence[Tokens]) -> Logits:
+        """Return the logits of a batch; blocks. Whatever it raises fails the batch."""
+
+    def close(self) -> None:
+        """Give the memory back. Nothing runs any more."""
+
+
+class Runtime(Protocol):
+    """A model runtime on one device."""
+
+    @property
+    def lanes(self) -> int:
+        """How many calls of `run` the device does at once."""
+
+    def load(self, bundle: "Bundle") -> tuple[str, Backend]:
+        """Open an evaluator; return the format that was chosen and its backend; blocks.
+
+        Raises:
+            VersionUnloadableError: the runtime cannot read any of the formats.
+        """
+
+
+class Tokenizer(Protocol):
+    """Turns rendered instances into tokens, each cut to `max_tokens`, longest text of a pair first."""
+
+    def encode(self, texts: Sequence[Rendered], max_tokens: int) -> list[Tokens]:
+        """Return the tokens of each text, at most `max_tokens`; blocks."""
+
+
+class Tokenizers(Protocol):
+    def load(self, file: Path) -> Tokenizer:
+        """Open a `tokenizer.json`; blocks.
+
+        Raises:
+            VersionUnloadableError: it is none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on this machine, every file checked against its digest."""
+
+    folder: Path
+    evaluator: Evaluator
+    tokenizer_file: Path
+    tokenizer_sha256: str
+
+
+class Bundles(Protocol):
+    async def fetch(self, version: MetricVersionName) -> Bundle:
+        """Return a version's bundle, from the cache or from the registry.
+
+        Raises:
+            NotFoundError: there is no such version.
+            ArtifactCorruptError: a file is missing or altered, here and there.
+            RegistryUnavailableError: it is not here, and the registry is away.
+            BundleInvalidError: `evaluator.json` cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCreated:
+    version: MetricVersionName
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDeleted:
+    version: MetricVersionName
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSet:
+    alias: AliasName
+    version: MetricVersionName
+
+
+@dataclass(frozen=True, slots=True)
+class AliasDeleted:
+    alias: AliasName
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotComplete:
+    """All that was there when the watch began has been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Nothing happened; the registry is there."""
+
+
+CatalogEvent = VersionCreated | VersionDeleted | AliasSet | AliasDeleted | SnapshotComplete | Heartbeat
+
+
+class Catalog(Protocol):
+    """The registry, as the scorer sees it."""
+
+    def watch(self) -> AsyncGenerator[CatalogEvent, None]:
+        """Yield the catalog, then `SnapshotComplete`, then each change.
+
+        Raises:
+            GnomonError: the registry is away, or went away.
+        """
+
+    async def find(self, name: MetricVersionName) -> MetricVersionName:
+        """Ask for a version by number or alias; return its number.
+
+        Raises:
+            NotFoundError: there is none.
+            RegistryUnavailableError: the registry is away.
+        """

@@ -1,0 +1,287 @@
+"""The versions in memory: loaded once for all who ask, retried, unloaded, forgotten.
+
+Each version has a slot from the moment someone wants it. Concurrent callers
+share its one load. What no alias points at leaves when memory is short, the
+least recently used first.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import structlog
+
+from gnomon.errors import (
+    ArtifactCorruptError,
+    GnomonError,
+    NotFoundError,
+    RegistryUnavailableError,
+    StorageFullError,
+    VersionLoadingError,
+    VersionUnloadableError,
+)
+from gnomon.names import MetricVersionName
+from gnomon_scorer.domain.loaded import LoadedVersion, first_line
+from gnomon_scorer.domain.ports import Bundles, Runtime, Tokenizers
+
+log = structlog.get_logger(__name__)
+
+_AS_THEY_ARE = (ArtifactCorruptError, NotFoundError, RegistryUnavailableError, StorageFullError)
+
+
+class State(StrEnum):
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """How long to wait after the n-th failure in a row, counted from 1."""
+
+    first_s: float = 0.5
+    most_s: float = 60.0
+
+    def after(self, failures: int) -> float:
+        return float(min(self.most_s, self.first_s * 2 ** min(failures - 1, 20)) * random.uniform(0.75, 1.0))  # noqa: S311
+
+
+class Loader:
+    """Brings a version into memory: fetch, open, warm."""
+
+    def __init__(self, bundles: Bundles, tokenizers: Tokenizers, runtime: Runtime) -> None:
+        self._bundles = bundles
+        self._tokenizers = tokenizers
+        self._runtime = runtime
+        self._one_at_a_time = asyncio.Semaphore(1)  # opening and warming compete with scoring
+
+    async def load(self, name: MetricVersionName) -> LoadedVersion:
+        """Return the version, proven by real forward passes.
+
+        Raises:
+            NotFoundError, ArtifactCorruptError, RegistryUnavailableError,
+            StorageFullError: its bundle cannot be had.
+            VersionUnloadableError: it cannot be opened, or does not score.
+        """
+        bundle = await self._bundles.fetch(name)
+
+        def open_and_warm() -> LoadedVersion:
+            tokenizer = self._tokenizers.load(bundle.tokenizer_file)
+            format_, backend = self._runtime.load(bundle)
+            version = LoadedVersion(name, bundle, tokenizer, backend, format_)
+            try:
+                version.warm()
+            except BaseException:
+                version.close()
+                raise
+            return version
+
+        async with self._one_at_a_time:
+            opening = asyncio.create_task(asyncio.to_thread(open_and_warm))
+            try:
+                return await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close_opened)  # a thread cannot be stopped
+                raise
+
+
+def _close_opened(opening: asyncio.Task[LoadedVersion]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """What is known of one version here."""
+
+    state: State = State.LOADING
+    loaded: LoadedVersion | None = None
+    error: GnomonError | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    used_at: float = 0.0
+    is_pinned: bool = False  # somebody asked for it by its number
+    task: asyncio.Task[None] | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)  # not LOADING
+
+
+class Versions:
+    """All versions of this process. `changed` is called after every change of a state."""
+
+    def __init__(
+        self,
+        loader: Loader,
+        memory_budget_bytes: int,
+        back_off: BackOff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loader = loader
+        self._budget = memory_budget_bytes
+        self._back_off = back_off or BackOff()
+        self._clock = clock
+        self._slots: dict[MetricVersionName, Slot] = {}
+        self._aliased: frozenset[MetricVersionName] = frozenset()
+        self.changed: Callable[[], None] = lambda: None
+
+    def slots(self) -> dict[MetricVersionName, Slot]:
+        """Return every version that is loaded, being loaded, or failed."""
+        return dict(self._slots)
+
+    def is_ready(self, name: MetricVersionName) -> bool:
+        slot = self._slots.get(name)
+        return slot is not None and slot.state is State.READY
+
+    def is_settled(self, name: MetricVersionName) -> bool:
+        """Tell whether the version's load has ended at least once, well or not."""
+        slot = self._slots.get(name)
+        return slot is None or slot.state is not State.LOADING or slot.failures > 0
+
+    async def get(self, name: MetricVersionName, wait_s: float, *, pinned: bool) -> LoadedVersion:
+        """Return the version; load it if need be, and wait at most so long.
+
+        Raises:
+            VersionLoadingError: it takes longer; it goes on loading.
+            GnomonError: what the load raised; a new load is tried after its `retry_after_s`.
+        """
+        try:
+            async with asyncio.timeout(wait_s):
+                while True:
+                    slot = self._slots.get(name) or self._open(name)  # anew if it left memory meanwhile
+                    slot.is_pinned |= pinned
+                    slot.used_at = self._clock()
+                    if slot.loaded is not None:
+                        return slot.loaded
+                    if slot.error is not None and slot.state is State.FAILED:
+                        if slot.retry_at > self._clock():
+                            raise self._again(slot, slot.error)
+                        self._begin(name, slot)
+                    await slot.settled.wait()
+        except TimeoutError:
+            raise VersionLoadingError(
+                f"{name} is being loaded. Retry after the given delay.",
+                retry_after_s=1.0,
+                metric_version=str(name),
+            ) from None
+
+    def _again(self, slot: Slot, error: GnomonError) -> GnomonError:
+        """Return the error for one more caller, with the time that is left until the next try."""
+        again = type(error)(error.message, violations=error.violations)
+        again.metadata = error.metadata
+        if not isinstance(error, NotFoundError):
+            again.retry_after_s = max(0.05, slot.retry_at - self._clock())
+        return again
+
+    def retain(self, aliased: Iterable[MetricVersionName]) -> None:
+        """Tell which versions aliases point at: those are loaded, others need not stay."""
+        before, self._aliased = self._aliased, frozenset(aliased)
+        for name in self._aliased - before:
+            if name not in self._slots:
+                self._open(name)
+        for name in before - self._aliased:
+            slot = self._slots.get(name)
+            if slot is not None and not slot.is_pinned:
+                self.unload(name)
+
+    def retry_fetches(self) -> None:
+        """The registry is back: try again at once what failed for its absence."""
+        for name, slot in self.slots().items():
+            if slot.state is State.FAILED and isinstance(slot.error, RegistryUnavailableError):
+                self._begin(name, slot)
+
+    def unload(self, name: MetricVersionName) -> None:
+        """Forget a version; those who use it now finish with it."""
+        slot = self._slots.pop(name, None)
+        if slot is None:
+            return
+        if slot.task is not None:
+            slot.task.cancel()
+        if slot.loaded is not None:
+            slot.loaded.close()
+        slot.state = State.FAILED
+        slot.settled.set()
+        log.info("a version left memory", version=str(name))
+        self.changed()
+
+    def fail(self, version: LoadedVersion, error: GnomonError) -> None:
+        """Take a version out of service that was ready; it is loaded anew after a while."""
+        slot = self._slots.get(version.name)
+        if slot is None or slot.loaded is not version:
+            return
+        slot.loaded = None
+        version.close()
+        self._failed(version.name, slot, error)
+
+    async def stop(self) -> None:
+        """Unload all."""
+        tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
+        for name in tuple(self._slots):
+            self.unload(name)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _open(self, name: MetricVersionName) -> Slot:
+        slot = self._slots[name] = Slot(used_at=self._clock())
+        self._begin(name, slot)
+        return slot
+
+    def _begin(self, name: MetricVersionName, slot: Slot) -> None:
+        if slot.task is not None and slot.task is not asyncio.current_task():
+            slot.task.cancel()  # it waits for its time to retry
+        slot.state = State.LOADING
+        slot.settled.clear()
+        slot.task = asyncio.create_task(self._load(name, slot), name=f"load {name}")
+        self.changed()
+
+    async def _load(self, name: MetricVersionName, slot: Slot) -> None:
+        started = self._clock()
+        try:
+            loaded = await self._loader.load(name)
+        except _AS_THEY_ARE as error:
+            self._failed(name, slot, error)
+            return
+        except Exception as error:
+            self._failed(name, slot, _unloadable(name, error))
+            return
+        slot.loaded, slot.state, slot.error, slot.failures = loaded, State.READY, None, 0
+        slot.settled.set()
+        took_s, batched = round(self._clock() - started, 3), loaded.limits.max_instances > 1
+        log.info("a version is ready", version=str(name), took_s=took_s, batched=batched)
+        self._make_room(name)
+        self.changed()
+
+    def _failed(self, name: MetricVersionName, slot: Slot, error: GnomonError) -> None:
+        slot.failures += 1
+        delay = self._back_off.after(slot.failures)
+        slot.state, slot.error, slot.retry_at = State.FAILED, error, self._clock() + delay
+        slot.settled.set()
+        log.error("a version failed", version=str(name), reason=error.reason, error=error.message)
+        slot.task = asyncio.create_task(self._retry(name, slot, delay), name=f"retry {name}")
+        self.changed()
+
+    async def _retry(self, name: MetricVersionName, slot: Slot, delay: float) -> None:
+        await asyncio.sleep(delay)
+        if name in self._aliased and slot.state is State.FAILED:
+            self._begin(name, slot)
+
+    def _make_room(self, newest: MetricVersionName) -> None:
+        """Unload the least recently used, those with an alias last, until the budget is kept."""
+        held = {name: slot.loaded for name, slot in self._slots.items() if slot.loaded is not None}
+        excess = sum(loaded.memory_bytes for loaded in held.values()) - self._budget
+        order = sorted(held, key=lambda name: (name in self._aliased, self._slots[name].used_at))
+        for name in order:
+            if excess <= 0:
+                return
+            if name != newest:
+                excess -= held[name].memory_bytes
+                self.unload(name)
+
+
+def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
+    if isinstance(error, VersionUnloadableError):
+        return error
+    return VersionUnloadableError(
+        f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
+        metric_version=str(name),
+    )

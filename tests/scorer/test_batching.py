@@ -1,0 +1,152 @@
+"""The pure decision: what runs next, and together."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnomon_scorer.domain.batching import Entry, Waiting
+from gnomon_scorer.domain.ports import BatchLimits, Tokens
+
+
+class Version:
+    def __init__(self, **limits):
+        self.limits = BatchLimits(**({"max_padded_tokens": 16, "max_instances": 5, "min_fill": 0.0} | limits))
+
+
+def entry(version, length, arrived=0.0, deadline=None):
+    return Entry(version, Tokens([1] * length, [0] * length), arrived, deadline)
+
+
+def waiting(*entries, patience_s=2.0):
+    queue = Waiting(patience_s)
+    for one in entries:
+        queue.add(one)
+    return queue
+
+
+def lengths(batch):
+    return sorted(len(one.tokens) for one in batch.entries)
+
+
+@pytest.mark.parametrize(
+    ("queue", "want"),
+    [
+        ((4, 4, 4), [4, 4, 4]),
+        ((4, 4, 9), [4, 4]),
+        ((20,), [20]),
+        ((20, 3), [20]),
+        ((3, 20), [3]),
+        ((1,) * 9, [1] * 5),
+        ((5, 1, 4, 6), [1, 4, 5]),  # a 6 would make the padded batch 18
+    ],
+)
+def test_a_batch_is_what_comes_first_and_those_nearest_in_length_that_fit(queue, want):
+    version = Version()
+
+    assert lengths(waiting(*(entry(version, length) for length in queue)).take_batch(0)) == want
+
+
+def test_lengths_that_would_mostly_be_padding_do_not_share_a_batch():
+    version = Version(max_padded_tokens=1000, min_fill=0.8)
+
+    assert lengths(waiting(*(entry(version, n) for n in (10, 9, 1, 2))).take_batch(0)) == [9, 10]
+
+
+def test_one_text_a_call_where_the_backend_wants_it():
+    version = Version(max_instances=1)
+
+    assert lengths(waiting(entry(version, 2), entry(version, 2)).take_batch(0)) == [2]
+
+
+def test_versions_do_not_share_a_batch():
+    a, b = Version(), Version()
+    queue = waiting(entry(a, 3), entry(b, 3), entry(a, 3))
+
+    assert {one.version for one in queue.take_batch(0).entries} == {a}
+    assert {one.version for one in queue.take_batch(0).entries} == {b}
+    assert not len(queue)
+
+
+def test_the_earliest_deadline_goes_first():
+    version = Version(max_instances=1)
+    late, soon = entry(version, 1, deadline=1.5), entry(version, 1, deadline=0.5)
+    queue = waiting(late, soon)
+
+    assert queue.take_batch(0).entries == [soon]
+
+
+def test_without_deadlines_who_came_first_goes_first():
+    version = Version(max_instances=1)
+    first, second = entry(version, 1, arrived=0.0), entry(version, 1, arrived=0.1)
+
+    assert waiting(first, second).take_batch(0.2).entries == [first]
+
+
+def test_who_waited_long_goes_before_a_newcomer_in_a_hurry():
+    version = Version(max_instances=1)
+    patient = entry(version, 1, arrived=0.0)
+    hurried = entry(version, 1, arrived=1.9, deadline=2.5)
+
+    assert waiting(patient, hurried).take_batch(1.9).entries == [patient]
+
+
+def test_what_is_past_its_deadline_is_told_and_not_run():
+    version = Version()
+    late = entry(version, 1, deadline=1.0)
+    queue = waiting(late, entry(version, 1, deadline=3.0))
+
+    batch = queue.take_batch(2.0)
+
+    assert batch.late == [late]
+    assert len(batch.entries) == 1
+
+
+lengths_of_entries = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 40), st.one_of(st.none(), st.floats(0.0, 20.0))),
+    max_size=40,
+)
+
+
+@given(lengths_of_entries, st.sets(st.integers(0, 39)))
+@settings(max_examples=200, deadline=None)
+def test_every_entry_leaves_once_the_budget_is_kept_and_the_removed_never_run(described, removed):
+    versions = [Version(), Version(max_padded_tokens=50, min_fill=0.8), Version(max_instances=1)]
+    entries = [entry(versions[v], n, arrived=i * 0.1, deadline=d) for i, (v, n, d) in enumerate(described)]
+    queue = waiting(*entries)
+    gone = [one for i, one in enumerate(entries) if i in removed]
+    for one in gone:
+        queue.remove(one)
+        queue.remove(one)
+
+    left, now = [], 0.0
+    while len(queue):
+        batch = queue.take_batch(now)
+        left += batch.entries + batch.late
+        now += 0.5
+        if batch.entries:
+            limits = batch.entries[0].version.limits
+            sizes = [len(one.tokens) for one in batch.entries]
+            assert len({one.version for one in batch.entries}) == 1
+            assert len(sizes) <= limits.max_instances
+            assert len(sizes) == 1 or max(sizes) * len(sizes) <= limits.max_padded_tokens
+            assert sum(sizes) >= limits.min_fill * max(sizes) * len(sizes) or len(sizes) == 1
+
+    assert len(left) == len(set(map(id, left))) == len(entries) - len(gone)
+    assert not set(map(id, left)) & set(map(id, gone))
+    assert queue.tokens == 0
+
+
+@given(st.lists(st.floats(0.0, 5.0), min_size=1, max_size=30), st.floats(0.1, 5.0))
+@settings(max_examples=100, deadline=None)
+def test_nobody_starves_among_newcomers_in_a_hurry(hurries, patience_s):
+    version = Version(max_instances=1)
+    bulk = entry(version, 1, arrived=0.0, deadline=math.inf)
+    queue = waiting(bulk, patience_s=patience_s)
+    now = 0.0
+    while bulk.is_waiting:
+        queue.add(entry(version, 1, arrived=now, deadline=now + 0.01 + hurries[int(now * 10) % len(hurries)]))
+        queue.take_batch(now)
+        now += 0.1
+        assert now <= patience_s + 0.2

@@ -1,0 +1,138 @@
+"""The cache of bundles: whole or not at all, checked at every load."""
+
+import asyncio
+import errno
+import os
+import shutil
+
+import pytest
+from tests.scorer.evaluators import make_bundle
+from tests.scorer.fakes import version_name
+
+from gnomon.errors import (
+    ArtifactCorruptError,
+    BlobMissingError,
+    BundleInvalidError,
+    NotFoundError,
+    RegistryUnavailableError,
+)
+from gnomon_scorer.adapters.bundles import BundleCache
+
+NAME = version_name("toxicity/1")
+
+
+class FakeOrigin:
+    """Gives a bundle; `alter` may spoil a download, `error` ends it."""
+
+    def __init__(self, made):
+        self.made = made
+        self.downloads = 0
+        self.alter = lambda folder: None
+        self.error = None
+
+    async def files(self, name):
+        return self.made.files
+
+    async def download(self, name, folder):
+        self.downloads += 1
+        await asyncio.sleep(0)
+        self.made.write(folder)
+        self.alter(folder)
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def origin():
+    return FakeOrigin(make_bundle())
+
+
+@pytest.fixture
+def cache(tmp_path, origin):
+    return BundleCache(tmp_path / "cache", origin)
+
+
+def entries(tmp_path):
+    return sorted(path.name for path in (tmp_path / "cache").iterdir())
+
+
+async def test_a_bundle_is_downloaded_once_and_kept_by_its_digest(cache, origin, tmp_path):
+    first, second = await asyncio.gather(cache.fetch(NAME), cache.fetch(version_name("toxicity/2")))
+    again = await BundleCache(tmp_path / "cache", origin).fetch(NAME)
+
+    assert first == second == again
+    assert first.evaluator == origin.made.evaluator
+    assert origin.downloads == 1
+    assert entries(tmp_path) == [origin.made.digest]
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json", "evaluator.json"])
+async def test_a_cached_file_that_was_altered_or_lost_is_fetched_again(cache, origin, tmp_path, file):
+    folder = (await cache.fetch(NAME)).folder
+    with (folder / file).open("ab") as content:
+        content.write(b" ")
+    assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
+    (folder / file).unlink()
+    assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
+
+    assert origin.downloads == 3
+    assert entries(tmp_path) == [origin.made.digest]
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda f: (f / "model.onnx").write_bytes(b""), lambda f: (f / "model.onnx").unlink()]
+)
+async def test_what_is_wrong_at_the_registry_is_an_error_and_leaves_nothing(cache, origin, tmp_path, spoil):
+    origin.alter = spoil
+
+    with pytest.raises(ArtifactCorruptError, match=r"model\.onnx"):
+        await cache.fetch(NAME)
+
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (BlobMissingError("gone"), ArtifactCorruptError),
+        (NotFoundError("not stored"), ArtifactCorruptError),
+        (RegistryUnavailableError("away"), RegistryUnavailableError),
+        (OSError(errno.ENOSPC, "full"), OSError),
+    ],
+)
+async def test_a_download_that_breaks_leaves_nothing_and_can_be_tried_again(
+    cache, origin, tmp_path, error, seen
+):
+    origin.error = error
+    with pytest.raises(seen):
+        await cache.fetch(NAME)
+    assert entries(tmp_path) == []
+
+    origin.error = None
+    await cache.fetch(NAME)
+    assert entries(tmp_path) == [origin.made.digest]
+
+
+async def test_an_evaluator_that_cannot_be_read_is_told(tmp_path):
+    origin = FakeOrigin(make_bundle().replacing("evaluator.json", b"{}"))
+
+    with pytest.raises(BundleInvalidError):
+        await BundleCache(tmp_path / "cache", origin).fetch(NAME)
+
+
+async def test_what_a_killed_process_left_is_cleared_later(cache, origin, tmp_path):
+    stale, fresh = tmp_path / "cache/.part-old", tmp_path / "cache/.part-new"
+    for folder in (stale, fresh):
+        folder.mkdir(parents=True)
+    os.utime(stale, (0, 0))
+
+    await cache.fetch(NAME)
+
+    assert entries(tmp_path) == sorted([".part-new", origin.made.digest])
+
+
+async def test_an_emptied_cache_is_no_problem(cache, origin, tmp_path):
+    await cache.fetch(NAME)
+    shutil.rmtree(tmp_path / "cache")
+
+    assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator

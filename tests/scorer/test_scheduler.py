@@ -1,0 +1,236 @@
+"""Lanes, failures, cancellation: the shell around the decision."""
+
+import asyncio
+import contextlib
+import math
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.scorer.fakes import FakeBackend, Gate, loaded_version, tokens, until
+
+from gnomon.errors import (
+    DeadlineExceededError,
+    EvaluatorFailedError,
+    OverloadedError,
+    VersionUnloadableError,
+)
+from gnomon_scorer.domain.ports import BatchLimits
+from gnomon_scorer.domain.scheduler import Ran, Scheduler
+
+POISON = 13
+
+
+@contextlib.asynccontextmanager
+async def running(lanes=1, max_queued_tokens=10_000, broken=lambda *_: None):
+    scheduler = Scheduler(lanes, max_queued_tokens, broken)
+    scheduler.start()
+    try:
+        yield scheduler
+    finally:
+        await scheduler.stop()
+
+
+def fails_on_poison(batch):
+    if any(POISON in one.ids for one in batch):
+        raise RuntimeError("bad index")
+
+
+def nan_on_poison(batch):
+    return [[math.nan if POISON in one.ids else float(sum(one.ids)), float(len(one.ids))] for one in batch]
+
+
+def inf_on_poison(batch):
+    return [[math.inf if POISON in one.ids else float(sum(one.ids)), float(len(one))] for one in batch]
+
+
+def logits(outcomes):
+    return [outcome.logits[0] if isinstance(outcome, Ran) else type(outcome) for outcome in outcomes]
+
+
+async def test_each_entry_gets_its_own_logits_in_order():
+    version = loaded_version(FakeBackend())
+    async with running() as scheduler:
+        outcomes = await scheduler.score([(version, tokens(i, i)) for i in range(10)], None)
+
+    assert logits(outcomes) == [2.0 * i for i in range(10)]
+
+
+async def test_load_makes_batches_and_idleness_does_not():
+    gate = Gate()
+    backend = FakeBackend(gate)
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        first = asyncio.create_task(scheduler.score([(version, tokens(1))], None))
+        await until(gate.entered.is_set)
+        others = [asyncio.create_task(scheduler.score([(version, tokens(i))], None)) for i in range(20)]
+        await until(lambda: scheduler.queued_tokens == 20)
+        gate.open()
+        await asyncio.gather(first, *others)
+
+    assert [len(batch) for batch in backend.batches] == [1, 20]
+
+
+async def test_lanes_run_beside_each_other():
+    gate = Gate()
+    backend = FakeBackend(gate, limits=BatchLimits(64, max_instances=1))
+    version = loaded_version(backend)
+    async with running(lanes=2) as scheduler:
+        call = asyncio.create_task(scheduler.score([(version, tokens(i)) for i in range(2)], None))
+        await until(lambda: len(backend.batches) == 2)
+        gate.open()
+        await call
+
+
+@pytest.mark.parametrize("leaver", [0, 1, 2])
+async def test_a_caller_who_leaves_hurts_no_one_and_is_not_run(leaver):
+    gate = Gate()
+    backend = FakeBackend(gate)
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(99))], None))
+        await until(gate.entered.is_set)
+        calls = [asyncio.create_task(scheduler.score([(version, tokens(i))], None)) for i in range(3)]
+        await until(lambda: scheduler.queued_tokens == 3)
+        calls[leaver].cancel()
+        await until(lambda: scheduler.queued_tokens == 2)
+        gate.open()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        await busy
+
+    assert [logits(r) for i, r in enumerate(results) if i != leaver] == [
+        [float(i)] for i in range(3) if i != leaver
+    ]
+    assert isinstance(results[leaver], asyncio.CancelledError)
+    assert all(one.ids != (leaver,) for batch in backend.batches for one in batch)
+
+
+@pytest.mark.parametrize("behave", [fails_on_poison, nan_on_poison, inf_on_poison])
+@pytest.mark.parametrize("place", [0, 3, 6])
+async def test_poison_stands_alone_wherever_it_is_in_the_batch(behave, place):
+    version = loaded_version(FakeBackend(behave))
+    ids = [1, 2, 3, 4, 5, 6]
+    ids.insert(place, POISON)
+    async with running() as scheduler:
+        outcomes = await scheduler.score([(version, tokens(i)) for i in ids], None)
+        after = await scheduler.score([(version, tokens(7))], None)
+
+    assert logits(outcomes) == [EvaluatorFailedError if i == POISON else float(i) for i in ids]
+    assert logits(after) == [7.0]
+
+
+@pytest.mark.parametrize("wrong", [[], [[1.0]], [[1.0, 2.0, 3.0]] * 2, [[1.0, 2.0]] * 3])
+async def test_output_of_the_wrong_shape_is_an_error(wrong):
+    behave = lambda batch: wrong if any(POISON in one.ids for one in batch) else None  # noqa: E731
+    version = loaded_version(FakeBackend(behave))
+    async with running() as scheduler:
+        outcomes = await scheduler.score([(version, tokens(POISON)), (version, tokens(2))], None)
+
+    assert logits(outcomes) == [EvaluatorFailedError, 2.0]
+
+
+async def test_a_version_that_fails_its_proof_is_given_up_and_all_who_wait_for_it_are_told():
+    told = []
+    died = False
+
+    def dies(batch):
+        nonlocal died
+        died = died or any(POISON in one.ids for one in batch)
+        if died:
+            raise RuntimeError("the device is gone")
+
+    gate = Gate()
+    dead, alive = loaded_version(FakeBackend(dies)), loaded_version(FakeBackend(gate), "toxicity/2")
+    async with running(broken=lambda version, error: told.append((version, error))) as scheduler:
+        held = asyncio.create_task(scheduler.score([(alive, tokens(1))], None))
+        await until(gate.entered.is_set)
+        calls = [
+            asyncio.create_task(scheduler.score([(dead, tokens(*[i] * length))], None))
+            for i, length in ((POISON, 2), (1, 2), (2, 60))  # two in the batch, one still waiting
+        ]
+        await until(lambda: scheduler.queued_tokens == 64)
+        gate.open()
+        outcomes = await asyncio.gather(*calls)
+        await held
+        fine = await scheduler.score([(alive, tokens(5))], None)
+
+    assert [logits(outcome) for outcome in outcomes] == [[VersionUnloadableError]] * 3
+    assert [version for version, _ in told] == [dead]
+    assert logits(fine) == [5.0]
+
+
+async def test_a_full_queue_turns_callers_away_with_a_time_to_come_back():
+    gate = Gate()
+    version = loaded_version(FakeBackend(gate))
+    async with running(max_queued_tokens=10) as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(1))], None))
+        await until(gate.entered.is_set)
+        queued = asyncio.create_task(scheduler.score([(version, tokens(*range(8)))], None))
+        await until(lambda: scheduler.queued_tokens == 8)
+
+        with pytest.raises(OverloadedError) as refusal:
+            await scheduler.score([(version, tokens(1, 2, 3))], None)
+        gate.open()
+        await asyncio.gather(busy, queued)
+
+        assert refusal.value.retry_after_s > 0
+        assert refusal.value.metadata == {"queued_tokens": "8", "max_queued_tokens": "10"}
+
+
+async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits():
+    version = loaded_version(FakeBackend())
+    async with running(max_queued_tokens=2) as scheduler:
+        outcomes = await scheduler.score([(version, tokens(1, 2, 3))], None)
+
+    assert logits(outcomes) == [6.0]
+
+
+async def test_who_waits_past_the_deadline_is_told_and_never_run():
+    gate = Gate()
+    backend = FakeBackend(gate)
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(1))], None))
+        await until(gate.entered.is_set)
+        with pytest.raises(DeadlineExceededError):
+            await scheduler.score([(version, tokens(2))], time.monotonic() + 0.02)
+        gate.open()
+        await busy
+
+    assert [len(batch) for batch in backend.batches] == [1]
+
+
+async def test_a_version_in_use_is_closed_after_its_last_batch():
+    gate = Gate()
+    backend = FakeBackend(gate)
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        call = asyncio.create_task(scheduler.score([(version, tokens(1))], None))
+        await until(gate.entered.is_set)
+        call.cancel()
+        version.close()
+        assert not backend.is_closed
+        gate.open()
+        await until(lambda: backend.is_closed)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), max_size=8), max_size=6),
+    st.integers(1, 3),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_entry_is_answered_once_whatever_the_mix(calls, lanes):
+    async def scenario():
+        version = loaded_version(FakeBackend(fails_on_poison))
+        async with running(lanes) as scheduler:
+            return await asyncio.gather(
+                *(
+                    scheduler.score([(version, tokens(*[i] * length)) for i, length in call], None)
+                    for call in calls
+                )
+            )
+
+    for call, outcomes in zip(calls, asyncio.run(scenario()), strict=True):
+        want = [EvaluatorFailedError if i == POISON else float(i * length) for i, length in call]
+        assert logits(outcomes) == want

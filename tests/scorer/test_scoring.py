@@ -1,0 +1,146 @@
+"""The use case over fakes: what is done once, and what is not done at all."""
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from tests.scorer.fakes import FakeTokenizer, until, version_name
+from tests.scorer.test_versions import World
+
+from gnomon.errors import (
+    ArtifactCorruptError,
+    DeadlineExceededError,
+    InstanceInvalidError,
+    NotFoundError,
+    VersionLoadingError,
+)
+from gnomon.instances import text_span
+from gnomon.names import AliasName
+from gnomon_scorer.domain.ports import AliasSet, VersionCreated
+from gnomon_scorer.domain.scheduler import Scheduler
+from gnomon_scorer.domain.scoring import Scored, ScoreRequest, ScoringService
+
+V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
+
+
+@contextlib.asynccontextmanager
+async def scoring(*snapshot, load_wait_s=5.0):
+    world = World(*(snapshot or (VersionCreated(V1), VersionCreated(V2))))
+    with ThreadPoolExecutor(2) as quick, ThreadPoolExecutor(1) as slow:
+        scheduler = Scheduler(1, 10_000, world.versions.fail)
+        service = ScoringService(
+            world.follower, world.versions, scheduler, quick=quick, slow=slow, load_wait_s=load_wait_s
+        )
+        scheduler.start()
+        async with world.running():
+            await until(lambda: world.follower.is_ready)
+            yield world, service
+        await scheduler.stop()
+
+
+def request(*names, texts=("one two", "three"), deadline=None):
+    readers = [lambda text=text: text_span(output=text) for text in texts]
+    return ScoreRequest(tuple(map(version_name, names)), readers, 100, deadline)
+
+
+async def test_versions_with_the_same_tokenizer_share_the_tokens(monkeypatch):
+    encoded = []
+    encode = FakeTokenizer.encode
+    monkeypatch.setattr(
+        FakeTokenizer,
+        "encode",
+        lambda self, texts, most: [encoded.append(t) for t in texts] and encode(self, texts, most),
+    )
+    async with scoring() as (_, service):
+        await service.score(request("toxicity/1", "toxicity/2"))  # loads and warms them
+        encoded.clear()
+
+        await service.score(request("toxicity/1", "toxicity/2"))
+
+    assert [text.text for text in encoded] == ["one two", "three"]
+
+
+async def test_a_deadline_already_past_does_no_work():
+    async with scoring() as (world, service):
+        with pytest.raises(DeadlineExceededError):
+            await service.score(request("toxicity/1", deadline=time.monotonic() - 1))
+
+        assert not world.bundles.fetches
+
+
+async def test_one_alias_means_one_version_for_a_whole_request():
+    alias = AliasName("toxicity", "production")
+    async with scoring(AliasSet(alias, V1), VersionCreated(V2)) as (world, service):
+        calls = [asyncio.create_task(service.score(request("toxicity/production"))) for _ in range(5)]
+        world.catalog.send(AliasSet(alias, V2))
+        answers = await asyncio.gather(*calls)
+
+        for answer in answers:
+            assert len({outcome.version for row in answer.outcomes for outcome in row}) == 1
+
+
+async def test_a_version_that_cannot_be_loaded_is_an_error_of_its_own_items():
+    async with scoring() as (world, service):
+        world.bundles.errors[V2] = ArtifactCorruptError("altered")
+
+        answer = await service.score(request("toxicity/2", "toxicity/1"))
+
+        assert [[type(o) for o in row] for row in answer.outcomes] == [[ArtifactCorruptError, Scored]] * 2
+
+
+async def test_where_no_version_can_be_used_the_call_fails_with_what_may_pass():
+    async with scoring(load_wait_s=0.01) as (world, service):
+        world.bundles.gates[V2] = asyncio.Event()
+
+        with pytest.raises(VersionLoadingError):
+            await service.score(request("nothing/1", "toxicity/2"))
+        with pytest.raises(NotFoundError):
+            await service.score(request("nothing/1", "nothing/2"))
+
+
+async def test_a_caller_with_little_time_does_not_wait_for_a_load_to_the_end():
+    async with scoring() as (world, service):
+        world.bundles.gates[V2] = asyncio.Event()
+
+        answer = await service.score(request("toxicity/2", "toxicity/1", deadline=time.monotonic() + 0.5))
+
+        assert [type(outcome) for outcome in answer.outcomes[0]] == [VersionLoadingError, Scored]
+
+
+async def test_instances_that_cannot_be_read_fail_alone():
+    def broken():
+        raise InstanceInvalidError("nothing")
+
+    async with scoring() as (_, service):
+        asked = request("toxicity/1")
+        answer = await service.score(replace(asked, readers=[broken, *asked.readers]))
+
+        assert [type(row[0]) for row in answer.outcomes] == [InstanceInvalidError, Scored, Scored]
+
+
+async def test_callers_who_insist_on_an_unknown_name_do_not_reach_the_registry_each_time():
+    async with scoring() as (world, service):
+        asked = []
+        find = world.catalog.find
+
+        async def counted(name):
+            asked.append(name)
+            return await find(name)
+
+        world.catalog.find = counted
+        for _ in range(5):
+            with pytest.raises(NotFoundError, match="nothing"):
+                await service.score(request("nothing/production"))
+
+        assert len(asked) == 1
+
+
+async def test_leases_end_with_the_call():
+    async with scoring() as (world, service):
+        await service.score(request("toxicity/1"))
+        world.versions.unload(V1)
+
+        assert world.runtime.backends["toxicity-1"].is_closed
