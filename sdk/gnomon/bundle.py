@@ -131,11 +131,11 @@ def parse_evaluator(text: str | bytes) -> Evaluator:
             max_tokens=int(raw["max_tokens"]),
             calibration=Calibration(**_known(Calibration, raw["calibration"])),
             threshold=Threshold(**_known(Threshold, raw["threshold"])),
-            formats=tuple(Format(**_known(Format, entry)) for entry in raw["formats"]),
+            formats=tuple(Format(_text(entry, "format"), _text(entry, "path")) for entry in raw["formats"]),
             lineage=LineageRecord(**_known(LineageRecord, raw.get("lineage", {}))),
             activation=_text(raw, "activation"),
         )
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         what = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
         raise BundleInvalidError(
             f"{EVALUATOR_FILE} cannot be read: {what}.", violations=[Violation(EVALUATOR_FILE, what)]

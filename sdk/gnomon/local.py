@@ -4,25 +4,35 @@
 imported by `import gnomon`.
 """
 
+import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import grpc
 
-from gnomon.errors import ServiceUnavailableError
+from gnomon.errors import CancelledError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
     "registry": "gnomon.v1.RegistryService",
     "trainer": "gnomon.v1.TrainerService",
     "scorer": "gnomon.v1.ScorerService",
 }
+
+# One package of each extra that the services are installed with.
+_NEEDED = ("structlog", "sqlalchemy", "torch", "onnxruntime")
+
+Cancelled = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -33,9 +43,9 @@ class ServiceProcess:
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     listen: str = "127.0.0.1:0"
+    keep_open: tuple[int, ...] = ()  # file descriptors that the process inherits, such as a lock
     process: subprocess.Popen[bytes] | None = None
     address: str = ""
-    _log: IO[bytes] | None = None
 
     @property
     def log_path(self) -> Path:
@@ -62,60 +72,78 @@ class ServiceProcess:
             "PARENT_PID": str(os.getpid()),
         }
         environment = {f"{prefix}{key}": value for key, value in settings.items()} | dict(self.environment)
-        self._log = self.log_path.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", f"gnomon_{self.service}"],
-            env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its children in order
-        )
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"gnomon_{self.service}"],
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=self.keep_open,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its children in order
+            )
 
-    def wait_until_listening(self, timeout_s: float = 60.0) -> str:
+    def wait_until_listening(self, timeout_s: float = 60.0, cancelled: Cancelled = _never) -> str:
         """Return the address once the service accepts calls."""
-        assert self.process is not None
-        deadline = time.monotonic() + timeout_s
-        while not self._address_file.exists():
-            if self.process.poll() is not None:
-                raise ServiceUnavailableError(
-                    f"The {self.service} ended with status {self.process.returncode}. "
-                    f"Its log, {self.log_path}, ends with:\n{self.log_tail()}"
-                )
-            if time.monotonic() > deadline:
-                raise ServiceUnavailableError(
-                    f"The {self.service} did not come up in {timeout_s:.0f} s. See {self.log_path}."
-                )
-            time.sleep(0.02)
+        self._wait(self._address_file.exists, timeout_s, cancelled, "accept calls")
         self.address = self._address_file.read_text()
         return self.address
 
-    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_until_ready(self, timeout_s: float = 60.0, cancelled: Cancelled = _never) -> None:
         """Wait until the service's own health check says that it can do its job."""
+        self._wait(self.is_ready, timeout_s, cancelled, "get ready")
+
+    def _wait(self, reached: Callable[[], bool], timeout_s: float, cancelled: Cancelled, what: str) -> None:
+        assert self.process is not None
         deadline = time.monotonic() + timeout_s
-        while not is_ready(self.address, HEALTH_SERVICES[self.service]):
-            if time.monotonic() > deadline or not self.is_running:
-                raise ServiceUnavailableError(f"The {self.service} is not ready. See {self.log_path}.")
-            time.sleep(0.05)
+        while not reached():
+            if cancelled():
+                raise CancelledError(f"Stopped before the {self.service} did {what}.")
+            if not self.is_running:
+                problem = f"ended with status {self.process.returncode}"
+            elif time.monotonic() > deadline:
+                problem = f"did not {what} in {timeout_s:.0f} s"
+            else:
+                time.sleep(0.02)
+                continue
+            raise ServiceUnavailableError(
+                f"The {self.service} {problem}. Its log, {self.log_path}, ends with:\n{self.log_tail()}"
+            )
 
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def is_ready(self) -> bool:
+        """Ask the service's health check."""
+        return is_ready(self.address, HEALTH_SERVICES[self.service])
+
+    def is_listening(self) -> bool:
+        """Tell whether a process that was spawned accepts calls by now."""
+        return self.is_running and self._address_file.exists()
 
     @property
     def _address_file(self) -> Path:
         return self.home / f"{self.service}.address"
 
     def log_tail(self, lines: int = 5) -> str:
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
 
     def kill(self) -> None:
-        """End the process at once, as a crash would."""
+        """End the process at once, as a crash would. Its own children are left to notice."""
         self._end(signal.SIGKILL, 10.0)
 
     def stop(self, timeout_s: float = 20.0) -> None:
-        """Let the service drain and end; kill it if it does not."""
+        """Let the service drain and end; kill it if it does not. Nothing that it started is left."""
         self._end(signal.SIGTERM, timeout_s)
+        self.kill_group()
+
+    def kill_group(self) -> None:
+        """End the process and all that it started, at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # spawned as the leader of its group
 
     def _end(self, number: signal.Signals, timeout_s: float) -> None:
         if self.process is None:
@@ -127,8 +155,6 @@ class ServiceProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self._log is not None:
-            self._log.close()
 
 
 def is_ready(address: str, service: str) -> bool:
@@ -172,19 +198,37 @@ def _embedded(service: str, home: Path) -> dict[str, str]:
     }[service]
 
 
-def start(services: Mapping[str, ServiceProcess], timeout_s: float = 60.0) -> None:
-    """Start the registry, then the other two beside each other, and wait until all are ready."""
+def start(
+    services: Mapping[str, ServiceProcess], timeout_s: float = 60.0, cancelled: Cancelled = _never
+) -> None:
+    """Start the registry, then the other two beside each other, and wait until all are ready.
+
+    `cancelled` is asked between the steps; once it says True, CancelledError is
+    raised. What was started by then is the caller's to stop, as after any error.
+    """
+    _check_installed()
     registry = services["registry"]
-    registry.start(timeout_s)
+    registry.spawn()
+    registry.wait_until_listening(timeout_s, cancelled)
     others = [services["trainer"], services["scorer"]]
     for service in others:
         prefix = f"GNOMON_{service.service.upper()}_REGISTRY_ADDRESS"
         service.environment = dict(service.environment) | {prefix: registry.address}
         service.spawn()
     for service in others:
-        service.wait_until_listening(timeout_s)
+        service.wait_until_listening(timeout_s, cancelled)
     for service in services.values():
-        service.wait_until_ready(timeout_s)
+        service.wait_until_ready(timeout_s, cancelled)
+
+
+def _check_installed() -> None:
+    """Refuse where only the SDK is installed: the services need more than it."""
+    missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ServiceUnavailableError(
+            f"The services need packages that are not installed ({', '.join(missing)}): "
+            "pip install 'gnomon[server]'."
+        )
 
 
 def stop(services: Mapping[str, ServiceProcess]) -> None:

@@ -3,11 +3,11 @@ import errno
 import grpc
 import pytest
 from structlog.testing import capture_logs
-from tests.rpc.serving import refused, serving
 
 from gnomon import errors
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import resources_pb2
+from tests.rpc.serving import refused, serving
 
 
 @pytest.mark.parametrize("cls", errors.BY_REASON.values(), ids=lambda cls: cls.__name__)

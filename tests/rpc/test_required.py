@@ -1,10 +1,10 @@
 import pytest
-from tests.rpc.serving import refused, serving
 
 from gnomon import errors
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import resources_pb2, scorer_service_pb2
 from gnomon_rpc.required import check_required
+from tests.rpc.serving import refused, serving
 
 
 async def test_a_missing_field_is_named_and_the_handler_is_not_called():
@@ -66,3 +66,11 @@ def test_a_request_with_thousands_of_gaps_names_only_the_first_ones():
         check_required(request)
 
     assert len(caught.value.violations) == 20
+
+
+def test_an_update_needs_only_the_fields_that_its_mask_names():
+    metric = resources_pb2.Metric(name="metrics/m", display_name="New")
+
+    check_required(pb.UpdateMetricRequest(metric=metric, update_mask={"paths": ["display_name"]}))
+    with pytest.raises(errors.InvalidRequestError):
+        check_required(pb.UpdateMetricRequest(update_mask={"paths": ["display_name"]}))

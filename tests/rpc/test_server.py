@@ -9,13 +9,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.rpc.serving import NAME, Scripted
 
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import registry_service_pb2_grpc as registry
 from gnomon.v1 import resources_pb2
 from gnomon_rpc.server import ListenError, Server, Service
 from gnomon_rpc.settings import ServerSettings
+from tests.rpc.serving import NAME, Scripted
 
 ADD = registry.add_RegistryServiceServicer_to_server
 

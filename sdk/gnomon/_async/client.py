@@ -1,0 +1,86 @@
+"""The client of the three services."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self
+
+from gnomon._async.aliases import AsyncAliases
+from gnomon._async.connection import AsyncConnection
+from gnomon._async.datasets import AsyncDatasets
+from gnomon._async.metrics import AsyncMetrics
+from gnomon._async.projects import AsyncProjects
+from gnomon._async.recipes import AsyncRecipes
+from gnomon._async.runs import AsyncRuns
+from gnomon._async.scoring import AsyncScoring
+from gnomon._async.versions import AsyncVersions
+from gnomon.addresses import address_of
+from gnomon.v1 import registry_service_pb2 as registry_pb
+
+
+class AsyncClient(AsyncScoring):
+    """Speaks with a registry, a trainer and a scorer.
+
+    Addresses are `host:port`; one that is not given is taken from
+    `GNOMON_REGISTRY_ADDRESS`, `GNOMON_TRAINER_ADDRESS` or
+    `GNOMON_SCORER_ADDRESS`, else from a running `gnomon up`, else it is the
+    default of that service. A connection is made by the first call that needs it.
+
+    A call that meets a service which is away or overloaded is made again until
+    it succeeds or `timeout_s` is over: a restart is seen as a delay. Transfers
+    of files get a second more a MiB. All errors of the services are classes of
+    `gnomon.errors`.
+
+    A client of coroutines belongs to one event loop; the other may be shared by
+    threads. Close it when it is no longer needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: str | None = None,
+        trainer: str | None = None,
+        scorer: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._registry = AsyncConnection("registry", address_of("registry", registry), timeout_s)
+        self._trainer = AsyncConnection("trainer", address_of("trainer", trainer), timeout_s)
+        self._scorer = AsyncConnection("scorer", address_of("scorer", scorer), timeout_s)
+        self.projects = AsyncProjects(self._registry)
+        self.metrics = AsyncMetrics(self._registry)
+        self.versions = AsyncVersions(self._registry)
+        self.aliases = AsyncAliases(self._registry)
+        self.datasets = AsyncDatasets(self._trainer)
+        self.recipes = AsyncRecipes(self._trainer)
+        self.runs = AsyncRuns(self._trainer)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all calls and connections. Closing twice is no error."""
+        for connection in (self._registry, self._trainer, self._scorer):
+            await connection.close()
+
+    async def watch_catalog(self) -> AsyncGenerator[registry_pb.WatchCatalogResponse, None]:
+        """Follow the catalog: what is there now, `SNAPSHOT_COMPLETE`, then every change.
+
+        Ends with an error when the registry goes away; a new call starts with
+        a new snapshot, from which the caller can tell what it missed.
+        """
+        events = self._registry.stream(
+            "gnomon.v1.RegistryService/WatchCatalog",
+            registry_pb.WatchCatalogRequest(),
+            registry_pb.WatchCatalogResponse,
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event

@@ -1,0 +1,174 @@
+"""`client.runs`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from gnomon import shorthand
+from gnomon._async.concurrency import sleep
+from gnomon._async.connection import AsyncConnection
+from gnomon._async.operation import AsyncOperation
+from gnomon._requests import field_mask, new_request_id, training_parameters
+from gnomon._retry import Attempts
+from gnomon._runs import has_ended
+from gnomon.comparison import Comparison, compare_reports
+from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer
+
+_SERVICE = "gnomon.v1.TrainerService"
+
+
+class AsyncRuns:
+    """Training runs. A name is `projects/support/runs/first` or `support/first`."""
+
+    def __init__(self, trainer_connection: AsyncConnection) -> None:
+        self._trainer = trainer_connection
+
+    async def create(
+        self,
+        project: str,
+        *,
+        metric: str,
+        training_set: str,
+        test_set: str,
+        recipe: str = "small",
+        run_id: str | None = None,
+        display_name: str = "",
+        allow_small: bool = False,
+        **parameters: Any,
+    ) -> AsyncOperation:
+        """Check the two sets and queue a run.
+
+        Args:
+            run_id: made by the server if None.
+            allow_small: allow fewer rows than a trustworthy run needs; the report says so.
+            parameters: what is set otherwise than in the recipe, such as
+                `epochs=3`: the fields of `gnomon.v1.TrainingParameters`.
+
+        Raises:
+            DatasetTooSmallError: there are fewer rows than a run needs.
+            DatasetUnsuitableError: the sets do not fit each other or the metric.
+            BaseModelMissingError: the recipe's base model is not at hand.
+        """
+        run = pb.Run(
+            display_name=display_name,
+            metric=shorthand.metric(metric),
+            training_set=shorthand.dataset(training_set),
+            test_set=shorthand.dataset(test_set),
+            recipe=shorthand.recipe(recipe),
+            parameters=training_parameters(parameters),
+            allow_small=allow_small,
+        )
+        return await self._create(shorthand.project(project), run, run_id)
+
+    async def get(self, name: str) -> pb.Run:
+        request = trainer.GetRunRequest(name=shorthand.run(name))
+        return await self._trainer.unary(f"{_SERVICE}/GetRun", request, pb.Run)
+
+    async def list(self, project: str | None = None) -> AsyncIterator[pb.Run]:
+        """Yield the runs of a project, or of all, newest first."""
+        parent = "projects/-" if project is None else shorthand.project(project)
+        request, response = trainer.ListRunsRequest(parent=parent), trainer.ListRunsResponse
+        async for page in self._trainer.pages(f"{_SERVICE}/ListRuns", request, response):
+            for run in page.runs:
+                yield run
+
+    async def rename(self, name: str, display_name: str) -> pb.Run:
+        """Give a run another name for people."""
+        run = pb.Run(name=shorthand.run(name), display_name=display_name)
+        request = trainer.UpdateRunRequest(run=run, update_mask=field_mask(["display_name"]))
+        return await self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
+
+    async def cancel(self, name: str) -> None:
+        """Ask a run to stop, in whatever state it is. It can be resumed."""
+        run = await self.get(name)
+        request = operations_pb2.CancelOperationRequest(name=run.operation)
+        method = "google.longrunning.Operations/CancelOperation"
+        await self._trainer.unary(method, request, empty_pb2.Empty)
+
+    async def resume(self, name: str) -> AsyncOperation:
+        """Queue a run that failed, was cancelled, or could not be registered; it goes on where it was.
+
+        Raises:
+            RunStateError: it has not ended, or is registered.
+        """
+        request = trainer.ResumeRunRequest(name=shorthand.run(name))
+        method = f"{_SERVICE}/ResumeRun"
+        return self._operation(await self._trainer.unary(method, request, operations_pb2.Operation))
+
+    async def retry(self, name: str, *, run_id: str | None = None) -> AsyncOperation:
+        """Queue a new run with the metric, sets, recipe and parameters of another, from the start."""
+        old = await self.get(name)
+        run = pb.Run(
+            display_name=old.display_name,
+            metric=old.metric,
+            training_set=old.training_set,
+            test_set=old.test_set,
+            recipe=old.recipe,
+            parameters=old.parameters,
+            allow_small=old.allow_small,
+        )
+        return await self._create(old.name.partition("/runs/")[0], run, run_id)
+
+    async def watch(
+        self, name: str, after_step: int = 0, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[trainer.WatchRunResponse, None]:
+        """Follow a run to its end, over restarts of the trainer.
+
+        Yields the run now, at every change and at its end, with the points of
+        its curves after `after_step`, each once.
+        """
+        limit = Attempts(timeout_s)
+        attempts = Attempts(self._trainer.timeout_s)
+        request = trainer.WatchRunRequest(name=shorthand.run(name), after_step=after_step)
+        while True:
+            try:
+                async with aclosing(self._watch_once(request, limit.remaining_s())) as events:
+                    async for event in events:
+                        attempts.restart()
+                        request.after_step = max([request.after_step, *(p.step for p in event.points)])
+                        yield event
+                        if has_ended(event.run):
+                            return
+                failure: GnomonError = ServiceUnavailableError(
+                    "The trainer ended the stream before the run's end."
+                )
+            except GnomonError as error:
+                failure = error
+            await sleep(attempts.delay_after(failure))
+
+    async def predictions(self, name: str) -> AsyncIterator[pb.Prediction]:
+        """Yield what a run's evaluator said of its test set, row by row."""
+        request = trainer.ListPredictionsRequest(parent=shorthand.run(name))
+        response = trainer.ListPredictionsResponse
+        async for page in self._trainer.pages(f"{_SERVICE}/ListPredictions", request, response):
+            for prediction in page.predictions:
+                yield prediction
+
+    async def compare(self, a: str, b: str) -> Comparison:
+        """Return the measures of two runs' reports side by side."""
+        run_a, run_b = await self.get(a), await self.get(b)
+        return compare_reports(run_a.report, run_b.report)
+
+    def _watch_once(
+        self, request: trainer.WatchRunRequest, timeout_s: float | None
+    ) -> AsyncGenerator[trainer.WatchRunResponse, None]:
+        method, response = f"{_SERVICE}/WatchRun", trainer.WatchRunResponse
+        return self._trainer.stream(method, request, response, timeout_s=timeout_s)
+
+    async def _create(self, parent: str, run: pb.Run, run_id: str | None) -> AsyncOperation:
+        request = trainer.CreateRunRequest(
+            parent=parent, run_id=run_id or "", run=run, request_id=new_request_id()
+        )
+        method = f"{_SERVICE}/CreateRun"
+        return self._operation(await self._trainer.unary(method, request, operations_pb2.Operation))
+
+    def _operation(self, operation: operations_pb2.Operation) -> AsyncOperation:
+        run = pb.Run()
+        if not operation.metadata.Unpack(run):
+            raise InternalError("The trainer's operation does not tell its run; see the trainer's log.")
+        return AsyncOperation(self, run.name)

@@ -1,0 +1,84 @@
+"""From what a user gives to messages. Pure; both clients build their requests here."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from google.protobuf import field_mask_pb2
+
+from gnomon.errors import InvalidRequestError, Violation
+from gnomon.instances import InputShape, OutputType, Step
+from gnomon.v1 import resources_pb2 as pb
+
+LabelClass = str | Mapping[str, Any] | pb.Metric.LabelClass
+
+
+def new_request_id() -> str:
+    """Return the ID that all attempts of one create share."""
+    return str(uuid.uuid4())
+
+
+def field_mask(fields: Iterable[str]) -> field_mask_pb2.FieldMask:
+    return field_mask_pb2.FieldMask(paths=list(fields))
+
+
+def metric_message(
+    *,
+    output_type: str | OutputType,
+    step: str | Step,
+    input_shape: str | InputShape,
+    classes: Iterable[LabelClass],
+    display_name: str,
+    description: str,
+    judge_prompt: str,
+) -> pb.Metric:
+    return pb.Metric(
+        output_type=_member(OutputType, output_type, "output_type").name,
+        step=_member(Step, step, "step").name,
+        input_shape=_member(InputShape, input_shape, "input_shape").name,
+        classes=[_label_class(entry) for entry in classes],
+        display_name=display_name,
+        description=description,
+        judge_prompt=judge_prompt,
+    )
+
+
+def _label_class(entry: LabelClass) -> pb.Metric.LabelClass:
+    if isinstance(entry, pb.Metric.LabelClass):
+        return entry
+    if isinstance(entry, str):
+        return pb.Metric.LabelClass(label=entry)
+    try:
+        return pb.Metric.LabelClass(**entry)
+    except (TypeError, ValueError) as error:
+        raise refused("classes", "must be labels, or mappings of label, rubric and flagged") from error
+
+
+def _member(cls: type[Enum], value: Any, field: str) -> Enum:
+    """Return the member that a user's word names, in either case."""
+    try:
+        return cls(str(value).lower())
+    except ValueError:
+        choices = ", ".join(str(member.value) for member in cls)
+        raise refused(field, f"is {str(value)[:80]!r}; it must be one of: {choices}") from None
+
+
+def training_parameters(parameters: Mapping[str, Any]) -> pb.TrainingParameters:
+    known = [field.name for field in pb.TrainingParameters.DESCRIPTOR.fields]
+    for key in parameters:
+        if key not in known:
+            raise refused(f"parameters.{key}", f"is not known; there are: {', '.join(known)}")
+    message = pb.TrainingParameters()
+    for key, value in parameters.items():
+        if value is not None:
+            try:
+                setattr(message, key, value)
+            except (TypeError, ValueError) as error:
+                raise refused(f"parameters.{key}", f"cannot be {value!r}: {error}") from error
+    return message
+
+
+def refused(field: str, rule: str) -> InvalidRequestError:
+    """Return the error for an argument that no service needs to see to refuse."""
+    return InvalidRequestError(f"{field} {rule}.", violations=[Violation(field, rule)])

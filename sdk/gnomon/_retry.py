@@ -1,0 +1,76 @@
+"""When a call is tried again, and when it is given up. Pure."""
+
+import random
+import time
+from collections.abc import Callable
+
+from gnomon.errors import DeadlineExceededError, GnomonError, ServiceUnavailableError
+
+FIRST_DELAY_S = 0.05
+LONGEST_DELAY_S = 2.0
+
+
+class Attempts:
+    """The attempts of one call.
+
+    They share one time limit: every attempt may take what is left of it. Delays
+    double from 50 ms up to 2 s and are drawn between 0 and that ("full
+    jitter"), so that the callers of a restarted service do not come back all
+    at once. A server that says when to come back is obeyed.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._clock = clock
+        self._draw = draw
+        self._timeout_s = timeout_s
+        self.failures = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the time anew: a stream that delivers has not failed."""
+        self.failures = 0
+        self._last: GnomonError | None = None
+        self._deadline = None if self._timeout_s is None else self._clock() + self._timeout_s
+
+    def remaining_s(self) -> float | None:
+        """Return what an attempt may take; None if it may take any time.
+
+        Raises:
+            GnomonError: nothing is left; the last failure, if there was one.
+        """
+        if self._deadline is None:
+            return None
+        left_s = self._deadline - self._clock()
+        if left_s <= 0:
+            raise self._last or DeadlineExceededError("The time limit was over before the call was made.")
+        return left_s
+
+    def delay_after(self, error: GnomonError) -> float:
+        """Return the seconds to wait before the next attempt.
+
+        Raises:
+            GnomonError: `error` itself, if another attempt would not help or
+                would come too late.
+        """
+        if not is_transient(error):
+            if isinstance(error, DeadlineExceededError) and self._last is not None:
+                raise error from self._last  # why the attempts before it failed
+            raise error
+        delay_s = self._draw(0.0, min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.failures, 16)))
+        delay_s += error.retry_after_s or 0.0
+        if self._deadline is not None and self._clock() + delay_s >= self._deadline:
+            raise error
+        self.failures += 1
+        self._last = error
+        return delay_s
+
+
+def is_transient(error: GnomonError) -> bool:
+    """Tell whether the same call may succeed later."""
+    return error.retry_after_s is not None or error.code == ServiceUnavailableError.code

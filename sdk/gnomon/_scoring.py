@@ -1,0 +1,155 @@
+"""From what a user gives to score requests, and from responses to scores. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from gnomon import shorthand
+from gnomon._requests import refused
+from gnomon._spans import span_of
+from gnomon.convert import instance_to_proto
+from gnomon.errors import GnomonError, InstanceInvalidError, InternalError
+from gnomon.instances import Instance, Session, Span, Trace, text_span
+from gnomon.status import from_status
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import scorer_service_pb2 as scorer
+
+Given = Instance | pb.Instance | Mapping[str, Any]  # a mapping: texts as input, output, documents
+Outcome = pb.Score | GnomonError
+
+BATCH = 64
+IN_FLIGHT = 4
+_MAX_INSTANCES = 256
+_REQUEST_BYTES = 4 * 1024 * 1024  # far below what a service takes; one larger instance goes alone
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics of a request, as the user wrote them and as versions."""
+
+    given: tuple[str, ...]
+    versions: tuple[str, ...]
+
+
+def metrics_of(metrics: str | Iterable[str]) -> Metrics:
+    given = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    if not given:
+        raise refused("metrics", "must name at least one")
+    if len(set(given)) < len(given):
+        raise refused("metrics", "must not name one twice")
+    return Metrics(given, tuple(map(shorthand.metric_version, given)))
+
+
+def one_instance(
+    instance: Given | None, text_in: str | None, text_out: str | None, documents: Iterable[str]
+) -> Given:
+    """Return the instance, or the span of the texts; there must be one or the other."""
+    texts = tuple(documents) if not isinstance(documents, str) else (documents,)
+    is_text = text_in is not None or text_out is not None or bool(texts)
+    if (instance is not None) == is_text:
+        raise refused("instance", "must be given, or texts as input, output and documents; not both")
+    return text_span(input=text_in, output=text_out, documents=texts) if instance is None else instance
+
+
+def message_of(instance: Given) -> pb.Instance:
+    """Return the message of an instance.
+
+    Raises:
+        InstanceInvalidError: a text in it is none.
+        InvalidRequestError: it is no instance at all.
+    """
+    if isinstance(instance, pb.Instance):
+        return instance
+    if isinstance(instance, Mapping):
+        instance = span_of(instance)
+    if not isinstance(instance, Span | Trace | Session):
+        raise refused("instance", f"is a {type(instance).__name__}; it must be a Span, a Trace or a Session")
+    try:
+        return instance_to_proto(instance)
+    except UnicodeEncodeError as error:
+        raise InstanceInvalidError(
+            "The instance holds half a character (a lone surrogate); replace it.", field="instance"
+        ) from error
+    except (TypeError, AttributeError) as error:
+        raise InstanceInvalidError(
+            "The instance holds a value of a wrong type, such as a number for a text.", field="instance"
+        ) from error
+
+
+def messages_of(instances: Iterable[Given]) -> list[pb.Instance | GnomonError]:
+    """Return each instance's message, or why there is none."""
+    found: list[pb.Instance | GnomonError] = []
+    for instance in instances:
+        try:
+            found.append(message_of(instance))
+        except InstanceInvalidError as error:
+            found.append(error)
+    return found
+
+
+def request_of(metrics: Metrics, instances: Iterable[pb.Instance]) -> scorer.ScoreRequest:
+    return scorer.ScoreRequest(metric_versions=metrics.versions, instances=instances)
+
+
+def requests_of(
+    metrics: Metrics, instances: Iterable[pb.Instance | GnomonError], batch: int
+) -> Iterator[scorer.ScoreRequest]:
+    """Yield requests of at most `batch` instances, and of at most 4 MiB where they hold more than one."""
+    if not 1 <= batch <= _MAX_INSTANCES:
+        raise refused("batch", f"is {batch}; it must be 1 to {_MAX_INSTANCES}")
+    messages: list[pb.Instance] = []
+    size_bytes = 0
+    for message in instances:
+        if isinstance(message, GnomonError):
+            continue
+        more_bytes = message.ByteSize()
+        if messages and (len(messages) == batch or size_bytes + more_bytes > _REQUEST_BYTES):
+            yield request_of(metrics, messages)
+            messages, size_bytes = [], 0
+        messages.append(message)
+        size_bytes += more_bytes
+    if messages:
+        yield request_of(metrics, messages)
+
+
+def rows_of(metrics: Metrics, response: scorer.ScoreResponse) -> list[dict[str, Outcome]]:
+    """Return one row an instance: the score, or the error, of each metric by its name as it was given."""
+    return [
+        {name: _outcome(outcome) for name, outcome in zip(metrics.given, result.outcomes, strict=True)}
+        for result in response.results
+    ]
+
+
+def _outcome(outcome: scorer.ScoreOutcome) -> Outcome:
+    match outcome.WhichOneof("outcome"):
+        case "score":
+            return outcome.score
+        case "error":
+            return from_status(outcome.error)
+        case _:
+            return InternalError("The scorer gave neither a score nor an error.")
+
+
+def scores_or_raise(row: Mapping[str, Outcome]) -> dict[str, pb.Score]:
+    """Return the scores of one instance, or raise the first error among them."""
+    scores = {}
+    for name, outcome in row.items():
+        if isinstance(outcome, GnomonError):
+            raise outcome
+        scores[name] = outcome
+    return scores
+
+
+def all_failed(
+    metrics: Metrics, request: scorer.ScoreRequest, error: GnomonError
+) -> list[dict[str, Outcome]]:
+    return [dict.fromkeys(metrics.given, error) for _ in request.instances]
+
+
+def in_order(
+    metrics: Metrics, messages: Sequence[pb.Instance | GnomonError], parts: Iterable[list[dict[str, Outcome]]]
+) -> list[dict[str, Outcome]]:
+    """Return one row an instance, with the errors of those that were never sent."""
+    rows = chain.from_iterable(parts)
+    return [dict.fromkeys(metrics.given, m) if isinstance(m, GnomonError) else next(rows) for m in messages]

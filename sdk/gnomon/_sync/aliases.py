@@ -1,0 +1,91 @@
+# Made from gnomon/_async/aliases.py by tools/unasync.py. Do not edit.
+
+"""`client.aliases`."""
+
+from collections.abc import Iterator
+
+from google.protobuf import empty_pb2
+
+from gnomon import shorthand
+from gnomon._sync.connection import Connection
+from gnomon.errors import NotFoundError
+from gnomon.v1 import registry_service_pb2 as registry
+from gnomon.v1 import resources_pb2 as pb
+
+_SERVICE = "gnomon.v1.RegistryService"
+
+
+class Aliases:
+    """Aliases are movable names of versions.
+
+    A name is `metrics/toxicity/aliases/production` or `toxicity@production`.
+    """
+
+    def __init__(self, registry_connection: Connection) -> None:
+        self._registry = registry_connection
+
+    def set(
+        self,
+        metric: str,
+        alias: str,
+        version: str | int,
+        *,
+        protected: bool | None = None,
+        allow_protected: bool = False,
+        etag: str = "",
+    ) -> pb.Alias:
+        """Point an alias at a version, for all readers in one step; create it if there is none.
+
+        Args:
+            metric: such as `toxicity`.
+            alias: such as `production`.
+            version: its number, another alias of the metric, or a whole name.
+            protected: whether the alias shall be protected; None leaves that as it is.
+            allow_protected: move the alias, or end its protection, although it is protected.
+            etag: of the alias as it was read, to fail if someone moved it since.
+
+        Raises:
+            AliasProtectedError: it is protected, and `allow_protected` is not set.
+            EtagMismatchError: someone moved it since.
+            NotFoundError: there is no such metric or version.
+        """
+        name = shorthand.alias_of(metric, alias)
+        metric_version = shorthand.version_of(metric, version)
+        if protected is None:
+            protected = self._is_protected(name)
+        message = pb.Alias(name=name, metric_version=metric_version, protected=protected, etag=etag)
+        request = registry.SetAliasRequest(alias=message, allow_protected=allow_protected)
+        return self._registry.unary(f"{_SERVICE}/SetAlias", request, pb.Alias)
+
+    def get(self, name: str) -> pb.Alias:
+        request = registry.GetAliasRequest(name=shorthand.alias(name))
+        return self._registry.unary(f"{_SERVICE}/GetAlias", request, pb.Alias)
+
+    def list(self, metric: str) -> Iterator[pb.Alias]:
+        """Yield the aliases of a metric, ordered by name."""
+        request = registry.ListAliasesRequest(parent=shorthand.metric(metric))
+        response = registry.ListAliasesResponse
+        for page in self._registry.pages(f"{_SERVICE}/ListAliases", request, response):
+            yield from page.aliases
+
+    def delete(self, name: str, *, allow_protected: bool = False) -> None:
+        """Delete an alias. The version it points at stays.
+
+        Raises:
+            AliasProtectedError: it is protected, and `allow_protected` is not set.
+        """
+        request = registry.DeleteAliasRequest(name=shorthand.alias(name), allow_protected=allow_protected)
+        self._registry.unary(f"{_SERVICE}/DeleteAlias", request, empty_pb2.Empty, repeated_is=NotFoundError)
+
+    def history(self, name: str) -> Iterator[pb.AliasEvent]:
+        """Yield where an alias has pointed, newest first."""
+        request = registry.ListAliasEventsRequest(parent=shorthand.alias(name))
+        response = registry.ListAliasEventsResponse
+        for page in self._registry.pages(f"{_SERVICE}/ListAliasEvents", request, response):
+            yield from page.alias_events
+
+    def _is_protected(self, name: str) -> bool:
+        try:
+            return (self.get(name)).protected
+        except NotFoundError:
+            return False

@@ -1,0 +1,87 @@
+# Made from gnomon/_async/client.py by tools/unasync.py. Do not edit.
+
+"""The client of the three services."""
+
+from collections.abc import Generator
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from gnomon._sync.aliases import Aliases
+from gnomon._sync.connection import Connection
+from gnomon._sync.datasets import Datasets
+from gnomon._sync.metrics import Metrics
+from gnomon._sync.projects import Projects
+from gnomon._sync.recipes import Recipes
+from gnomon._sync.runs import Runs
+from gnomon._sync.scoring import Scoring
+from gnomon._sync.versions import Versions
+from gnomon.addresses import address_of
+from gnomon.v1 import registry_service_pb2 as registry_pb
+
+
+class Client(Scoring):
+    """Speaks with a registry, a trainer and a scorer.
+
+    Addresses are `host:port`; one that is not given is taken from
+    `GNOMON_REGISTRY_ADDRESS`, `GNOMON_TRAINER_ADDRESS` or
+    `GNOMON_SCORER_ADDRESS`, else from a running `gnomon up`, else it is the
+    default of that service. A connection is made by the first call that needs it.
+
+    A call that meets a service which is away or overloaded is made again until
+    it succeeds or `timeout_s` is over: a restart is seen as a delay. Transfers
+    of files get a second more a MiB. All errors of the services are classes of
+    `gnomon.errors`.
+
+    A client of coroutines belongs to one event loop; the other may be shared by
+    threads. Close it when it is no longer needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: str | None = None,
+        trainer: str | None = None,
+        scorer: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._registry = Connection("registry", address_of("registry", registry), timeout_s)
+        self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s)
+        self._scorer = Connection("scorer", address_of("scorer", scorer), timeout_s)
+        self.projects = Projects(self._registry)
+        self.metrics = Metrics(self._registry)
+        self.versions = Versions(self._registry)
+        self.aliases = Aliases(self._registry)
+        self.datasets = Datasets(self._trainer)
+        self.recipes = Recipes(self._trainer)
+        self.runs = Runs(self._trainer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all calls and connections. Closing twice is no error."""
+        for connection in (self._registry, self._trainer, self._scorer):
+            connection.close()
+
+    def watch_catalog(self) -> Generator[registry_pb.WatchCatalogResponse, None, None]:
+        """Follow the catalog: what is there now, `SNAPSHOT_COMPLETE`, then every change.
+
+        Ends with an error when the registry goes away; a new call starts with
+        a new snapshot, from which the caller can tell what it missed.
+        """
+        events = self._registry.stream(
+            "gnomon.v1.RegistryService/WatchCatalog",
+            registry_pb.WatchCatalogRequest(),
+            registry_pb.WatchCatalogResponse,
+        )
+        with closing(events):
+            yield from events

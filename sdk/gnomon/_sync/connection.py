@@ -1,0 +1,183 @@
+# Made from gnomon/_async/connection.py by tools/unasync.py. Do not edit.
+
+"""How a call is made: its time limit, its repetition, its errors.
+
+Every call of the client goes through here.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from threading import Lock
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from gnomon._failures import failure_of
+from gnomon._retry import Attempts
+from gnomon._sync import concurrency
+from gnomon.errors import CancelledError, GnomonError
+
+M = TypeVar("M", bound=Message)
+
+MAX_RECEIVE_BYTES = 64 * 1024 * 1024
+
+OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+    ("grpc.enable_retries", 0),  # `Attempts` is the one mechanism; two would multiply
+    # A service that was restarted is found again quickly.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # how long one attempt may take, whatever its name says
+    # A peer that vanished without a word is noticed while a call waits for it.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Channels of the process share nothing, so that one client cannot disturb another.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+
+class Connection:
+    """One service at one address. The channel is opened by the first call.
+
+    `timeout_s` is the limit of a call with all its repetitions, where the call
+    gives none.
+    """
+
+    def __init__(self, service: str, address: str, timeout_s: float) -> None:
+        self.service = service
+        self.address = address
+        self.timeout_s = timeout_s
+        self._channel: Any = None
+        self._callables: dict[str, Any] = {}
+        self._closed = False
+        self._opening = Lock()  # threads may share a client
+
+    def close(self) -> None:
+        self._closed = True
+        self._callables.clear()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def unary(
+        self,
+        method: str,
+        request: Message,
+        response: type[M],
+        *,
+        timeout_s: float | None = None,
+        repeated_is: type[GnomonError] | None = None,
+    ) -> M:
+        """Call a method until it succeeds, fails for good, or the time is over.
+
+        `repeated_is` is what the method answers to a call that was carried out
+        already, as a delete does with NotFoundError: after a failed attempt,
+        whose fate nobody knows, that is success and gives an empty response.
+        """
+        attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        while True:
+            call = self._callable("unary_unary", method, response)
+            try:
+                result: M = call(request, timeout=attempts.remaining_s())
+                return result
+            except grpc.RpcError as error:
+                failure = failure_of(error, self.service, self.address)
+            except concurrency.CALL_CANCELLED:
+                if concurrency.is_cancelled_from_outside():
+                    raise
+                failure = self._cancelled()
+            if attempts.failures and repeated_is and isinstance(failure, repeated_is):
+                return response()
+            concurrency.sleep(attempts.delay_after(failure))
+
+    def send(
+        self,
+        method: str,
+        requests: Callable[[], Iterator[Message]],
+        response: type[M],
+        *,
+        timeout_s: float | None = None,
+    ) -> M:
+        """Call a method with a stream of requests, opened anew for every attempt.
+
+        An error of the requests' source ends the call and is raised as it is.
+        """
+        attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        while True:
+            call = self._callable("stream_unary", method, response)
+            source = _Source(requests())
+            try:
+                result: M = call(source.items(), timeout=attempts.remaining_s())
+                return result
+            except grpc.RpcError as error:
+                failure = failure_of(error, self.service, self.address)
+            except concurrency.CALL_CANCELLED:
+                if concurrency.is_cancelled_from_outside():
+                    raise
+                failure = self._cancelled()
+            if source.error is not None:
+                raise source.error
+            concurrency.sleep(attempts.delay_after(failure))
+
+    def stream(
+        self, method: str, request: Message, response: type[M], *, timeout_s: float | None = None
+    ) -> Generator[M, None, None]:
+        """Call a method that answers with a stream, once: only the caller knows where to go on.
+
+        Without `timeout_s` the stream may last for ever.
+        """
+        call = self._callable("unary_stream", method, response)(request, timeout=timeout_s)
+        try:
+            yield from call
+            return
+        except grpc.RpcError as error:
+            failure = failure_of(error, self.service, self.address)
+        except concurrency.CALL_CANCELLED:
+            if concurrency.is_cancelled_from_outside():
+                raise
+            failure = self._cancelled()
+        finally:
+            call.cancel()  # for a caller who leaves early; nothing happens to a stream that ended
+        raise failure
+
+    def pages(self, method: str, request: Any, response: type[M]) -> Generator[M, None, None]:
+        """Call a List method until its last page. The request is changed on the way."""
+        while True:
+            page: Any = self.unary(method, request, response)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _callable(self, kind: str, method: str, response: type[Message]) -> Any:
+        if self._closed:
+            raise RuntimeError("The client is closed.")
+        with self._opening:
+            if self._channel is None:
+                self._channel = concurrency.open_channel(self.address, OPTIONS)
+        if method not in self._callables:
+            self._callables[method] = getattr(self._channel, kind)(
+                f"/{method}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=response.FromString,
+            )
+        return self._callables[method]
+
+    def _cancelled(self) -> GnomonError:
+        return CancelledError(f"The call to the {self.service} was cancelled: the client was closed.")
+
+
+class _Source:
+    """Requests to send, and the error that cut them short: gRPC swallows it."""
+
+    def __init__(self, requests: Iterator[Message]) -> None:
+        self._requests = requests
+        self.error: BaseException | None = None
+
+    def items(self) -> Iterator[Message]:
+        try:
+            yield from self._requests
+        except Exception as error:
+            self.error = error
+            raise

@@ -1,0 +1,199 @@
+# Made from gnomon/_async/datasets.py by tools/unasync.py. Do not edit.
+
+"""`client.datasets`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf import empty_pb2
+from google.protobuf.message import Message
+
+from gnomon import shorthand
+from gnomon._datasets import Source, source_of, upload_header
+from gnomon._files import NewFile, transfer_s
+from gnomon._frames import jsonl_to_frame, pandas
+from gnomon._requests import new_request_id
+from gnomon._retry import Attempts
+from gnomon._sync.concurrency import in_thread, sleep
+from gnomon._sync.connection import Connection
+from gnomon.errors import GnomonError, NotFoundError
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SERVICE = "gnomon.v1.TrainerService"
+
+
+class Datasets:
+    """Datasets are labelled rows in numbered versions.
+
+    A name is `datasets/tickets` or `tickets` for the newest version,
+    `datasets/tickets@2` or `tickets@2` for a fixed one.
+    """
+
+    def __init__(self, trainer_connection: Connection) -> None:
+        self._trainer = trainer_connection
+
+    def upload(
+        self,
+        dataset_id: str,
+        source: "str | Path | pd.DataFrame",
+        *,
+        metric: str,
+        columns: Mapping[str, str] | None = None,
+        allow_partial: bool = False,
+        format: str | None = None,  # noqa: A002  the field's own name
+        display_name: str = "",
+    ) -> trainer.UploadDatasetResponse:
+        """Store labelled rows as the next version of a dataset: all of them or none.
+
+        Args:
+            source: a CSV or JSONL file, possibly gzipped, or a DataFrame.
+            metric: whose input shape names the columns and whose classes name the labels.
+            columns: from the source's column to ours, such as `{"question": "input"}`.
+            allow_partial: leave bad rows out instead of refusing all; the answer says which.
+            format: `csv` or `jsonl`, where the file's ending does not say so.
+
+        Raises:
+            DatasetInvalidError: rows are bad; `violations` names the first 100.
+            UploadTooLargeError: the file, or what it unpacks to, is over the limit.
+            FileNotFoundError: there is no such file.
+        """
+        rows = source_of(source)
+        header = upload_header(
+            dataset_id,
+            rows,
+            metric=metric,
+            columns=columns,
+            allow_partial=allow_partial,
+            format=format,
+            display_name=display_name,
+        )
+        return self._trainer.send(
+            f"{_SERVICE}/UploadDataset",
+            partial(_upload_requests, header, rows),
+            trainer.UploadDatasetResponse,
+            timeout_s=transfer_s(self._trainer.timeout_s, rows.size_bytes),
+        )
+
+    def get(self, name: str) -> pb.Dataset:
+        request = trainer.GetDatasetRequest(name=shorthand.dataset(name))
+        return self._trainer.unary(f"{_SERVICE}/GetDataset", request, pb.Dataset)
+
+    def list(self) -> Iterator[pb.Dataset]:
+        """Yield all datasets in their newest version, ordered by name."""
+        request, response = trainer.ListDatasetsRequest(), trainer.ListDatasetsResponse
+        for page in self._trainer.pages(f"{_SERVICE}/ListDatasets", request, response):
+            yield from page.datasets
+
+    def delete(self, name: str) -> None:
+        """Delete a dataset with all its versions.
+
+        Raises:
+            ResourceInUseError: a run that has not ended needs it.
+        """
+        request = trainer.DeleteDatasetRequest(name=shorthand.dataset(name))
+        self._trainer.unary(f"{_SERVICE}/DeleteDataset", request, empty_pb2.Empty, repeated_is=NotFoundError)
+
+    def split(
+        self,
+        name: str,
+        *,
+        training: str,
+        test: str,
+        test_share: float = 0.3,
+        group: str | None = None,
+        seed: int = 0,
+    ) -> trainer.SplitDatasetResponse:
+        """Divide a dataset, stratified by label, into two new ones.
+
+        Args:
+            training: the ID of the dataset that gets the rows to learn from.
+            test: the ID of the dataset that gets the rows to measure on.
+            test_share: the share of rows to measure on, in (0, 1).
+            group: a column whose equal values stay together, such as a user's ID.
+            seed: the same seed gives the same split.
+        """
+        request = trainer.SplitDatasetRequest(
+            name=shorthand.dataset(name),
+            training_dataset_id=training,
+            test_dataset_id=test,
+            test_share=test_share,
+            group_column=group or "",
+            seed=seed,
+            request_id=new_request_id(),
+        )
+        return self._trainer.unary(f"{_SERVICE}/SplitDataset", request, trainer.SplitDatasetResponse)
+
+    def download(self, name: str, path: str | Path) -> pb.Dataset:
+        """Write a dataset's rows to a file as JSON Lines: the whole file or none. Returns the dataset."""
+        dataset = self.get(name)
+        target = NewFile(Path(path))
+        try:
+            self._read(dataset, target)
+            in_thread(target.publish)
+        finally:
+            in_thread(target.discard)
+        return dataset
+
+    def to_pandas(self, name: str) -> "pd.DataFrame":
+        """Return a dataset's rows as a DataFrame.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        in_thread(pandas)
+        rows = _Rows()
+        self._read(self.get(name), rows)
+        return in_thread(jsonl_to_frame, bytes(rows.content))
+
+    def _read(self, dataset: pb.Dataset, target: "NewFile | _Rows") -> None:
+        # The version is fixed, so that every attempt reads the same rows.
+        request = trainer.DownloadDatasetRequest(name=f"{dataset.name}@{dataset.version}")
+        attempts = Attempts(transfer_s(self._trainer.timeout_s, dataset.size_bytes))
+        while True:
+            try:
+                self._read_once(request, target, attempts.remaining_s())
+                return
+            except GnomonError as error:
+                failure = error
+            sleep(attempts.delay_after(failure))
+
+    def _read_once(
+        self,
+        request: trainer.DownloadDatasetRequest,
+        target: "NewFile | _Rows",
+        timeout_s: float | None,
+    ) -> None:
+        target.restart()
+        stream = self._trainer.stream(
+            f"{_SERVICE}/DownloadDataset", request, trainer.DownloadDatasetResponse, timeout_s=timeout_s
+        )
+        with closing(stream) as responses:
+            for response in responses:
+                in_thread(target.write, response.content)
+
+
+class _Rows:
+    """Rows that are kept in memory."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def restart(self) -> None:
+        self.content.clear()
+
+    def write(self, part: bytes) -> None:
+        self.content += part
+
+
+def _upload_requests(header: trainer.UploadDatasetRequest, source: Source) -> Iterator[Message]:
+    yield header
+    content = source.parts()
+    while part := in_thread(next, content, b""):
+        yield trainer.UploadDatasetRequest(content=part)

@@ -1,0 +1,174 @@
+# Made from gnomon/_async/runs.py by tools/unasync.py. Do not edit.
+
+"""`client.runs`."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from gnomon import shorthand
+from gnomon._requests import field_mask, new_request_id, training_parameters
+from gnomon._retry import Attempts
+from gnomon._runs import has_ended
+from gnomon._sync.concurrency import sleep
+from gnomon._sync.connection import Connection
+from gnomon._sync.operation import Operation
+from gnomon.comparison import Comparison, compare_reports
+from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer
+
+_SERVICE = "gnomon.v1.TrainerService"
+
+
+class Runs:
+    """Training runs. A name is `projects/support/runs/first` or `support/first`."""
+
+    def __init__(self, trainer_connection: Connection) -> None:
+        self._trainer = trainer_connection
+
+    def create(
+        self,
+        project: str,
+        *,
+        metric: str,
+        training_set: str,
+        test_set: str,
+        recipe: str = "small",
+        run_id: str | None = None,
+        display_name: str = "",
+        allow_small: bool = False,
+        **parameters: Any,
+    ) -> Operation:
+        """Check the two sets and queue a run.
+
+        Args:
+            run_id: made by the server if None.
+            allow_small: allow fewer rows than a trustworthy run needs; the report says so.
+            parameters: what is set otherwise than in the recipe, such as
+                `epochs=3`: the fields of `gnomon.v1.TrainingParameters`.
+
+        Raises:
+            DatasetTooSmallError: there are fewer rows than a run needs.
+            DatasetUnsuitableError: the sets do not fit each other or the metric.
+            BaseModelMissingError: the recipe's base model is not at hand.
+        """
+        run = pb.Run(
+            display_name=display_name,
+            metric=shorthand.metric(metric),
+            training_set=shorthand.dataset(training_set),
+            test_set=shorthand.dataset(test_set),
+            recipe=shorthand.recipe(recipe),
+            parameters=training_parameters(parameters),
+            allow_small=allow_small,
+        )
+        return self._create(shorthand.project(project), run, run_id)
+
+    def get(self, name: str) -> pb.Run:
+        request = trainer.GetRunRequest(name=shorthand.run(name))
+        return self._trainer.unary(f"{_SERVICE}/GetRun", request, pb.Run)
+
+    def list(self, project: str | None = None) -> Iterator[pb.Run]:
+        """Yield the runs of a project, or of all, newest first."""
+        parent = "projects/-" if project is None else shorthand.project(project)
+        request, response = trainer.ListRunsRequest(parent=parent), trainer.ListRunsResponse
+        for page in self._trainer.pages(f"{_SERVICE}/ListRuns", request, response):
+            yield from page.runs
+
+    def rename(self, name: str, display_name: str) -> pb.Run:
+        """Give a run another name for people."""
+        run = pb.Run(name=shorthand.run(name), display_name=display_name)
+        request = trainer.UpdateRunRequest(run=run, update_mask=field_mask(["display_name"]))
+        return self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
+
+    def cancel(self, name: str) -> None:
+        """Ask a run to stop, in whatever state it is. It can be resumed."""
+        run = self.get(name)
+        request = operations_pb2.CancelOperationRequest(name=run.operation)
+        method = "google.longrunning.Operations/CancelOperation"
+        self._trainer.unary(method, request, empty_pb2.Empty)
+
+    def resume(self, name: str) -> Operation:
+        """Queue a run that failed, was cancelled, or could not be registered; it goes on where it was.
+
+        Raises:
+            RunStateError: it has not ended, or is registered.
+        """
+        request = trainer.ResumeRunRequest(name=shorthand.run(name))
+        method = f"{_SERVICE}/ResumeRun"
+        return self._operation(self._trainer.unary(method, request, operations_pb2.Operation))
+
+    def retry(self, name: str, *, run_id: str | None = None) -> Operation:
+        """Queue a new run with the metric, sets, recipe and parameters of another, from the start."""
+        old = self.get(name)
+        run = pb.Run(
+            display_name=old.display_name,
+            metric=old.metric,
+            training_set=old.training_set,
+            test_set=old.test_set,
+            recipe=old.recipe,
+            parameters=old.parameters,
+            allow_small=old.allow_small,
+        )
+        return self._create(old.name.partition("/runs/")[0], run, run_id)
+
+    def watch(
+        self, name: str, after_step: int = 0, *, timeout_s: float | None = None
+    ) -> Generator[trainer.WatchRunResponse, None, None]:
+        """Follow a run to its end, over restarts of the trainer.
+
+        Yields the run now, at every change and at its end, with the points of
+        its curves after `after_step`, each once.
+        """
+        limit = Attempts(timeout_s)
+        attempts = Attempts(self._trainer.timeout_s)
+        request = trainer.WatchRunRequest(name=shorthand.run(name), after_step=after_step)
+        while True:
+            try:
+                with closing(self._watch_once(request, limit.remaining_s())) as events:
+                    for event in events:
+                        attempts.restart()
+                        request.after_step = max([request.after_step, *(p.step for p in event.points)])
+                        yield event
+                        if has_ended(event.run):
+                            return
+                failure: GnomonError = ServiceUnavailableError(
+                    "The trainer ended the stream before the run's end."
+                )
+            except GnomonError as error:
+                failure = error
+            sleep(attempts.delay_after(failure))
+
+    def predictions(self, name: str) -> Iterator[pb.Prediction]:
+        """Yield what a run's evaluator said of its test set, row by row."""
+        request = trainer.ListPredictionsRequest(parent=shorthand.run(name))
+        response = trainer.ListPredictionsResponse
+        for page in self._trainer.pages(f"{_SERVICE}/ListPredictions", request, response):
+            yield from page.predictions
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Return the measures of two runs' reports side by side."""
+        run_a, run_b = self.get(a), self.get(b)
+        return compare_reports(run_a.report, run_b.report)
+
+    def _watch_once(
+        self, request: trainer.WatchRunRequest, timeout_s: float | None
+    ) -> Generator[trainer.WatchRunResponse, None, None]:
+        method, response = f"{_SERVICE}/WatchRun", trainer.WatchRunResponse
+        return self._trainer.stream(method, request, response, timeout_s=timeout_s)
+
+    def _create(self, parent: str, run: pb.Run, run_id: str | None) -> Operation:
+        request = trainer.CreateRunRequest(
+            parent=parent, run_id=run_id or "", run=run, request_id=new_request_id()
+        )
+        method = f"{_SERVICE}/CreateRun"
+        return self._operation(self._trainer.unary(method, request, operations_pb2.Operation))
+
+    def _operation(self, operation: operations_pb2.Operation) -> Operation:
+        run = pb.Run()
+        if not operation.metadata.Unpack(run):
+            raise InternalError("The trainer's operation does not tell its run; see the trainer's log.")
+        return Operation(self, run.name)

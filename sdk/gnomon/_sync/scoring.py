@@ -1,0 +1,176 @@
+# Made from gnomon/_async/scoring.py by tools/unasync.py. Do not edit.
+
+"""Scoring: the methods of the client itself."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, overload
+
+from gnomon import _scoring
+from gnomon._frames import pandas, spans_of, with_scores
+from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Outcome
+from gnomon._sync.concurrency import in_thread, side_by_side
+from gnomon._sync.connection import Connection
+from gnomon.errors import MessageTooLargeError
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import scorer_service_pb2 as scorer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SERVICE = "gnomon.v1.ScorerService"
+
+
+class Scoring:
+    """What a client can do with a scorer.
+
+    A metric is `toxicity`, which means the version that its alias `production`
+    points at, `toxicity@3` for a fixed version, `toxicity@shadow` for another
+    alias, or a whole name.
+    """
+
+    _scorer: Connection
+
+    @overload
+    def score(
+        self,
+        metrics: str,
+        instance: Given | None = None,
+        *,
+        input: str | None = None,
+        output: str | None = None,
+        documents: Iterable[str] = (),
+        timeout_s: float | None = None,
+    ) -> pb.Score: ...
+
+    @overload
+    def score(
+        self,
+        metrics: list[str] | tuple[str, ...],
+        instance: Given | None = None,
+        *,
+        input: str | None = None,
+        output: str | None = None,
+        documents: Iterable[str] = (),
+        timeout_s: float | None = None,
+    ) -> dict[str, pb.Score]: ...
+
+    @overload
+    def score(
+        self,
+        metrics: str | list[str] | tuple[str, ...],
+        *,
+        instances: Iterable[Given],
+        timeout_s: float | None = None,
+    ) -> list[dict[str, Outcome]]: ...
+
+    def score(
+        self,
+        metrics: str | list[str] | tuple[str, ...],
+        instance: Given | None = None,
+        *,
+        input: str | None = None,  # noqa: A002  the field's own name
+        output: str | None = None,
+        documents: Iterable[str] = (),
+        instances: Iterable[Given] | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.Score | dict[str, pb.Score] | list[dict[str, Outcome]]:
+        """Score one instance, or many.
+
+            score = client.score("toxicity", output="…")  # score.flagged, score.label
+            by_metric = client.score(["toxicity", "tone@2"], output="…")
+            rows = client.score("toxicity", instances=[span, span])
+
+        Args:
+            metrics: one metric, or several.
+            instance: a span, a trace, a session, or a mapping of texts.
+            input, output, documents: the texts of a span, in place of `instance`.
+            instances: many of what `instance` may be, in place of it.
+            timeout_s: of each request, with its repetitions; the client's if None.
+
+        Returns:
+            The score of the instance; with several metrics, a dict of them by
+            metric as it was given. For `instances` a list of such dicts in their
+            order, in which an instance that could not be scored has its error.
+
+        Raises:
+            InstanceInvalidError: the one instance lacks what the metric reads.
+            NotFoundError: there is no such metric, version or alias.
+            VersionUnloadableError: the version's evaluator cannot be loaded.
+        """
+        wanted = _scoring.metrics_of(metrics)
+        if instances is not None:
+            return self._score_many(wanted, instances, BATCH, timeout_s)
+        only = _scoring.one_instance(instance, input, output, documents)
+        request = _scoring.request_of(wanted, [_scoring.message_of(only)])
+        response = self._score_request(request, timeout_s)
+        scores = _scoring.scores_or_raise(_scoring.rows_of(wanted, response)[0])
+        return scores[metrics] if isinstance(metrics, str) else scores
+
+    def score_batch(
+        self, metrics: str | Iterable[str], instances: Iterable[Given], *, timeout_s: float | None = None
+    ) -> scorer.ScoreResponse:
+        """Score at most 256 instances in one request, and return the response as it is, with its timing."""
+        messages = map(_scoring.message_of, instances)
+        request = _scoring.request_of(_scoring.metrics_of(metrics), messages)
+        return self._score_request(request, timeout_s)
+
+    def score_frame(
+        self,
+        frame: "pd.DataFrame",
+        metrics: str | Iterable[str],
+        *,
+        columns: Mapping[str, str] | None = None,
+        batch: int = BATCH,
+        timeout_s: float | None = None,
+    ) -> "pd.DataFrame":
+        """Score every row of a DataFrame.
+
+        Args:
+            columns: from the frame's column to `input`, `output` or `documents`;
+                by default the columns of those names. A cell is a text, or a list
+                of messages (`{"role": …, "content": …}`) or documents.
+            batch: rows a request, 1 to 256.
+
+        Returns:
+            A copy of the frame with the columns `<metric>.label`,
+            `<metric>.flagged`, `<metric>.<class>` (its probability) and
+            `<metric>.error` (why the row has no score) for each metric. A class
+            called label, flagged or error is in `<metric>.<class>.probability`.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+            InvalidRequestError: the frame lacks a column.
+        """
+        in_thread(pandas)
+        wanted = _scoring.metrics_of(metrics)
+        spans = in_thread(spans_of, frame, columns)
+        rows = self._score_many(wanted, spans, batch, timeout_s)
+        return in_thread(with_scores, frame, wanted.given, rows)
+
+    def loaded_versions(self) -> Iterator[scorer.LoadedVersion]:
+        """Yield the versions that the scorer holds in memory, and those that failed to load."""
+        request, response = scorer.ListLoadedVersionsRequest(), scorer.ListLoadedVersionsResponse
+        for page in self._scorer.pages(f"{_SERVICE}/ListLoadedVersions", request, response):
+            yield from page.loaded_versions
+
+    def _score_many(
+        self, metrics: Metrics, instances: Iterable[Given], batch: int, timeout_s: float | None
+    ) -> list[dict[str, Outcome]]:
+        messages = in_thread(_scoring.messages_of, instances)
+        requests = _scoring.requests_of(metrics, messages, batch)
+        parts = side_by_side(partial(self._score_rows, metrics, timeout_s), requests, IN_FLIGHT)
+        return _scoring.in_order(metrics, messages, parts)
+
+    def _score_rows(
+        self, metrics: Metrics, timeout_s: float | None, request: scorer.ScoreRequest
+    ) -> list[dict[str, Outcome]]:
+        try:
+            return _scoring.rows_of(metrics, self._score_request(request, timeout_s))
+        except MessageTooLargeError as error:
+            if len(request.instances) > 1:
+                raise
+            return _scoring.all_failed(metrics, request, error)  # it is the instance that is too large
+
+    def _score_request(self, request: scorer.ScoreRequest, timeout_s: float | None) -> scorer.ScoreResponse:
+        return self._scorer.unary(f"{_SERVICE}/Score", request, scorer.ScoreResponse, timeout_s=timeout_s)

@@ -1,0 +1,82 @@
+"""`gnomon`: the entry point and the tree of commands."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gnomon.cli import (
+    aliases,
+    datasets,
+    demo,
+    metrics,
+    problems,
+    projects,
+    recipes,
+    runs,
+    score,
+    status,
+    up,
+    versions,
+)
+
+# Every error in a command line derives from this one; it has moved between releases of typer.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="gnomon",
+    help="Train small calibrated evaluators from labelled examples, register them, and score with them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gnomon {version('gnomon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("up", rich_help_panel="Run")(up.up)
+app.command("demo", rich_help_panel="Run")(demo.demo)
+app.command("status", rich_help_panel="Run")(status.status)
+app.command("score", rich_help_panel="Use")(score.score)
+for _group in (projects, metrics, datasets, recipes, runs, versions, aliases):
+    app.add_typer(_group.app, rich_help_panel="Use")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return app(words, prog_name="gnomon", standalone_mode=False) or 0
+    except _UsageError as error:
+        return _usage(error, words)
+    except (KeyboardInterrupt, typer.Abort):
+        return problems.INTERRUPTED
+    except BrokenPipeError:  # `gnomon … | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return problems.FAILED
+
+
+def _usage(error: Exception, words: list[str]) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if type(error).__name__ == "NoArgsIsHelpError":  # `gnomon runs`: its help is the message
+        sys.stderr.write(message + "\n")
+        return problems.USAGE
+    hint = f" See `{context.command_path} --help`." if context else ""
+    return problems.usage(f"{message.rstrip('.')}.{hint}", "--json" in words)

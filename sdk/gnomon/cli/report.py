@@ -1,0 +1,117 @@
+"""An evaluation report for people, and two of them beside each other."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gnomon.cli import view
+from gnomon.cli.output import grid, table
+from gnomon.comparison import Comparison
+from gnomon.v1 import resources_pb2 as pb
+
+_LARGEST_MATRIX = 12  # classes; a larger confusion matrix does not fit a terminal
+
+
+def find(measures: Iterable[pb.Measure], key: str) -> pb.Measure | None:
+    """Return the measure of a key, or None."""
+    return next((measure for measure in measures if measure.key == key), None)
+
+
+def baseline(report: pb.EvaluationReport, key: str) -> pb.Baseline | None:
+    """Return the baseline of a key, or None."""
+    return next((entry for entry in report.baselines if entry.key == key), None)
+
+
+def rendered(report: pb.EvaluationReport) -> RenderableType:
+    """Return the whole report: result beside baselines, classes, calibration, gate, warnings."""
+    parts: list[RenderableType] = [results(report), "", _classes(report)]
+    if matrix := _confusion(report):
+        parts += ["", matrix]
+    parts += ["", facts(report)]
+    parts += [Text(f"Note: {warning}") for warning in report.warnings]
+    return Group(*parts)
+
+
+def results(report: pb.EvaluationReport) -> Table:
+    """Return the measures of the evaluator beside those of the baselines."""
+    columns: dict[str, Any] = {
+        "measure": lambda m: m.key,
+        "evaluator": view.measure,
+    }
+    for entry in report.baselines:
+        columns[entry.key.replace("_", " ")] = lambda m, entry=entry: view.measure(
+            find(entry.measures, m.key)
+        )
+    return table(report.measures, columns, f"On {report.test_rows} test rows, with 95 % intervals")
+
+
+def _classes(report: pb.EvaluationReport) -> Table:
+    keys = list(dict.fromkeys(m.key for entry in report.classes for m in entry.measures))
+    columns: dict[str, Any] = {"class": lambda c: c.label, "rows": lambda c: c.rows}
+    for key in keys:
+        columns[key.replace("_", " ")] = lambda c, key=key: view.measure(find(c.measures, key))
+    return table(report.classes, columns, "By class")
+
+
+def _confusion(report: pb.EvaluationReport) -> Table | None:
+    count = len(report.classes)
+    if not 0 < count <= _LARGEST_MATRIX or len(report.confusion_matrix) != count * count:
+        return None
+    cells = report.confusion_matrix
+    columns: dict[str, Any] = {"true ↓  predicted →": lambda row: report.classes[row].label}
+    for index, entry in enumerate(report.classes):
+        columns[entry.label] = lambda row, index=index: cells[row * count + index]
+    return table(range(count), columns, "Confusion")
+
+
+def facts(report: pb.EvaluationReport) -> Table:
+    """Return how it was calibrated, where the threshold is, and what the gate measured."""
+    calibration, threshold = report.calibration, report.threshold
+    lines: list[tuple[str, object]] = [
+        (
+            "rows",
+            f"{report.training_rows} trained on, {report.validation_rows} held out, {report.test_rows} test",
+        ),
+        (
+            "calibration",
+            f"{calibration.method} {calibration.temperature:.3f}, ECE {calibration.ece_before:.3f} before, "
+            f"{calibration.ece_after:.3f} after",
+        ),
+        (
+            "threshold",
+            f"{threshold.value:.3f} for {threshold.aim.replace('_', ' ').replace('f1', 'F1')}, chosen on {threshold.rows} rows",
+        ),
+    ]
+    for entry in report.formats:
+        figures = ", ".join(f"{m.key.replace('_', ' ')} {m.value:.2g}" for m in entry.measures)
+        verdict = "passed" if entry.passed else "NOT PASSED"
+        lines.append((f"gate {entry.format}", f"{verdict} on {entry.rows} rows: {figures}"))
+    return grid(lines)
+
+
+def comparison(a: str, b: str, measures: Comparison) -> dict[str, Any]:
+    """Return two names with their measures side by side, as one JSON object."""
+    return {"a": a, "b": b, "measures": [asdict(measure) for measure in measures]}
+
+
+def compared(a: str, b: str, measures: Comparison) -> RenderableType:
+    """Return the measures of two evaluators as a table."""
+    columns: dict[str, Any] = {
+        "measure": lambda m: m.measure,
+        a: lambda m: _interval(m.a_value, m.a_low, m.a_high),
+        b: lambda m: _interval(m.b_value, m.b_low, m.b_high),
+        "difference": lambda m: (
+            "" if m.a_value is None or m.b_value is None else f"{m.b_value - m.a_value:+.3f}"
+        ),
+    }
+    return table(measures, columns)
+
+
+def _interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return ""
+    return view.measure(pb.Measure(value=value, low=low, high=high))

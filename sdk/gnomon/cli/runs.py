@@ -1,0 +1,249 @@
+"""`gnomon runs`: training runs, from queueing to what they measured."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from gnomon.cli import problems, report, view, watching
+from gnomon.cli.output import Columns
+from gnomon.cli.session import Session, command
+from gnomon.errors import RunStateError
+from gnomon.shorthand import run as whole_name
+from gnomon.v1 import resources_pb2 as pb
+
+app = typer.Typer(name="runs", help="Runs train evaluators.", no_args_is_help=True)
+
+Run = Annotated[str, typer.Argument(help="The run: projects/{project}/runs/{run} or {project}/{run}.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end.")]
+
+_PANEL = "Parameters (those not given come from the recipe)"
+
+
+def _parameter(text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=_PANEL)
+    return option
+
+
+_COLUMNS: Columns[pb.Run] = {
+    "run": lambda run: view.short(run.name),
+    "display name": lambda run: run.display_name,
+    "state": view.state,
+    "metric": lambda run: view.short(run.metric),
+    "macro-F1": lambda run: view.measure(report.find(run.report.measures, "macro_f1")),
+    "version": lambda run: view.short(run.metric_version),
+    "created": lambda run: view.time(run.create_time),
+    "took": view.elapsed,
+}
+
+
+@app.command("create")
+@command
+def create(
+    session: Session,
+    *,
+    project: Annotated[str, typer.Option(help="The project to run in.")],
+    metric: Annotated[str, typer.Option(help="The metric to train an evaluator for.")],
+    training_set: Annotated[str, typer.Option(help="The dataset to learn from.")],
+    test_set: Annotated[str, typer.Option(help="The human-labelled dataset to measure on.")],
+    recipe: Annotated[str, typer.Option(help="The training set-up.")] = "small",
+    run_id: Annotated[str | None, typer.Option(help="The run's ID; made by the server if not given.")] = None,
+    display_name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    allow_small: Annotated[
+        bool, typer.Option("--allow-small", help="Allow fewer rows than a trustworthy run needs.")
+    ] = False,
+    watch: Watch = False,
+    epochs: Annotated[int | None, _parameter("Passes over the training set, at most.")] = None,
+    batch_size: Annotated[int | None, _parameter("Instances an optimizer step.")] = None,
+    learning_rate: Annotated[float | None, _parameter("Peak learning rate of the base model.")] = None,
+    head_learning_rate: Annotated[float | None, _parameter("Peak learning rate of the head.")] = None,
+    weight_decay: Annotated[float | None, _parameter("Decoupled weight decay.")] = None,
+    warmup_share: Annotated[float | None, _parameter("Share of steps with rising learning rate.")] = None,
+    max_tokens: Annotated[int | None, _parameter("Most tokens of an instance that are read.")] = None,
+    validation_share: Annotated[float | None, _parameter("Share of the training set held out.")] = None,
+    evaluations_per_epoch: Annotated[int | None, _parameter("Evaluations in every epoch.")] = None,
+    patience: Annotated[int | None, _parameter("Evaluations without improvement before it stops.")] = None,
+    seed: Annotated[int | None, _parameter("Seeds initialization and data order.")] = None,
+) -> None:
+    """Check the two sets and queue a run."""
+    parameters = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "head_learning_rate": head_learning_rate,
+        "weight_decay": weight_decay,
+        "warmup_share": warmup_share,
+        "max_tokens": max_tokens,
+        "validation_share": validation_share,
+        "evaluations_per_epoch": evaluations_per_epoch,
+        "patience": patience,
+        "seed": seed,
+    }
+    operation = session.client.runs.create(
+        project,
+        metric=metric,
+        training_set=training_set,
+        test_set=test_set,
+        recipe=recipe,
+        run_id=run_id,
+        display_name=display_name,
+        allow_small=allow_small,
+        **{key: value for key, value in parameters.items() if value is not None},
+    )
+    _started(session, operation.run_name, watch)
+
+
+def _started(session: Session, name: str, watch: bool) -> None:
+    if watch:
+        _watch(session, name)
+    else:
+        queued = session.client.runs.get(name)
+        session.output.done(queued, f"{name} is {view.state(queued)}. Follow it: gnomon runs watch {name}")
+
+
+@app.command("get")
+@command
+def get(session: Session, *, run: Run) -> None:
+    """Show a run."""
+    without = ("report", "resolved_parameters", "progress", "parameters", "etag")
+    session.output.show(session.client.runs.get(run), lambda found: _shown(found, without))
+
+
+def _shown(run: pb.Run, without: tuple[str, ...]) -> RenderableType:
+    parts: list[RenderableType] = [view.details(run, without=without)]
+    if run.state in (pb.Run.QUEUED, pb.Run.TRAINING):
+        parts.append(watching.RunView.of(run))
+    if run.HasField("report"):
+        parts += ["", report.results(run.report), Text(f"All of it: gnomon runs report {run.name}")]
+    return Group(*parts)
+
+
+@app.command("list")
+@command
+def list_(
+    session: Session,
+    *,
+    project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None,
+) -> None:
+    """List runs, newest first."""
+    nothing = "There are no runs yet. Start one: gnomon runs create --help"
+    session.output.show_list(session.client.runs.list(project), _COLUMNS, nothing)
+
+
+@app.command("watch")
+@command
+def watch(session: Session, *, run: Run) -> None:
+    """Follow a run to its end: stage, loss, validation score, time left. Exit status 1 if it fails."""
+    _watch(session, whole_name(run))
+
+
+def _watch(session: Session, name: str) -> None:
+    try:
+        run = watching.watch(session.output, session.client, name)
+    except KeyboardInterrupt:
+        session.output.note(f"The run goes on. Follow it again: gnomon runs watch {name}")
+        raise
+    session.output.show(run, _ended)
+    if run.state != pb.Run.REGISTERED:
+        raise typer.Exit(problems.FAILED)
+
+
+def _ended(run: pb.Run) -> RenderableType:
+    if run.state == pb.Run.REGISTERED:
+        sentence = f"Registered {run.metric_version} after {view.elapsed(run)}."
+        metric, number = run.metric_version.split("/")[1::2]
+        then = f"Use it: gnomon aliases set {metric} production {number}"
+        return Group(report.results(run.report), Text(sentence), Text(then))
+    reason = f": {run.error.message}" if run.error.message else ""
+    return Group(
+        Text(f"{run.name} is {view.state(run)}{reason}"),
+        Text(f"Go on with it: gnomon runs resume {run.name}"),
+    )
+
+
+@app.command("cancel")
+@command
+def cancel(session: Session, *, run: Run) -> None:
+    """Stop a run. It can be resumed from its last checkpoint."""
+    session.client.runs.cancel(run)
+    found = session.client.runs.get(run)
+    ends = found.state in (pb.Run.QUEUED, pb.Run.TRAINING)
+    session.output.done(
+        found, f"Cancelling {found.name}." if ends else f"{found.name} is {view.state(found)}."
+    )
+
+
+@app.command("resume")
+@command
+def resume(session: Session, *, run: Run, watch: Watch = False) -> None:
+    """Go on with a run that failed, was cancelled, or could not be registered."""
+    _started(session, session.client.runs.resume(run).run_name, watch)
+
+
+@app.command("retry")
+@command
+def retry(session: Session, *, run: Run, watch: Watch = False) -> None:
+    """Start a new run with the settings of an old one."""
+    _started(session, session.client.runs.retry(run).run_name, watch)
+
+
+@app.command("rename")
+@command
+def rename(
+    session: Session,
+    *,
+    run: Run,
+    display_name: Annotated[str, typer.Argument(help="The new name for people.")],
+) -> None:
+    """Change a run's display name."""
+    renamed = session.client.runs.rename(run, display_name)
+    session.output.done(renamed, f"{renamed.name} is called {renamed.display_name!r} now.")
+
+
+@app.command("compare")
+@command
+def compare(session: Session, *, a: Run, b: Run) -> None:
+    """Show the results of two runs beside each other."""
+    measures = session.client.runs.compare(a, b)
+    session.output.show(report.comparison(a, b, measures), lambda _: report.compared(a, b, measures))
+
+
+@app.command("report")
+@command
+def report_(session: Session, *, run: Run) -> None:
+    """Show how well a run's evaluator did on its test set."""
+    found = session.client.runs.get(run)
+    if not found.HasField("report"):
+        raise RunStateError(
+            f"{found.name} is {view.state(found)} and has no report yet. Follow it: "
+            f"gnomon runs watch {found.name}",
+            resource=found.name,
+            state=view.state(found),
+        )
+    session.output.show(found.report, report.rendered)
+
+
+@app.command("predictions")
+@command
+def predictions(
+    session: Session,
+    *,
+    run: Run,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Only those where label and people differ.")] = False,
+) -> None:
+    """List what a run's evaluator said of its test set, row by row."""
+    columns: Columns[pb.Prediction] = {
+        "row": lambda prediction: prediction.row,
+        "people": lambda prediction: prediction.true_label,
+        "evaluator": lambda prediction: prediction.score.label,
+        "probability": lambda prediction: f"{view.probability(prediction.score):.3f}",
+        "instance": lambda prediction: view.instance(prediction.instance),
+    }
+    found = (
+        prediction
+        for prediction in session.client.runs.predictions(run)
+        if not wrong or prediction.score.label != prediction.true_label
+    )
+    nothing = "No row was labelled wrongly." if wrong else "There are no predictions yet."
+    session.output.show_list(found, columns, nothing)

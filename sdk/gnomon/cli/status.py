@@ -1,0 +1,47 @@
+"""`gnomon status`: whether the three services can do their jobs, and what the scorer holds."""
+
+from typing import Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from gnomon import local
+from gnomon.addresses import address_of
+from gnomon.cli import problems, view
+from gnomon.cli.output import table, to_plain
+from gnomon.cli.session import Session, command
+from gnomon.v1 import scorer_service_pb2 as scorer_pb
+
+
+@command
+def status(session: Session) -> None:
+    """Show the health of the services and the loaded versions. Exit status 1 if one is not ready."""
+    services = {}
+    for name, full_name in local.HEALTH_SERVICES.items():
+        address = address_of(name, session.addresses.get(name))
+        services[name] = {"address": address, "ready": local.is_ready(address, full_name)}
+    loaded = list(session.client.loaded_versions()) if services["scorer"]["ready"] else []
+    answer = {"services": services, "loaded_versions": to_plain(loaded)}
+    session.output.show(answer, lambda _: _shown(services, loaded))
+    if not all(service["ready"] for service in services.values()):
+        if not session.output.as_json:
+            session.output.note("Start the services with `gnomon up`, or say where they are: --registry …")
+        raise typer.Exit(problems.FAILED)
+
+
+def _shown(services: dict[str, Any], loaded: list[scorer_pb.LoadedVersion]) -> RenderableType:
+    columns: dict[str, Any] = {
+        "service": lambda entry: entry[0],
+        "address": lambda entry: entry[1]["address"],
+        "state": lambda entry: "ready" if entry[1]["ready"] else "NOT READY",
+    }
+    version_columns: dict[str, Any] = {
+        "loaded version": lambda version: view.short(version.metric_version),
+        "state": lambda version: scorer_pb.LoadedVersion.State.Name(version.state),
+        "format": lambda version: version.format,
+        "memory": lambda version: view.size(version.memory_bytes),
+        "error": lambda version: version.error.message,
+    }
+    versions = table(loaded, version_columns) if loaded else Text("No version is loaded.")
+    return Group(table(services.items(), columns), versions)

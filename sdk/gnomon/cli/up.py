@@ -1,0 +1,105 @@
+"""`gnomon up`: the three services on one machine, with embedded defaults."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from gnomon import local
+from gnomon.cli import problems
+from gnomon.cli.home import Home, default_home
+from gnomon.cli.interrupts import Interrupts
+from gnomon.cli.output import grid
+from gnomon.cli.session import Session, local_command
+from gnomon.cli.supervisor import Supervisor
+from gnomon.errors import CancelledError, InvalidRequestError, Violation
+
+_START_TIMEOUT_S = 120.0
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0 takes a free one.")]
+
+
+@local_command
+def up(
+    session: Session,
+    *,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder for all data; GNOMON_HOME or ~/.gnomon by default.")
+    ] = None,
+    registry_port: Port = 7410,
+    trainer_port: Port = 7411,
+    scorer_port: Port = 7412,
+) -> None:
+    """Run registry, trainer and scorer on this machine until Ctrl-C.
+
+    A service that ends is started again. A second Ctrl-C ends all at once.
+    """
+    ports = {"registry": registry_port, "trainer": trainer_port, "scorer": scorer_port}
+    with Home(home or default_home(), session.output.note) as folder:
+        check_ports(ports)
+        services = local.deployment(folder.folder, ports)
+        for service in services.values():
+            service.keep_open = (folder.services_lock,)
+        with Interrupts(services) as interrupts:
+            try:
+                local.start(services, _START_TIMEOUT_S, interrupts.requested.is_set)
+                addresses = {name: service.address for name, service in services.items()}
+                folder.publish(addresses)
+                session.output.show(addresses, lambda shown: _welcome(shown, folder.folder))
+                Supervisor(services, session.output.note).run(interrupts.requested)
+                session.output.note("Stopping. Ctrl-C again ends the services at once.")
+            except CancelledError as error:
+                raise typer.Exit(problems.INTERRUPTED) from error
+            finally:
+                folder.up_file.unlink(missing_ok=True)  # nobody shall call services that are going
+                local.stop(services)
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Refuse ports that something else listens at, before anything is started.
+
+    Raises:
+        InvalidRequestError: names the options to change.
+    """
+    taken = [
+        Violation(f"--{service}-port", f"port {port} is taken")
+        for service, port in ports.items()
+        if port and not _is_free(port)
+    ]
+    twice = [
+        Violation(f"--{service}-port", f"port {port} is named twice")
+        for service, port in ports.items()
+        if port and list(ports.values()).count(port) > 1
+    ]
+    if violations := taken or twice:
+        options = " and ".join(violation.field for violation in violations)
+        raise InvalidRequestError(
+            f"{violations[0].description.capitalize()}. Name another with {options}; 0 takes a free one.",
+            violations=violations,
+        )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _welcome(addresses: dict[str, str], home: Path) -> RenderableType:
+    steps = (
+        "Try it, in another terminal:\n"
+        "  gnomon status\n"
+        "  gnomon datasets example commitment --folder examples\n"
+        "  gnomon metrics create --help\n"
+        "Ctrl-C stops all three."
+    )
+    lines = [*addresses.items(), ("data", home), ("logs", home / "logs")]
+    return Group(Text("Gnomon is up."), grid(lines), Text(steps))

@@ -1,0 +1,136 @@
+"""A run as it goes: live on a terminal, plain lines elsewhere."""
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from gnomon.cli import view
+from gnomon.cli.output import Output, grid
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer_pb
+
+if TYPE_CHECKING:
+    from gnomon import Client
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_LINE_EVERY_S = 10.0
+
+
+def watch(output: Output, client: "Client", name: str) -> pb.Run:
+    """Show a run on standard error until it ends; return it."""
+    shown = RunView()
+    if output.notes.is_terminal:
+        with Live(shown, console=output.notes, refresh_per_second=4, transient=True):
+            for event in client.runs.watch(name):
+                shown.take(event)
+    else:
+        lines = _PlainLines(output)
+        for event in client.runs.watch(name):
+            shown.take(event)
+            lines.take(event)
+    return shown.run
+
+
+class RunView:
+    """What is known of a run, drawn for a terminal."""
+
+    def __init__(self) -> None:
+        self.run = pb.Run()
+        self.points: list[pb.TrainingPoint] = []
+
+    @classmethod
+    def of(cls, run: pb.Run) -> "RunView":
+        """Return the view of a run at one moment."""
+        result = cls()
+        result.run = run
+        return result
+
+    def take(self, event: trainer_pb.WatchRunResponse) -> None:
+        """Add an event."""
+        self.run = event.run
+        self.points.extend(event.points)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        progress = self.run.progress
+        yield Text.assemble((self.run.name, "bold"), f"  {headline(self.run)}")
+        if progress.total_steps:
+            yield ProgressBar(total=progress.total_steps, completed=progress.step, width=60)
+        lines = point_facts(self._latest())
+        losses = [point.loss for point in self.points if point.HasField("loss")]
+        scores = [p.validation_macro_f1 for p in self.points if p.HasField("validation_macro_f1")]
+        curves = [("loss curve", sparkline(losses)), ("validation macro-F1 curve", sparkline(scores))]
+        yield grid([*lines, *(curve for curve in curves if curve[1])])
+
+    def _latest(self) -> pb.TrainingPoint:
+        """Return the newest value of each field: evaluations come more rarely than losses."""
+        merged = pb.TrainingPoint()
+        for point in (*self.points, self.run.progress.latest):
+            merged.MergeFrom(point)
+        return merged
+
+
+def headline(run: pb.Run) -> str:
+    """Return `TRAINING: fine tuning, step 40 of 200, 1 min 20 s left`."""
+    if run.state != pb.Run.TRAINING:
+        return view.state(run)
+    progress = run.progress
+    parts = [pb.RunProgress.Stage.Name(progress.stage).lower().replace("_", " ")] if progress.stage else []
+    if progress.total_steps:
+        parts.append(f"step {progress.step} of {progress.total_steps}")
+    if progress.HasField("remaining"):
+        parts.append(f"{view.duration(progress.remaining.ToNanoseconds() / 1e9)} left")
+    return ": ".join(filter(None, [view.state(run), ", ".join(parts)]))
+
+
+def point_facts(point: pb.TrainingPoint) -> list[tuple[str, object]]:
+    """Return the set fields of a point as `(key, text)`."""
+    formats = {
+        "loss": ".4f",
+        "learning_rate": ".2e",
+        "gradient_norm": ".3f",
+        "validation_loss": ".4f",
+        "validation_macro_f1": ".3f",
+    }
+    return [
+        (key.replace("_", " ").replace("f1", "F1"), format(getattr(point, key), form))
+        for key, form in formats.items()
+        if point.HasField(key)
+    ]
+
+
+def sparkline(values: list[float], width: int = 60) -> str:
+    """Return the last values as a line of bars, from their least to their greatest."""
+    values = values[-width:]
+    if len(values) < 2:
+        return ""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    bars = "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
+    return f"{bars}  {low:.3f} to {high:.3f}"
+
+
+class _PlainLines:
+    """One line a stage and an evaluation, and now and then one between them."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._before: tuple[int, int] | None = None
+        self._last_line = 0.0
+
+    def take(self, event: trainer_pb.WatchRunResponse) -> None:
+        run = event.run
+        position = (run.state, run.progress.stage)
+        evaluated = any(point.HasField("validation_macro_f1") for point in event.points)
+        due = bool(event.points) and time.monotonic() - self._last_line > _PLAIN_LINE_EVERY_S
+        if position == self._before and not evaluated and not due:
+            return
+        point = pb.TrainingPoint()
+        for entry in event.points:
+            point.MergeFrom(entry)
+        facts = [f"{key} {text}" for key, text in point_facts(point)]
+        self._output.note("  ".join([headline(run), *facts]))
+        self._before, self._last_line = position, time.monotonic()

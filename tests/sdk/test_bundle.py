@@ -1,0 +1,167 @@
+"""The bundle's two documents: `evaluator.json` and the manifest."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon.bundle import (
+    MAX_FILES,
+    BundleFile,
+    Calibration,
+    Evaluator,
+    Format,
+    LineageRecord,
+    Threshold,
+    check_files,
+    digest,
+    is_sha256,
+    manifest,
+    parse_evaluator,
+)
+from gnomon.errors import BundleInvalidError
+from gnomon.instances import InputShape, OutputType, Step
+
+EVALUATOR = Evaluator(
+    metric="metrics/tone",
+    output_type=OutputType.CATEGORICAL,
+    step=Step.LLM_SPAN,
+    input_shape=InputShape.INPUT_OUTPUT,
+    classes=("kind", "rüde", "neutral"),
+    flagged_classes=("rüde",),
+    template="input-output/1",
+    max_tokens=256,
+    calibration=Calibration(1.25, rows=100),
+    threshold=Threshold(0.4, rows=100),
+    formats=(Format("onnx-fp32", "model.onnx"),),
+    lineage=LineageRecord(run="projects/p/runs/r", seed=7),
+)
+FILES = (
+    BundleFile("evaluator.json", "a" * 64, 10),
+    BundleFile("model.onnx", "b" * 64, 20),
+    BundleFile("tokenizer.json", "c" * 64, 30),
+)
+
+
+def raw(**changes: Any) -> str:
+    return json.dumps(json.loads(EVALUATOR.to_json()) | changes)
+
+
+def test_an_evaluator_is_read_as_it_is_written() -> None:
+    assert parse_evaluator(EVALUATOR.to_json()) == EVALUATOR
+    assert parse_evaluator(EVALUATOR.to_json().encode()) == EVALUATOR
+
+
+def test_what_a_newer_release_adds_is_passed_over() -> None:
+    calibration = {"temperature": 1.25, "method": "temperature", "rows": 100, "bins": 15}
+    assert parse_evaluator(raw(extra=1, calibration=calibration)) == EVALUATOR
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema": 2}, "schema"),
+        ({"output_type": "number"}, "number"),
+        ({"classes": ["one"]}, "classes"),
+        ({"classes": ["one", "one"]}, "classes"),
+        ({"classes": None}, "cannot be read"),
+        ({"flagged_classes": ["other"]}, "flagged_classes"),
+        ({"template": "input-output/99"}, "template"),
+        ({"template": 7}, "template"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"activation": "sigmoid"}, "activation"),
+        ({"calibration": {"temperature": 0}}, "temperature"),
+        ({"calibration": {"temperature": "hot"}}, "temperature"),
+        ({"calibration": []}, "calibration"),
+        ({"threshold": {"value": 1.5}}, "threshold"),
+        ({"threshold": {"value": True}}, "threshold"),
+        ({"threshold": {}}, "cannot be read"),
+        ({"formats": []}, "onnx-fp32"),
+        ({"formats": [7]}, "cannot be read"),
+    ],
+)
+def test_a_field_that_breaks_a_rule_is_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(BundleInvalidError, match=said):
+        parse_evaluator(raw(**changes))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", b"\xff\xfe", '{"schema": 1}'])
+def test_what_is_no_evaluator_at_all_is_refused(text: str | bytes) -> None:
+    with pytest.raises(BundleInvalidError, match=r"evaluator\.json"):
+        parse_evaluator(text)
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    with pytest.raises(BundleInvalidError, match="temperature"):
+        parse_evaluator(EVALUATOR.to_json().replace("1.25", "NaN"))
+    with pytest.raises(BundleInvalidError, match="threshold"):
+        parse_evaluator(EVALUATOR.to_json().replace("0.4", "Infinity"))
+
+
+def test_all_problems_are_named_at_once() -> None:
+    with pytest.raises(BundleInvalidError) as caught:
+        parse_evaluator(raw(classes=["one"], flagged_classes=[], max_tokens=0, template="x"))
+    assert len(caught.value.violations) == 3
+
+
+@given(st.permutations(FILES))
+def test_the_digest_does_not_depend_on_the_order_of_the_files(files: list[BundleFile]) -> None:
+    assert digest(files) == digest(FILES)
+    assert check_files(files) == FILES
+    assert is_sha256(digest(files))
+
+
+@pytest.mark.parametrize("change", [{"path": "model2.onnx"}, {"sha256": "d" * 64}, {"size_bytes": 21}])
+def test_the_digest_depends_on_all_there_is_in_the_manifest(change: dict[str, Any]) -> None:
+    changed = (FILES[0], replace(FILES[1], **change), FILES[2])
+    assert digest(changed) != digest(FILES)
+
+
+def test_the_manifest_is_canonical() -> None:
+    assert manifest(FILES[::-1]).startswith(b'{"files":[{"path":"evaluator.json","sha256":"aaaa')
+
+
+@pytest.mark.parametrize("path", ["model.onnx", "onnx/model.onnx", "a/b/c/d", "A-1_b.c", "x" * 128])
+def test_paths_inside_the_folder_are_taken(path: str) -> None:
+    assert check_files([*FILES[::2], BundleFile(path, "b" * 64, 1)])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", ".", "..", "../x", "x/..", "x/../y", "/x", "x/", "x//y", ".x", "x\0", "x\n", "x y", "x\\y",
+     "C:x", "a/b/c/d/e", "x" * 129, "ü"],
+)  # fmt: skip
+def test_paths_that_could_leave_the_folder_are_refused(path: str) -> None:
+    with pytest.raises(BundleInvalidError):
+        check_files([*FILES, BundleFile(path, "b" * 64, 1)])
+
+
+@given(st.text())
+def test_no_text_that_passes_as_a_path_leaves_the_folder(path: str) -> None:
+    try:
+        check_files([*FILES[::2], BundleFile(path, "b" * 64, 1)])
+    except BundleInvalidError:
+        return
+    assert not path.startswith("/")
+    assert ".." not in path.split("/")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (),
+        FILES[:2],
+        FILES[1:],
+        (*FILES, FILES[1]),
+        (*FILES, replace(FILES[1], path="MODEL.onnx")),  # one file on some file systems
+        (*FILES, BundleFile("x", "B" * 64, 1)),
+        (*FILES, BundleFile("x", "b" * 63, 1)),
+        (*FILES, *(BundleFile(f"x{i}", "b" * 64, 1) for i in range(MAX_FILES))),
+    ],
+)
+def test_a_list_of_files_that_is_no_bundle_is_refused(files: tuple[BundleFile, ...]) -> None:
+    with pytest.raises(BundleInvalidError):
+        check_files(files)

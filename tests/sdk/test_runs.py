@@ -1,0 +1,189 @@
+"""Runs, and waiting for them over restarts of the trainer."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from gnomon import errors
+from gnomon.status import to_status
+from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer
+from tests.sdk.serving import Failing, connected, serving
+
+NAME = "projects/support/runs/first"
+SETS = {"metric": "tone", "training_set": "tickets", "test_set": "tickets-test@2"}
+
+
+def operation(_: Any) -> operations_pb2.Operation:
+    answer = operations_pb2.Operation(name="operations/first")
+    answer.metadata.Pack(pb.Run(name=NAME))
+    return answer
+
+
+def event(state: Any, step: int = 0, **fields: Any) -> trainer.WatchRunResponse:
+    points = [pb.TrainingPoint(step=step, loss=1.0)] if step else []
+    return trainer.WatchRunResponse(run=pb.Run(name=NAME, state=state, **fields), points=points)
+
+
+class Watched:
+    """Plays one list of events after another, one a call; each but the last breaks off at its end."""
+
+    def __init__(self, *plays: list[trainer.WatchRunResponse]) -> None:
+        self._plays = list(plays)
+        self.after: list[int] = []
+
+    async def __call__(self, request: Any, context: Any) -> Any:
+        self.after.append(request.after_step)
+        for message in self._plays.pop(0):
+            yield message
+        if self._plays:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+
+
+async def test_a_run_is_created_from_short_names_and_parameters(kind: str) -> None:
+    create = Failing(grpc.StatusCode.UNAVAILABLE, then=operation)
+    async with serving(CreateRun=create) as address, connected(kind, address) as client:
+        made = await client.runs.create("support", **SETS, epochs=3, learning_rate=2e-5, seed=None)
+        assert made.run_name == NAME
+    first, second = create.requests
+    assert first == second
+    assert first.parent == "projects/support"
+    run = first.run
+    assert (run.metric, run.training_set, run.test_set, run.recipe) == (
+        "metrics/tone",
+        "datasets/tickets",
+        "datasets/tickets-test@2",
+        "recipes/small",
+    )
+    assert (run.parameters.epochs, run.parameters.HasField("seed")) == (3, False)
+
+
+@pytest.mark.parametrize(("key", "value"), [("epoch", 3), ("epochs", "three"), ("epochs", 2**40)])
+async def test_a_wrong_parameter_is_named_before_anything_is_sent(kind: str, key: str, value: Any) -> None:
+    async with connected(kind, "127.0.0.1:1") as client:
+        with pytest.raises(errors.InvalidRequestError, match=f"parameters.{key}"):
+            await client.runs.create("support", **SETS, **{key: value})
+
+
+async def test_a_result_is_waited_for_over_restarts_of_the_trainer(kind: str) -> None:
+    watched = Watched(
+        [event(pb.Run.TRAINING, 10), event(pb.Run.TRAINING, 20)],
+        [],
+        [event(pb.Run.TRAINING, 30), event(pb.Run.REGISTERED, metric_version="metrics/tone/versions/1")],
+    )
+    told: list[tuple[Any, list[int]]] = []
+    async with (
+        serving(CreateRun=Failing(then=operation), WatchRun=watched) as address,
+        connected(kind, address) as client,
+    ):
+        made = await client.runs.create("support", **SETS)
+        run = await made.result(
+            on_progress=lambda run, points: told.append((run.state, [p.step for p in points]))
+        )
+    assert run.metric_version == "metrics/tone/versions/1"
+    assert watched.after == [0, 20, 20]
+    assert [steps for _, steps in told] == [[10], [20], [30], []]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (
+            event(pb.Run.FAILED, error=to_status(errors.StorageFullError("The disk is full."))),
+            errors.StorageFullError,
+        ),
+        (event(pb.Run.FAILED), errors.TrainingFailedError),
+        (event(pb.Run.CANCELLED), errors.CancelledError),
+        (
+            event(pb.Run.FINE_TUNED, error=to_status(errors.RegistryUnavailableError("Away."))),
+            errors.RegistryUnavailableError,
+        ),
+    ],
+)
+async def test_a_run_that_ends_badly_raises_its_own_error(
+    kind: str, last: trainer.WatchRunResponse, expected: type[Exception]
+) -> None:
+    watched = Watched([event(pb.Run.FINE_TUNED), last])  # fine-tuned without an error is on its way
+    async with (
+        serving(CreateRun=Failing(then=operation), WatchRun=watched) as address,
+        connected(kind, address) as client,
+    ):
+        made = await client.runs.create("support", **SETS)
+        with pytest.raises(expected):
+            await made.result()
+
+
+async def test_waiting_ends_with_its_time_limit_and_the_run_goes_on(kind: str) -> None:
+    async def endless(request: Any, context: Any) -> Any:
+        yield event(pb.Run.TRAINING)
+        await asyncio.sleep(30)
+
+    async with (
+        serving(CreateRun=Failing(then=operation), WatchRun=endless) as address,
+        connected(kind, address) as client,
+    ):
+        made = await client.runs.create("support", **SETS)
+        with pytest.raises(errors.DeadlineExceededError, match=r"not ended within 0\.3 s"):
+            await made.result(timeout_s=0.3)
+
+
+async def test_a_run_nobody_knows_is_said_at_once(kind: str) -> None:
+    async def unknown(request: Any, context: Any) -> Any:
+        raise errors.NotFoundError("No such run.", resource=request.name)
+        yield
+
+    async with serving(WatchRun=unknown) as address, connected(kind, address) as client:
+        with pytest.raises(errors.NotFoundError):
+            async for _ in client.runs.watch("support/first"):
+                pass
+
+
+async def test_a_run_is_cancelled_by_its_operation(kind: str) -> None:
+    asked: list[str] = []
+
+    async def get(request: Any, context: Any) -> pb.Run:
+        return pb.Run(name=request.name, operation="operations/first", state=pb.Run.CANCELLED)
+
+    async def cancel(request: Any, context: Any) -> empty_pb2.Empty:
+        asked.append(request.name)
+        return empty_pb2.Empty()
+
+    methods = {"GetRun": get, "CancelOperation": cancel, "CreateRun": Failing(then=operation)}
+    async with serving(**methods) as address, connected(kind, address) as client:
+        await client.runs.cancel("support/first")
+        made = await client.runs.create("support", **SETS)
+        await made.cancel()
+        assert await made.done()
+    assert asked == ["operations/first"] * 2
+
+
+async def test_a_retry_is_a_new_run_of_the_same_things(kind: str) -> None:
+    old = pb.Run(
+        name=NAME,
+        metric="metrics/tone",
+        training_set="datasets/a@1",
+        test_set="datasets/b@2",
+        recipe="recipes/small",
+        parameters=pb.TrainingParameters(epochs=2),
+        state=pb.Run.FAILED,
+        allow_small=True,
+    )
+    create = Failing(then=operation)
+    methods = {"GetRun": Failing(then=lambda _: old), "CreateRun": create}
+    async with serving(**methods) as address, connected(kind, address) as client:
+        await client.runs.retry("support/first", run_id="second")
+    request = create.requests[0]
+    assert (request.parent, request.run_id) == ("projects/support", "second")
+    assert (request.run.training_set, request.run.parameters.epochs) == ("datasets/a@1", 2)
+    assert request.run.state == pb.Run.STATE_UNSPECIFIED
+
+
+async def test_renaming_writes_the_display_name_alone(kind: str) -> None:
+    update = Failing(then=lambda request: request.run)
+    async with serving(UpdateRun=update) as address, connected(kind, address) as client:
+        assert (await client.runs.rename("support/first", "Second try")).display_name == "Second try"
+    assert list(update.requests[0].update_mask.paths) == ["display_name"]
