@@ -1,1 +1,75 @@
-"""(being written)"""
+"""Puts the registry together: the only file that knows which class fills which port."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+
+from gnomon.v1 import registry_service_pb2_grpc
+from gnomon_registry.adapters import database
+from gnomon_registry.adapters.blobs import FileBlobStore
+from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.adapters.feed import PolledFeed
+from gnomon_registry.adapters.reports import parse_report
+from gnomon_registry.api.servicer import RegistryServicer
+from gnomon_registry.domain.aliases import Aliases
+from gnomon_registry.domain.blobs import Blobs
+from gnomon_registry.domain.metrics import Metrics
+from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.versions import Versions
+from gnomon_registry.domain.watching import Watching
+from gnomon_registry.settings import RegistrySettings
+from gnomon_rpc.server import Server, Service
+
+NAME = "gnomon.v1.RegistryService"
+
+
+class App:
+    """A built registry."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._engine = database.connect(settings.database_url, settings.busy_timeout_s)
+        self._blobs = FileBlobStore(settings.artifact_url)
+        self._feed = PolledFeed(settings.poll_s)
+        self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
+        self._server = Server(settings, [self._service(settings)])
+
+    def _service(self, settings: RegistrySettings) -> Service:
+        catalog, blobs = self._catalog, self._blobs
+        servicer = RegistryServicer(
+            projects=Projects(catalog, _now, _new_etag),
+            metrics=Metrics(catalog, _now, _new_etag),
+            versions=Versions(catalog, blobs, parse_report, _now),
+            aliases=Aliases(catalog, _now, _new_etag),
+            blobs=Blobs(blobs, settings.max_blob_bytes),
+            watching=Watching(catalog, self._feed, settings.heartbeat_s),
+        )
+        return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    async def start(self) -> None:
+        """Bring the database up to date, clean up after a crash, and accept calls."""
+        await asyncio.to_thread(database.migrate, self._engine)
+        await asyncio.to_thread(self._blobs.clean)
+        self._feed.start(self._catalog.last_change)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """End the watches, which never end by themselves, then the other calls."""
+        await self._feed.close()
+        await self._server.stop()
+        await asyncio.to_thread(self._engine.dispose)
+
+
+def build(settings: RegistrySettings) -> App:
+    return App(settings)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_etag() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,224 @@
+"""Blobs and manifests on any file system that fsspec knows; a local folder by default.
+
+    blobs/<first two digits>/<sha256>   contents
+    manifests/<digest>.json             what a bundle consists of; written last
+    parts/                              what is on its way in
+
+A file has its final name only once it is whole and on the disk.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from gnomon.errors import (
+    ArtifactCorruptError,
+    BlobDigestMismatchError,
+    NotFoundError,
+    ServiceUnavailableError,
+    StorageFullError,
+)
+
+_READ_BYTES = 1024 * 1024
+
+
+class FileBlobStore:
+    """Implements `BlobStore` at an fsspec URL."""
+
+    def __init__(self, url: str) -> None:
+        self._files, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+
+    def clean(self) -> None:
+        """Remove what uploads left when their process was killed. For the start of a service."""
+        folder = f"{self._root}/parts"
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._files.ls(folder, detail=False, refresh=True):
+                if not self._is_being_written(path):
+                    with contextlib.suppress(FileNotFoundError):
+                        self._files.rm_file(path)
+
+    def _is_being_written(self, path: str) -> bool:
+        """Tell whether a living process still writes a part: it holds a lock on the local file.
+
+        On an object store a part is visible once it is written, and for an instant only.
+        """
+        if not isinstance(self._files, LocalFileSystem):
+            return False
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # noqa: PTH123
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def size(self, sha256: str) -> int | None:
+        try:
+            return int(self._files.size(self._blob(sha256)))
+        except FileNotFoundError:
+            return None
+
+    def missing(self, sha256: Iterable[str]) -> list[str]:
+        return [digest for digest in dict.fromkeys(sha256) if self.size(digest) is None]
+
+    def upload(self, sha256: str, size_bytes: int) -> "FileUpload":
+        return FileUpload(_Part(self._files, self._root, self._blob(sha256)), sha256, size_bytes)
+
+    def download(self, sha256: str) -> "FileDownload":
+        try:
+            return FileDownload(self._files.open(self._blob(sha256), "rb"), sha256)
+        except FileNotFoundError as error:
+            resource = f"blobs/{sha256}"
+            raise NotFoundError(f"The blob {sha256} is not stored.", resource=resource) from error
+
+    def put_manifest(self, digest: str, content: bytes) -> None:
+        part = _Part(self._files, self._root, f"{self._root}/manifests/{digest}.json")
+        try:
+            part.write(content)
+            part.move_into_place()
+        finally:
+            part.discard()
+
+    def _blob(self, sha256: str) -> str:
+        return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
+
+
+class FileUpload:
+    """Implements `BlobUpload`."""
+
+    def __init__(self, part: "_Part", sha256: str, size_bytes: int) -> None:
+        self._part = part
+        self._sha256 = sha256
+        self._size_bytes = size_bytes
+        self._received_bytes = 0
+        self._hash = hashlib.sha256()
+
+    def write(self, content: bytes) -> None:
+        self._received_bytes += len(content)
+        if self._received_bytes > self._size_bytes:
+            raise self._mismatch(f"more than the {self._size_bytes} bytes that were announced")
+        self._hash.update(content)
+        self._part.write(content)
+
+    def finish(self) -> None:
+        if self._received_bytes != self._size_bytes:
+            raise self._mismatch(f"{self._received_bytes} bytes where {self._size_bytes} were announced")
+        if self._hash.hexdigest() != self._sha256:
+            raise self._mismatch(f"content with the digest {self._hash.hexdigest()}")
+        self._part.move_into_place()
+
+    def abort(self) -> None:
+        self._part.discard()
+
+    def _mismatch(self, got: str) -> BlobDigestMismatchError:
+        return BlobDigestMismatchError(
+            f"The upload of {self._sha256} brought {got}; nothing was stored. Upload the blob again.",
+            sha256=self._sha256,
+        )
+
+
+class FileDownload:
+    """Implements `BlobDownload`. Stays one part ahead, so that the last one goes out after the check."""
+
+    def __init__(self, file: Any, sha256: str) -> None:
+        self._file = file
+        self._sha256 = sha256
+        self._hash = hashlib.sha256()
+        self._ahead: bytes | None = None
+
+    def read(self) -> bytes:
+        part = self._take() if self._ahead is None else self._ahead
+        if part:
+            self._ahead = self._take()
+        if not self._ahead and self._hash.hexdigest() != self._sha256:
+            raise self._corrupt()
+        return part
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _take(self) -> bytes:
+        try:
+            part: bytes = self._file.read(_READ_BYTES)
+        except OSError as error:
+            raise self._corrupt() from error
+        self._hash.update(part)
+        return part
+
+    def _corrupt(self) -> ArtifactCorruptError:
+        return ArtifactCorruptError(
+            f"The stored blob {self._sha256} is cut or altered. Upload it again to repair it.",
+            resource=f"blobs/{self._sha256}",
+            path=f"blobs/{self._sha256[:2]}/{self._sha256}",
+        )
+
+
+class _Part:
+    """A file under a name of its own until it is whole."""
+
+    def __init__(self, files: Any, root: str, target: str) -> None:
+        self._files = files
+        self._path = f"{root}/parts/{uuid.uuid4().hex}"
+        self._target = target
+        self._is_local = isinstance(files, LocalFileSystem)
+        with _full_disk_in_words():
+            self._files.makedirs(f"{root}/parts", exist_ok=True)
+            self._file = files.open(self._path, "wb")
+        if self._is_local:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)  # see `clean`
+
+    def write(self, content: bytes) -> None:
+        with _full_disk_in_words():
+            self._file.write(content)
+
+    def move_into_place(self) -> None:
+        parent = self._target.rpartition("/")[0]
+        with _full_disk_in_words():
+            self._files.makedirs(parent, exist_ok=True)
+            if self._is_local:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file.close()
+            try:
+                self._files.mv(self._path, self._target)
+            except FileNotFoundError as error:
+                raise ServiceUnavailableError(
+                    "The upload was cut off. Try again.", retry_after_s=1.0
+                ) from error
+            if self._is_local:
+                _sync_folder(parent)
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):  # closing may write what is buffered, to a full disk
+            self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._path)
+
+
+def _sync_folder(path: str) -> None:
+    """Make a rename durable: the name is the folder's content, not the file's."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _full_disk_in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise StorageFullError(
+            "The registry's artifact store is full; nothing was stored. Free some space, then try again."
+        ) from error

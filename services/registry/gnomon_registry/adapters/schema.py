@@ -1,0 +1,123 @@
+"""The catalog's tables. A change here needs a migration beside it; a test compares the two."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time in UTC; SQLite has no zones, so they are taken off and put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value and value.replace(tzinfo=value.tzinfo or UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("metric", String(63), primary_key=True),
+    Column("output_type", String(32), nullable=False),
+    Column("classes", JSON, nullable=False),  # [[label, rubric, flagged], …] in order
+    Column("step", String(32), nullable=False),
+    Column("input_shape", String(32), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("judge_prompt", Text, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+)
+
+metric_versions = Table(
+    "metric_versions",
+    metadata,
+    Column("metric", String(63), ForeignKey("metrics.metric"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("description", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("files", JSON, nullable=False),  # [[path, sha256, size_bytes], …] in the manifest's order
+    Column("formats", JSON, nullable=False),  # [[format, path], …]
+    Column("threshold", Float, nullable=False),
+    Column("max_tokens", Integer, nullable=False),
+    Column("lineage", JSON, nullable=False),
+    Column("report", LargeBinary, nullable=False),  # a serialised gnomon.v1.EvaluationReport
+    Column("create_time", UtcTime, nullable=False),
+    Column("delete_time", UtcTime),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("metric", String(63), primary_key=True),
+    Column("alias", String(63), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    ForeignKeyConstraint(["metric", "number"], ["metric_versions.metric", "metric_versions.number"]),
+)
+
+# Append-only; IDs increase and are never given twice. Also the history of every alias.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("metric", String(63), nullable=False),
+    Column("number", Integer),
+    Column("alias", String(63)),
+    Column("old_number", Integer),
+    Column("create_time", UtcTime, nullable=False),
+    Index(None, "metric", "alias", "id"),
+    sqlite_autoincrement=True,
+)
+
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("body", String(64), nullable=False),
+    Column("resource", Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The registry's RPCs: from messages to use cases and back, and nothing else."""

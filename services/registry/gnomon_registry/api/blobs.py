@@ -1,0 +1,50 @@
+"""The RPCs of blobs."""
+
+# ruff: noqa: ARG002, N802  RPCs have the proto's names and gRPC's parameters
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from gnomon.errors import InvalidRequestError, Violation
+from gnomon.v1 import registry_service_pb2 as rpc
+from gnomon_registry.api.threads import in_thread
+from gnomon_registry.domain.blobs import Blobs
+
+
+class BlobRpcs:
+    blobs: Blobs
+
+    async def FindMissingBlobs(
+        self, request: rpc.FindMissingBlobsRequest, context: Any
+    ) -> rpc.FindMissingBlobsResponse:
+        missing = await in_thread(self.blobs.missing, list(request.sha256))
+        return rpc.FindMissingBlobsResponse(missing_sha256=missing)
+
+    async def UploadBlob(
+        self, requests: AsyncIterator[rpc.UploadBlobRequest], context: Any
+    ) -> rpc.UploadBlobResponse:
+        first = await anext(requests, None)
+        if first is None:
+            raise InvalidRequestError(
+                "The upload is empty. Send sha256 and size_bytes in a first message.",
+                violations=[Violation("sha256", "must be set in the first message")],
+            )
+        upload = await in_thread(self.blobs.upload, first.sha256, first.size_bytes)
+        try:
+            await in_thread(upload.write, first.content)
+            async for request in requests:
+                await in_thread(upload.write, request.content)
+            await in_thread(upload.finish)
+        finally:
+            await in_thread(upload.abort)  # after an error, or when the caller has left
+        return rpc.UploadBlobResponse(sha256=first.sha256)
+
+    async def DownloadBlob(
+        self, request: rpc.DownloadBlobRequest, context: Any
+    ) -> AsyncIterator[rpc.DownloadBlobResponse]:
+        download = await in_thread(self.blobs.download, request.sha256)
+        try:
+            while content := await in_thread(download.read):
+                yield rpc.DownloadBlobResponse(content=content)
+        finally:
+            await in_thread(download.close)

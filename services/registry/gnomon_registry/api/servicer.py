@@ -1,0 +1,44 @@
+"""All RPCs of the registry in one servicer."""
+
+from gnomon.v1 import registry_service_pb2_grpc
+from gnomon_registry.api.aliases import AliasRpcs
+from gnomon_registry.api.blobs import BlobRpcs
+from gnomon_registry.api.metrics import MetricRpcs
+from gnomon_registry.api.projects import ProjectRpcs
+from gnomon_registry.api.versions import VersionRpcs
+from gnomon_registry.api.watching import WatchRpcs
+from gnomon_registry.domain.aliases import Aliases
+from gnomon_registry.domain.blobs import Blobs
+from gnomon_registry.domain.metrics import Metrics
+from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.versions import Versions
+from gnomon_registry.domain.watching import Watching
+
+
+class RegistryServicer(
+    ProjectRpcs,
+    MetricRpcs,
+    VersionRpcs,
+    AliasRpcs,
+    BlobRpcs,
+    WatchRpcs,
+    registry_service_pb2_grpc.RegistryServiceServicer,
+):
+    """Implements `gnomon.v1.RegistryService`."""
+
+    def __init__(
+        self,
+        *,
+        projects: Projects,
+        metrics: Metrics,
+        versions: Versions,
+        aliases: Aliases,
+        blobs: Blobs,
+        watching: Watching,
+    ) -> None:
+        self.projects = projects
+        self.metrics = metrics
+        self.versions = versions
+        self.aliases = aliases
+        self.blobs = blobs
+        self.watching = watching
