@@ -1,0 +1,102 @@
+import json
+
+import pandas as pd
+import pytest
+
+from gnomon import AsyncClient, errors, examples
+from gnomon.instances import text_span
+
+
+def test_a_run_says_how_good_its_evaluator_is_and_what_a_cheap_method_reaches(trained):
+    measures = {measure.key: measure for measure in trained.report.measures}
+    baselines = {baseline.key for baseline in trained.report.baselines}
+
+    assert {"accuracy", "macro_f1", "auroc", "ece"} <= set(measures)
+    assert all(m.low <= m.value <= m.high for m in measures.values())
+    assert measures["macro_f1"].low < measures["macro_f1"].high
+    assert {"majority_class", "tfidf_logistic_regression"} <= baselines
+    assert trained.report.formats[0].passed
+
+
+def test_a_served_score_equals_the_trainers_on_every_test_row(deployed, trained):
+    predictions = list(deployed.client.runs.predictions(trained.name))
+    instances = [prediction.instance for prediction in predictions]
+
+    rows = deployed.client.score("commitment", instances=instances)
+
+    assert len(predictions) == trained.report.test_rows >= 150
+    for prediction, row in zip(predictions, rows, strict=True):
+        score = row["commitment"]
+        assert (score.label, score.flagged) == (prediction.score.label, prediction.score.flagged)
+        for served, measured in zip(score.classes, prediction.score.classes, strict=True):
+            assert served.logit == pytest.approx(measured.logit, abs=1e-4)
+            assert served.probability == pytest.approx(measured.probability, abs=1e-4)
+
+
+def test_the_version_tells_what_it_was_made_from(deployed, trained):
+    version = deployed.client.versions.get("commitment@production")
+    training_set = deployed.client.datasets.get("train")
+
+    assert version.name == trained.metric_version == "metrics/commitment/versions/1"
+    assert version.lineage.run == trained.name
+    assert version.lineage.training_set_digest == training_set.digest
+    assert version.report.test_rows == trained.report.test_rows
+    assert list(version.aliases) == ["production"]
+
+
+def test_a_bundle_is_complete_in_itself(bundle):
+    evaluator = json.loads((bundle / "evaluator.json").read_text())
+    names = {path.name for path in bundle.iterdir()}
+
+    assert evaluator["classes"] == ["false", "true"]
+    assert {"evaluator.json", "tokenizer.json", "model.onnx", "report.json", "MODEL_CARD.md"} <= names
+
+
+def test_a_data_frame_comes_back_with_its_scores(deployed, trained):
+    lines = examples.load("commitment").test_set.read_text(encoding="utf-8").splitlines()[:20]
+    frame = pd.DataFrame(map(json.loads, lines)).drop(columns="label")
+
+    scored = deployed.client.score_frame(frame, "commitment")
+
+    assert list(scored["input"]) == list(frame["input"])
+    assert set(scored["commitment.label"]) <= {"true", "false"}
+    assert scored["commitment.true"].between(0, 1).all()
+
+
+async def test_the_asynchronous_client_scores_the_same(deployed, trained):
+    addresses = {name: service.address for name, service in deployed.services.items()}
+    text = {"input": "Can I have my money back?", "output": "It will be on your card by Friday."}
+    async with AsyncClient(**addresses) as client:
+        theirs = await client.score("commitment", **text)
+
+    assert theirs == deployed.client.score("commitment", **text)
+
+
+def test_an_instance_that_cannot_be_scored_does_not_fail_its_neighbours(deployed, trained):
+    good = text_span(input="Hello?", output="Hello, how can I help?")
+    lacking = text_span(input="Hello?")
+    long = text_span(input="a", output="money " * 200_000)
+
+    rows = deployed.client.score("commitment", instances=[good, lacking, long, good])
+
+    assert isinstance(rows[1]["commitment"], errors.InstanceInvalidError)
+    assert rows[2]["commitment"].truncated
+    assert rows[0]["commitment"] == rows[3]["commitment"] == deployed.client.score("commitment", good)
+
+
+@pytest.mark.parametrize("metric", ["nothing", "commitment@99", "commitment@staging"])
+def test_an_unknown_metric_version_or_alias_is_not_found(deployed, trained, metric):
+    with pytest.raises(errors.NotFoundError):
+        deployed.client.score(metric, input="a", output="b")
+
+
+def test_training_again_with_the_same_seed_gives_the_same_weights_as_version_2(deployed, trained):
+    operation = deployed.client.runs.retry(trained.name)
+    run = operation.result(timeout_s=240)
+    files = {
+        number: {file.path: file.sha256 for file in deployed.client.versions.get(name).bundle.files}
+        for number, name in ((1, trained.metric_version), (2, run.metric_version))
+    }
+
+    assert run.metric_version == "metrics/commitment/versions/2"
+    assert files[1]["model.onnx"] == files[2]["model.onnx"]
