@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.scorer.evaluators import make_bundle
 from tests.scorer.serving import Caller, FakeRegistry, scoring
 

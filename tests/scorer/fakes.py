@@ -7,13 +7,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.scorer.evaluators import make_bundle
-
 from gnomon.errors import GnomonError, NotFoundError, RegistryUnavailableError
 from gnomon.names import MetricVersionName
 from gnomon.rendering import Rendered
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.ports import BatchLimits, Bundle, CatalogEvent, Logits, Tokens
+from tests.scorer.evaluators import make_bundle
 
 LIMITS = BatchLimits(max_padded_tokens=64)
 

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from tests.scorer.evaluators import MadeBundle
 
 from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError, NotFoundError
@@ -25,6 +24,7 @@ from gnomon_scorer.adapters.onnx_runtime import OnnxRuntime
 from gnomon_scorer.domain.ports import Backend, Bundle
 from gnomon_scorer.settings import ScorerSettings
 from gnomon_scorer.wiring import App
+from tests.scorer.evaluators import MadeBundle
 
 _Kind = registry.WatchCatalogResponse.Kind
 

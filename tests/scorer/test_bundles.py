@@ -6,8 +6,6 @@ import os
 import shutil
 
 import pytest
-from tests.scorer.evaluators import make_bundle
-from tests.scorer.fakes import version_name
 
 from gnomon.errors import (
     ArtifactCorruptError,
@@ -17,6 +15,8 @@ from gnomon.errors import (
     RegistryUnavailableError,
 )
 from gnomon_scorer.adapters.bundles import BundleCache
+from tests.scorer.evaluators import make_bundle
+from tests.scorer.fakes import version_name
 
 NAME = version_name("toxicity/1")
 

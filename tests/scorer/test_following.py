@@ -3,9 +3,6 @@
 import asyncio
 
 import pytest
-from tests.scorer.evaluators import make_bundle, onnx_model
-from tests.scorer.fakes import Gate, until
-from tests.scorer.serving import FakeRegistry, HeldRuntime, number_of, scoring
 
 from gnomon.errors import (
     ArtifactCorruptError,
@@ -15,6 +12,9 @@ from gnomon.errors import (
     VersionUnloadableError,
 )
 from gnomon.v1 import scorer_service_pb2 as pb
+from tests.scorer.evaluators import make_bundle, onnx_model
+from tests.scorer.fakes import Gate, until
+from tests.scorer.serving import FakeRegistry, HeldRuntime, number_of, scoring
 
 READY, FAILED = pb.LoadedVersion.READY, pb.LoadedVersion.FAILED
 

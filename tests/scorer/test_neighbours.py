@@ -5,15 +5,15 @@ import threading
 
 import grpc
 import pytest
-from tests.scorer.evaluators import WORDS, make_bundle
-from tests.scorer.fakes import Gate, until
-from tests.scorer.serving import HeldRuntime, error_of, logits_of, scoring
 
 from gnomon.convert import instance_to_proto
 from gnomon.errors import EvaluatorFailedError, InstanceInvalidError, OverloadedError
 from gnomon.instances import InputShape, text_span
 from gnomon.v1 import resources_pb2
 from gnomon.v1 import scorer_service_pb2 as pb
+from tests.scorer.evaluators import WORDS, make_bundle
+from tests.scorer.fakes import Gate, until
+from tests.scorer.serving import HeldRuntime, error_of, logits_of, scoring
 
 TEXTS = ["the movie is good", "the movie is bad", "a movie is awful", "the very fine movie"]
 

@@ -4,8 +4,6 @@ import importlib.metadata
 from pathlib import Path
 
 import pytest
-from tests.scorer.evaluators import VOCABULARY, make_bundle, onnx_model
-from tests.scorer.fakes import FakeBackend, tokens, version_name
 
 from gnomon.bundle import parse_evaluator
 from gnomon.errors import VersionUnloadableError
@@ -14,6 +12,8 @@ from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime, chec
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
 from gnomon_scorer.domain.loaded import BadOutputError, LoadedVersion
 from gnomon_scorer.domain.ports import BatchLimits, Bundle, Tokens
+from tests.scorer.evaluators import VOCABULARY, make_bundle, onnx_model
+from tests.scorer.fakes import FakeBackend, tokens, version_name
 
 
 def open_bundle(tmp_path: Path, made) -> Bundle:

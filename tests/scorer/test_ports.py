@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.scorer.evaluators import make_bundle, tokenizer_json
-from tests.scorer.fakes import FakeBundles, FakeCatalog, FakeTokenizer, version_name
-from tests.scorer.serving import FakeRegistry
 
 from gnomon.errors import NotFoundError, RegistryUnavailableError
 from gnomon.names import AliasName
@@ -21,6 +18,9 @@ from gnomon_scorer.domain.ports import (
     VersionCreated,
     VersionDeleted,
 )
+from tests.scorer.evaluators import make_bundle, tokenizer_json
+from tests.scorer.fakes import FakeBundles, FakeCatalog, FakeTokenizer, version_name
+from tests.scorer.serving import FakeRegistry
 
 V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
 PRODUCTION = AliasName("toxicity", "production")

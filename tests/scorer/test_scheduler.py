@@ -8,7 +8,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.scorer.fakes import FakeBackend, Gate, loaded_version, tokens, until
 
 from gnomon.errors import (
     DeadlineExceededError,
@@ -18,6 +17,7 @@ from gnomon.errors import (
 )
 from gnomon_scorer.domain.ports import BatchLimits
 from gnomon_scorer.domain.scheduler import Ran, Scheduler
+from tests.scorer.fakes import FakeBackend, Gate, loaded_version, tokens, until
 
 POISON = 13
 

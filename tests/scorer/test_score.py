@@ -4,9 +4,6 @@ import asyncio
 
 import grpc
 import pytest
-from tests.scorer.evaluators import make_bundle
-from tests.scorer.fakes import until
-from tests.scorer.serving import error_of, logits_of, number_of
 
 from gnomon import Message, Session, Span, Trace
 from gnomon.convert import instance_to_proto
@@ -19,6 +16,9 @@ from gnomon.errors import (
 from gnomon.instances import InputShape, SpanKind, Step, text_span
 from gnomon.v1 import resources_pb2
 from gnomon.v1 import scorer_service_pb2 as pb
+from tests.scorer.evaluators import make_bundle
+from tests.scorer.fakes import until
+from tests.scorer.serving import error_of, logits_of, number_of
 
 
 async def test_an_alias_scores_with_its_version_and_the_answer_carries_the_number(caller):

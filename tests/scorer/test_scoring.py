@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from tests.scorer.fakes import FakeTokenizer, until, version_name
-from tests.scorer.test_versions import World
 
 from gnomon.errors import (
     ArtifactCorruptError,
@@ -22,6 +20,8 @@ from gnomon.names import AliasName
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
 from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scoring import Scored, ScoreRequest, ScoringService
+from tests.scorer.fakes import FakeTokenizer, until, version_name
+from tests.scorer.test_versions import World
 
 V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
 

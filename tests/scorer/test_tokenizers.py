@@ -6,12 +6,12 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.scorer.evaluators import WORDS, tokenizer_json
 from tokenizers import Tokenizer
 
 from gnomon.errors import VersionUnloadableError
 from gnomon.rendering import Rendered
 from gnomon_scorer.adapters.tokenizers import JsonTokenizer, TokenizerFiles
+from tests.scorer.evaluators import WORDS, tokenizer_json
 
 
 def reference(text, max_tokens):

@@ -6,14 +6,6 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.scorer.fakes import (
-    FakeBundles,
-    FakeCatalog,
-    FakeRuntime,
-    FakeTokenizers,
-    until,
-    version_name,
-)
 
 from gnomon.errors import (
     ArtifactCorruptError,
@@ -33,6 +25,14 @@ from gnomon_scorer.domain.ports import (
     VersionDeleted,
 )
 from gnomon_scorer.domain.versions import BackOff, Loader, State, Versions
+from tests.scorer.fakes import (
+    FakeBundles,
+    FakeCatalog,
+    FakeRuntime,
+    FakeTokenizers,
+    until,
+    version_name,
+)
 
 V1, V2, V3 = (version_name(f"toxicity/{n}") for n in (1, 2, 3))
 PRODUCTION = AliasName("toxicity", "production")

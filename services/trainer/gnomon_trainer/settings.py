@@ -1,1 +1,50 @@
-"""(being written)"""
+"""What the trainer and its workers are told by the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from gnomon_rpc.settings import ServerSettings
+
+_HOME = Path("~/.gnomon/trainer").expanduser()
+_MIB = 1024 * 1024
+
+
+class TrainerSettings(ServerSettings):
+    """The trainer's settings; a worker reads the same ones."""
+
+    model_config = SettingsConfigDict(env_prefix="GNOMON_TRAINER_", frozen=True, extra="ignore")
+
+    listen: str = Field(
+        default="127.0.0.1:7411", description="Address to listen at; port 0 takes a free one."
+    )
+    database_url: str = Field(
+        default=f"sqlite:///{_HOME / 'trainer.db'}",
+        description="Where datasets and runs are recorded, as SQLAlchemy writes it.",
+    )
+    data_dir: Path = Field(
+        default=_HOME / "data", description="Rows of datasets, and the work folders of runs with checkpoints."
+    )
+    registry_address: str = Field(default="127.0.0.1:7410", description="Where the registry listens.")
+    registry_timeout_s: float = Field(
+        default=5.0, gt=0, description="How long a call of a user waits for the registry."
+    )
+    workers: int = Field(
+        default=1,
+        ge=0,
+        description="Worker processes to run here. 0: run `python -m gnomon_trainer.worker` elsewhere.",
+    )
+    lease_s: float = Field(
+        default=20.0, gt=0, description="A run whose worker was silent for this long goes to another one."
+    )
+    recipes_dir: Path | None = Field(default=None, description="A folder of further recipes, *.toml.")
+    model_dir: Path | None = Field(
+        default=None, description="A folder of base models, looked at before the Hugging Face cache."
+    )
+    max_upload_bytes: int = Field(default=512 * _MIB, ge=1, description="The largest file that is received.")
+    max_unpacked_bytes: int = Field(
+        default=1024 * _MIB, ge=1, description="The most that a compressed file may unpack to."
+    )
+    max_rows: int = Field(default=2_000_000, ge=1, description="The most rows of a dataset.")
+    max_cell_characters: int = Field(default=1_000_000, ge=1, description="The longest text of a cell.")

@@ -1,1 +1,201 @@
-"""(being written)"""
+"""Builds the trainer and its workers: the only file that knows concrete classes."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from google.longrunning import operations_pb2_grpc
+
+from gnomon.errors import GnomonError
+from gnomon.v1 import trainer_service_pb2_grpc
+from gnomon_rpc.server import Server, Service
+from gnomon_trainer.adapters import incoming
+from gnomon_trainer.adapters.database import Database
+from gnomon_trainer.adapters.incoming import IncomingFile
+from gnomon_trainer.adapters.predictions import PredictionFiles
+from gnomon_trainer.adapters.reading import ReadLimits
+from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
+from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
+from gnomon_trainer.adapters.row_files import RowFiles
+from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
+from gnomon_trainer.adapters.sql_runs import SqlRunStore
+from gnomon_trainer.adapters.work_folders import LocalWorkFolders
+from gnomon_trainer.adapters.worker_processes import WorkerProcesses
+from gnomon_trainer.api import operations, servicer
+from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.run_use_cases import Runs
+from gnomon_trainer.domain.training import Trainer
+from gnomon_trainer.domain.uploads import Limits
+from gnomon_trainer.domain.work import Work
+from gnomon_trainer.settings import TrainerSettings
+
+log = structlog.get_logger(__name__)
+
+_WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
+_SETTLE_S = 1.0
+_HEAVY_AT_ONCE = 2
+_REGISTER_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True)
+class TrainerApp:
+    """The service, with its workers."""
+
+    server: Server
+    database: Database
+    datasets: SqlDatasetStore
+    runs: SqlRunStore
+    rows: RowFiles
+    catalog: RegistryCatalog
+    workers: WorkerProcesses
+    settings: TrainerSettings
+    _settling: asyncio.Task[None] | None = field(default=None)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._prepare)
+        await self.server.start()
+        self.workers.start()
+        self._settling = asyncio.create_task(self._settle())
+
+    def _prepare(self) -> None:
+        self.database.migrate()
+        incoming.sweep(self.settings.data_dir / "tmp")
+        self.rows.sweep(self.datasets.digests())
+
+    async def stop(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+        await asyncio.gather(self.server.stop(), self.workers.stop())
+        await self.catalog.close()
+        self.database.close()
+
+    async def _settle(self) -> None:
+        """End runs that a worker was to cancel and cannot, because it is gone."""
+        while True:
+            await asyncio.sleep(_SETTLE_S)
+            with contextlib.suppress(GnomonError):
+                await asyncio.to_thread(self.runs.settle_cancelled, time.time())
+
+
+def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:
+    """Build the service. `worker_command` starts a worker; it is given `--id`."""
+    database = Database(settings.database_url)
+    datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
+    catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
+    heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
+    run_use_cases = Runs(
+        store=runs,
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        recipes=_recipes(settings),
+        predictions=PredictionFiles(settings.data_dir / "runs", rows),
+        clock=time.time,
+        random_bytes=secrets.token_bytes,
+        heavy=heavy,
+    )
+    services = _services(_dataset_use_cases(settings, datasets, rows, catalog, heavy), run_use_cases)
+    return TrainerApp(
+        server=Server(settings, services, servicer.PER_ITEM),
+        database=database,
+        datasets=datasets,
+        runs=runs,
+        rows=rows,
+        catalog=catalog,
+        workers=_workers(settings, worker_command, runs),
+        settings=settings,
+    )
+
+
+def build_work(
+    settings: TrainerSettings, worker: str, trainer: Callable[[], Trainer], stop: threading.Event
+) -> Work:
+    """Build what a worker process runs."""
+    database = Database(settings.database_url)
+    database.migrate()
+    return Work(
+        worker=worker,
+        runs=SqlRunStore(database),
+        rows=_rows(settings),
+        folders=LocalWorkFolders(settings.data_dir / "runs"),
+        registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
+        trainer=trainer,
+        clock=time.time,
+        lease_s=settings.lease_s,
+        stop=stop,
+    )
+
+
+def _dataset_use_cases(
+    settings: TrainerSettings,
+    store: SqlDatasetStore,
+    rows: RowFiles,
+    catalog: RegistryCatalog,
+    heavy: asyncio.Semaphore,
+) -> Datasets:
+    read_limits = ReadLimits(settings.max_unpacked_bytes, settings.max_cell_characters)
+    return Datasets(
+        store=store,
+        rows=rows,
+        catalog=catalog,
+        receive=lambda: IncomingFile(settings.data_dir / "tmp", settings.max_upload_bytes, read_limits),
+        clock=time.time,
+        limits=Limits(settings.max_rows, settings.max_cell_characters),
+        heavy=heavy,
+    )
+
+
+def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
+    async def on_death(worker: str) -> None:
+        await asyncio.to_thread(runs.expire_leases, worker)
+
+    return WorkerProcesses(
+        command,
+        _environment(settings),
+        count=settings.workers,
+        on_death=on_death,
+        grace_s=settings.grace_s,
+    )
+
+
+def _services(datasets: Datasets, runs: Runs) -> list[Service]:
+    return [
+        Service(
+            servicer.FULL_NAME,
+            trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
+            servicer.TrainerServicer(datasets, runs),
+        ),
+        Service(
+            operations.FULL_NAME,
+            operations_pb2_grpc.add_OperationsServicer_to_server,
+            operations.OperationsServicer(runs),
+        ),
+    ]
+
+
+def _rows(settings: TrainerSettings) -> RowFiles:
+    return RowFiles(settings.data_dir / "datasets", settings.data_dir / "tmp")
+
+
+def _recipes(settings: TrainerSettings) -> RecipeFiles:
+    try:
+        return RecipeFiles(settings.recipes_dir, settings.model_dir)
+    except RecipeFileError as error:
+        raise SystemExit(f"gnomon trainer: {error}") from error
+
+
+def _environment(settings: TrainerSettings) -> dict[str, str]:
+    """A worker reads the same settings, wherever the trainer had them from."""
+    prefix = str(settings.model_config["env_prefix"])
+    shared = settings.model_dump(
+        mode="json", exclude={"listen", "address_file", "parent_pid", "workers"}, exclude_none=True
+    )
+    variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
+    return variables | {f"{prefix}PARENT_PID": str(os.getpid())}

@@ -1,1 +1,1 @@
-"""What fills the ports: databases, file systems, model runtimes, other services."""
+"""What the domain's ports are made of: SQLAlchemy, files, torch, the registry."""

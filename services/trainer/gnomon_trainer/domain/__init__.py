@@ -1,1 +1,1 @@
-"""Entities, rules, use cases and ports of the service. Pure Python."""
+"""Datasets and runs: the rules, in pure Python."""

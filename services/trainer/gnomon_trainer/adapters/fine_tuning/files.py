@@ -1,0 +1,99 @@
+"""Files that are there whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+_PARTIAL = ".partial"
+
+
+def write_durably(path: Path, content: bytes) -> str:
+    """Write a file and wait until it is on the disk; return its SHA-256.
+
+    Raises:
+        OSError: the disk is full or away.
+    """
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(content).hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of an older one in one instant."""
+    partial = path.with_name(path.name + _PARTIAL)
+    try:
+        write_durably(partial, content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+class NewFolder:
+    """A folder that appears with all its files when the `with` block ends well, and never otherwise.
+
+    An older folder of that name is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + _PARTIAL)
+
+    def __enter__(self) -> Path:
+        remove_folder(self._partial)
+        self._partial.mkdir(parents=True)
+        return self._partial
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            remove_folder(self._partial)
+            return
+        for file in self._partial.iterdir():
+            _sync(file)
+        _sync(self._partial)
+        remove_folder(self._path)
+        self._partial.rename(self._path)
+        _sync(self._path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's content, or None if it is missing or not whole."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def to_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file; as a second name of the same content where the file system can."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,112 @@
+"""The network: a pretrained encoder, the mean of its token vectors, a linear head."""
+
+import hashlib
+import inspect
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging as transformers_logging
+
+from gnomon.errors import BaseModelMissingError
+from gnomon_trainer.adapters.fine_tuning.files import sha256_of
+
+# Their position table starts behind the padding token's index.
+_POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+# Dropping attention weights slows CPU attention down and gains nothing at these sizes.
+_ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+
+
+class EvaluatorNetwork(nn.Module):
+    """Tokens → logits of shape (instances, classes)."""
+
+    def __init__(self, encoder: nn.Module, hidden_size: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.reads_type_ids = _reads_type_ids(encoder)
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Return the mean vector of each instance's tokens, shape (instances, hidden size)."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        states = self.encoder(**inputs).last_hidden_state.float()
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        return cast(Tensor, (states * mask).sum(1) / mask.sum(1).clamp(min=1.0))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Return the logits of pooled vectors; outside autocast, so that they keep all digits."""
+        return cast(Tensor, self.head(self.dropout(pooled)))
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        return self.classify(self.pool(input_ids, attention_mask, token_type_ids))
+
+
+def load_network(folder: Path, classes: int) -> EvaluatorNetwork:
+    """Load a base model in fp32 and put a head of zeros on it. Runs no code of the model's folder.
+
+    Raises:
+        BaseModelMissingError: the folder holds no encoder in safetensors that transformers knows.
+    """
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        for key in _ATTENTION_DROPOUT:
+            if hasattr(config, key):
+                setattr(config, key, 0.0)
+        config.use_cache = False  # a decoder's keys and values are for generating text
+        encoder = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            **({"attn_implementation": "eager"} if config.model_type == "deberta-v2" else {}),
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise BaseModelMissingError(
+            f"The base model in {folder.name!r} cannot be loaded: {error}. It needs config.json and weights "
+            "in safetensors, of an encoder that transformers knows without code of its own."
+        ) from error
+    if isinstance(getattr(encoder, "pooler", None), nn.Module):
+        encoder.pooler = None  # reads the first token only; nothing here asks for it
+    dropout = float(getattr(config, "hidden_dropout_prob", None) or getattr(config, "dropout", None) or 0.1)
+    return EvaluatorNetwork(encoder, int(config.hidden_size), classes, dropout)
+
+
+def longest_input(network: EvaluatorNetwork) -> int | None:
+    """Return the most tokens that the encoder has positions for; None if it has no such limit."""
+    config: Any = network.encoder.config
+    positions = getattr(config, "max_position_embeddings", None)
+    if not positions or positions < 0:
+        return None
+    return int(positions) - 2 * (config.model_type in _POSITIONS_AFTER_PADDING)
+
+
+def padding_id(network: EvaluatorNetwork) -> int:
+    config: Any = network.encoder.config
+    return int(getattr(config, "pad_token_id", None) or 0)
+
+
+def base_model_digest(folder: Path) -> str:
+    """Return SHA-256 over the files that a training reads."""
+    files = sorted([folder / "config.json", folder / "tokenizer.json", *folder.glob("*.safetensors")])
+    lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files if file.is_file())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _reads_type_ids(encoder: nn.Module) -> bool:
+    config: Any = encoder.config
+    knows = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return knows and int(getattr(config, "type_vocab_size", 0) or 0) > 1

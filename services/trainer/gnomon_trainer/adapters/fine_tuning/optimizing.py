@@ -1,0 +1,332 @@
+"""Fine-tuning: from a head on a frozen encoder to the best weights on the held-out rows.
+
+Everything that chance decides follows from the seed and the number of the
+step: the order of the rows from (seed, epoch), dropout from (seed, step), the
+learning rate from the step. A checkpoint therefore holds no random state, and
+a training that was killed and resumed ends with the same bits as one that
+was not.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from gnomon.errors import TrainingFailedError
+from gnomon_trainer.adapters.fine_tuning import batches
+from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
+from gnomon_trainer.adapters.fine_tuning.compute import Compute
+from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
+from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
+from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_on_frozen
+from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
+from gnomon_trainer.domain.measures import confusion, macro_f1
+from gnomon_trainer.domain.training import Parameters, Point, Reporter, TrainingInterruptedError
+
+_POINTS_PER_EPOCH = 20
+_CHECKPOINT_COST = 20  # a checkpoint may take a twentieth of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Encoded rows with the indices of their classes."""
+
+    rows: Sequence[Encoded]
+    labels: Ints
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(row) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best evaluation so far; step 0 is the head on the frozen encoder."""
+
+    step: int
+    macro_f1: float
+    loss: float
+
+    def beats(self, other: "Best") -> bool:
+        return (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a training is; what a checkpoint holds beside tensors."""
+
+    step: int = 0
+    best: Best = field(default_factory=lambda: Best(0, -1.0, math.inf))
+    evaluations_without_gain: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    finished: bool = False
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> "Position":
+        return cls(**{**state, "best": Best(**state["best"])})
+
+
+class FineTuning:
+    """One fine-tuning. `run` leaves the network with its best weights and says when it had them."""
+
+    def __init__(
+        self,
+        *,
+        network: EvaluatorNetwork,
+        training: Examples,
+        validation: Examples,
+        parameters: Parameters,
+        compute: Compute,
+        checkpoints: Checkpoints,
+        reporter: Reporter,
+        checkpoint_interval_s: float,
+    ) -> None:
+        self._network = network.to(compute.device)
+        self._training, self._validation = training, validation
+        self._parameters, self._compute = parameters, compute
+        self._checkpoints, self._reporter = checkpoints, reporter
+        self._interval_s = self._wait_s = checkpoint_interval_s
+        self._classes = network.head.out_features
+        self._optimizer = _optimizer(network, parameters)
+        weights = class_weights(training.labels, self._classes)
+        self._class_weights = torch.tensor(weights, dtype=torch.float32, device=compute.device)
+        self._steps_per_epoch = math.ceil(len(training.rows) / parameters.batch_size)
+        self.total_steps = self._steps_per_epoch * parameters.epochs
+        self._evaluate_every = max(1, self._steps_per_epoch // parameters.evaluations_per_epoch)
+        self._point_every = max(1, self._steps_per_epoch // _POINTS_PER_EPOCH)
+        self._position = Position()
+        self._best_weights: dict[str, Tensor] = {}
+        self._last_written = time.monotonic()
+
+    def run(self, checkpoint: Checkpoint | None) -> Best:
+        """Fine-tune to the end, from a checkpoint if there is one.
+
+        Raises:
+            TrainingFailedError: the loss or the gradient is no number.
+            TrainingInterruptedError: the reporter said so; a checkpoint is written.
+            OSError: a checkpoint could not be written; the one before it is untouched.
+        """
+        if checkpoint is None:
+            self._start()
+        else:
+            self._restore(checkpoint)
+        batches_of_epoch: list[list[int]] = []
+        epoch_of_batches = -1
+        clock = _Clock(self._position.step)
+        while not self._position.finished:
+            self._pause_if_asked()
+            epoch, index = divmod(self._position.step, self._steps_per_epoch)
+            if epoch != epoch_of_batches:
+                epoch_of_batches = epoch
+                batches_of_epoch = batches.epoch(
+                    self._training.lengths, self._parameters.batch_size, self._parameters.seed, epoch
+                )
+            loss, norm = self._step(batches_of_epoch[index])
+            self._after_step(loss, norm, clock)
+            self._write_if_due()
+        self._network.load_state_dict(self._best_weights)
+        self._network.eval()
+        return self._position.best
+
+    # ------------------------------------------------------------ one step
+
+    def _step(self, indices: list[int]) -> tuple[float, float]:
+        position, parameters = self._position, self._parameters
+        position.step += 1
+        torch.manual_seed((parameters.seed * 1_000_003 + position.step) % 2**63)
+        share = _schedule(position.step, self.total_steps, parameters.warmup_share)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        self._network.train()
+        inputs = batches.tensors(
+            [self._training.rows[i] for i in indices], self._network, self._compute.device
+        )
+        labels = torch.from_numpy(self._training.labels[indices]).to(self._compute.device)
+        with self._compute.autocast():
+            pooled = self._network.pool(**inputs)
+        losses = cross_entropy(
+            self._network.classify(pooled), labels, weight=self._class_weights, reduction="sum"
+        )
+        # The last batch of an epoch may be smaller; its rows must not count more than others.
+        loss = losses / parameters.batch_size
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0))
+        value = losses.item() / len(indices)
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise self._not_a_number("loss" if math.isfinite(norm) else "gradient")
+        self._optimizer.step()
+        return value, norm
+
+    def _not_a_number(self, what: str) -> TrainingFailedError:
+        rate = self._parameters.learning_rate
+        return TrainingFailedError(
+            f"The {what} is no number at step {self._position.step} of {self.total_steps}. "
+            f"Lower learning_rate, which is {rate:g}; {rate / 4:g} is a good next try.",
+            step=str(self._position.step),
+            learning_rate=f"{rate:g}",
+        )
+
+    def _after_step(self, loss: float, norm: float, clock: "_Clock") -> None:
+        position = self._position
+        position.loss_sum += loss
+        position.loss_steps += 1
+        last = position.step == self.total_steps
+        at_evaluation = last or position.step % self._steps_per_epoch % self._evaluate_every == 0
+        found = self._evaluate() if at_evaluation else None
+        if found or position.step % self._point_every == 0:
+            rate = self._optimizer.param_groups[0]["lr"]
+            mean_loss = position.loss_sum / position.loss_steps
+            position.loss_sum, position.loss_steps = 0.0, 0
+            self._reporter.point(
+                Point(
+                    step=position.step,
+                    loss=mean_loss,
+                    learning_rate=rate,
+                    gradient_norm=norm,
+                    validation_loss=found.loss if found else None,
+                    validation_macro_f1=found.macro_f1 if found else None,
+                )
+            )
+        if found:
+            self._judge(found)
+        position.finished = last or position.evaluations_without_gain >= self._parameters.patience
+        self._reporter.progress(
+            position.step, self.total_steps, clock.remaining_s(position.step, self.total_steps)
+        )
+
+    # ---------------------------------------------------------- evaluation
+
+    def _evaluate(self) -> Best:
+        pooled = _pooled(self._network, self._validation, self._compute)
+        with torch.no_grad():
+            logits = self._network.classify(torch.from_numpy(pooled).to(self._compute.device)).cpu().numpy()
+        if not np.isfinite(logits).all():
+            raise self._not_a_number("loss on the held-out rows")
+        return _measured(self._position.step, logits, self._validation.labels, self._classes)
+
+    def _judge(self, found: Best) -> None:
+        if found.beats(self._position.best):
+            self._position.best = found
+            self._position.evaluations_without_gain = 0
+            self._best_weights = {k: v.detach().clone() for k, v in self._network.state_dict().items()}
+        else:
+            self._position.evaluations_without_gain += 1
+
+    # ------------------------------------------------- start and checkpoints
+
+    def _start(self) -> None:
+        """Put a logistic regression on the frozen encoder and count it as the first candidate."""
+        weight, bias = head_on_frozen(
+            _pooled(self._network, self._training, self._compute),
+            self._training.labels,
+            _pooled(self._network, self._validation, self._compute),
+            self._validation.labels,
+            self._classes,
+        )
+        with torch.no_grad():
+            self._network.head.weight.copy_(torch.from_numpy(weight))
+            self._network.head.bias.copy_(torch.from_numpy(bias))
+        found = self._evaluate()
+        self._judge(found)
+        self._reporter.point(Point(0, validation_loss=found.loss, validation_macro_f1=found.macro_f1))
+
+    def _pause_if_asked(self) -> None:
+        try:
+            self._reporter.checkpoint_allowed()
+        except TrainingInterruptedError:
+            self._write()
+            raise
+
+    def _write_if_due(self) -> None:
+        if self._position.finished or time.monotonic() - self._last_written >= self._wait_s:
+            self._reporter.checkpoint_allowed()
+            self._write()
+
+    def _write(self) -> None:
+        started = time.monotonic()
+        tensors = {"best": self._best_weights}
+        if not self._position.finished:
+            names: dict[Tensor, str] = {p: name for name, p in self._network.named_parameters()}
+            tensors["model"] = dict(self._network.state_dict())
+            tensors["optimizer"] = {
+                f"{key}:{names[parameter]}": value
+                for parameter, values in self._optimizer.state.items()
+                for key, value in values.items()
+            }
+        state = {"position": asdict(self._position), "compute": asdict(self._compute)}
+        self._checkpoints.write(self._position.step, state, tensors)
+        self._last_written = time.monotonic()
+        if self._interval_s:
+            self._wait_s = max(self._interval_s, _CHECKPOINT_COST * (self._last_written - started))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._position = Position.of(checkpoint.state["position"])
+        self._best_weights = checkpoint.tensors["best"]
+        if self._position.finished:
+            return
+        self._network.load_state_dict(checkpoint.tensors["model"])
+        parameters = dict(self._network.named_parameters())
+        for key, value in checkpoint.tensors["optimizer"].items():
+            what, name = key.split(":", 1)
+            on_device = value if what == "step" else value.to(self._compute.device)
+            self._optimizer.state[parameters[name]][what] = on_device
+
+
+def _optimizer(network: EvaluatorNetwork, parameters: Parameters) -> torch.optim.AdamW:
+    """Return AdamW with the head's own learning rate; biases and norms are not decayed."""
+    groups = []
+    for module, peak in (
+        (network.encoder, parameters.learning_rate),
+        (network.head, parameters.head_learning_rate),
+    ):
+        for decayed in (True, False):
+            chosen = [p for p in module.parameters() if (p.ndim >= 2) == decayed]
+            decay = parameters.weight_decay if decayed else 0.0
+            groups.append({"params": chosen, "lr": peak, "peak": peak, "weight_decay": decay})
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _schedule(step: int, total: int, warmup_share: float) -> float:
+    """Return the share of the peak learning rate: a linear rise, then a linear fall that ends above 0."""
+    warmup = round(total * warmup_share)
+    if step <= warmup:
+        return step / warmup
+    return (total - step + 1) / (total - warmup + 1)
+
+
+def _measured(step: int, logits: Floats, labels: Ints, classes: int) -> Best:
+    once = np.ones((len(labels), 1), dtype=np.uint16)
+    f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
+    return Best(step, float(f1), negative_log_likelihood(logits, labels))
+
+
+@torch.no_grad()
+def _pooled(network: EvaluatorNetwork, examples: Examples, compute: Compute) -> NDArray[np.float32]:
+    """Return the vectors of all rows in their order, shape (rows, hidden size), with dropout off."""
+    network.eval()
+    vectors = np.empty((len(examples.rows), network.head.in_features), dtype=np.float32)
+    for indices in batches.of_similar_length(examples.lengths):
+        inputs = batches.tensors([examples.rows[i] for i in indices], network, compute.device)
+        with compute.autocast():
+            vectors[indices] = network.pool(**inputs).float().cpu().numpy()
+    return vectors
+
+
+class _Clock:
+    """Tells the time left from the time that the steps of this process took, evaluations included."""
+
+    def __init__(self, step: int) -> None:
+        self._first, self._began = step, time.monotonic()
+
+    def remaining_s(self, step: int, total: int) -> float | None:
+        done = step - self._first
+        return None if done < 3 else (time.monotonic() - self._began) / done * (total - step)

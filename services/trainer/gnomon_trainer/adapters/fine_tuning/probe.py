@@ -1,0 +1,120 @@
+"""Logistic regressions: the head that the fine-tuning starts from, and the cheap method it must beat."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import hstack
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from gnomon.rendering import Rendered
+from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
+from gnomon_trainer.domain.measures import confusion, macro_f1
+
+_STRENGTHS = (0.003, 0.03, 0.3, 3.0)  # inverse regularisation, tried on the held-out rows
+_TFIDF_STRENGTHS = (1.0, 10.0)
+_WORD = r"\w+|[^\w\s]+"  # punctuation counts; no readable text is without a word
+_NEVER_SEEN = -10.0  # the logit, less than the others, of a class without training rows
+
+
+def class_weights(labels: Ints, classes: int) -> Floats:
+    """Return one weight a class, proportional to 1/√rows, with a mean of 1 over the rows.
+
+    Half-way between no weights, which forget rare classes, and 1/rows, which
+    overrates their few examples. A class without rows has 0.
+    """
+    rows = np.bincount(labels, minlength=classes)
+    weights = np.divide(1.0, np.sqrt(rows), out=np.zeros(classes), where=rows > 0)
+    result: Floats = weights * (rows.sum() / (weights * rows).sum())
+    return result
+
+
+def head_on_frozen(
+    training: NDArray[np.float32],
+    training_labels: Ints,
+    validation: NDArray[np.float32],
+    validation_labels: Ints,
+    classes: int,
+) -> tuple[Floats, Floats]:
+    """Fit a head on the vectors of the untouched base model.
+
+    Returns its weight, shape (classes, hidden size), and its bias. Vectors are
+    standardised for the fit and the scale is folded into the weight.
+    """
+    mean, scale = training.mean(axis=0), training.std(axis=0) + 1e-6
+    best: tuple[float, Floats, Floats] | None = None
+    for strength in _STRENGTHS:
+        model = _fit((training - mean) / scale, training_labels, classes, strength)
+        weight, bias = _full(model, classes, training.shape[1])
+        weight = weight / scale
+        bias = bias - weight @ mean
+        loss = negative_log_likelihood(validation @ weight.T + bias, validation_labels)
+        if best is None or loss < best[0]:
+            best = loss, weight, bias
+    assert best is not None
+    return best[1], best[2]
+
+
+def tfidf_predictions(
+    *,
+    training: Sequence[Rendered],
+    training_labels: Ints,
+    validation: Sequence[Rendered],
+    validation_labels: Ints,
+    test: Sequence[Rendered],
+    classes: int,
+) -> Ints:
+    """Return the classes that TF-IDF of words and word pairs + logistic regression gives the test rows."""
+    tfidf = _Tfidf(training)
+    known, held_out, unknown = map(tfidf.features, (training, validation, test))
+    once = np.ones((len(validation), 1), dtype=np.uint16)
+    models = [_fit(known, training_labels, classes, strength) for strength in _TFIDF_STRENGTHS]
+    best = max(
+        models,
+        key=lambda m: macro_f1(confusion(validation_labels, m.predict(held_out), classes, once))[0],
+    )
+    predicted: Ints = best.predict(unknown).astype(np.int64)
+    return predicted
+
+
+class _Tfidf:
+    """TF-IDF of words and word pairs; the two texts of a pair have a vocabulary each."""
+
+    def __init__(self, training: Sequence[Rendered]) -> None:
+        self._vectorizers: list[Any] = []
+        for texts in self._parts(training):
+            vectorizer: Any = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
+            self._vectorizers.append(vectorizer.fit(texts))
+
+    def features(self, rows: Sequence[Rendered]) -> object:
+        parts = zip(self._vectorizers, self._parts(rows), strict=True)
+        return hstack([vectorizer.transform(texts) for vectorizer, texts in parts]).tocsr()
+
+    def _parts(self, rows: Sequence[Rendered]) -> list[list[str]]:
+        parts = [[row.text for row in rows]]
+        if rows and rows[0].pair is not None:
+            parts.append([row.pair or "" for row in rows])
+        return parts
+
+
+def _fit(features: object, labels: Ints, classes: int, strength: float) -> LogisticRegression:
+    weights = class_weights(labels, classes)
+    model = LogisticRegression(C=strength, max_iter=300, class_weight=dict(enumerate(weights)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for a start and a comparison
+        return model.fit(features, labels)
+
+
+def _full(model: LogisticRegression, classes: int, size: int) -> tuple[Floats, Floats]:
+    """Return weight and bias with one row a class of the metric, whether it had training rows or not."""
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps one row for both
+        coefficients = np.vstack([-coefficients / 2, coefficients / 2])
+        intercepts = np.concatenate([-intercepts / 2, intercepts / 2])
+    weight, bias = np.zeros((classes, size)), np.full(classes, intercepts.min() + _NEVER_SEEN)
+    weight[model.classes_], bias[model.classes_] = coefficients, intercepts
+    return weight, bias

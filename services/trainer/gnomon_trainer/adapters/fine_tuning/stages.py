@@ -1,0 +1,215 @@
+"""A training, top to bottom: prepare → baseline → fine-tune → export → evaluate → bundle.
+
+Every stage can be repeated after a crash and gives the same again; what takes
+long, the fine-tuning, goes on from its last checkpoint. The export comes
+before the evaluation because the report is of the exported file: the test
+rows are scored with it one by one, as the scorer does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnomon.bundle import Calibration, Evaluator, Format, Threshold
+from gnomon.rendering import template_for
+from gnomon_trainer.adapters.fine_tuning import files, gate, probe, publishing
+from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
+from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
+from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
+from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
+from gnomon_trainer.adapters.fine_tuning.optimizing import Best, FineTuning
+from gnomon_trainer.adapters.fine_tuning.preparing import Prepared, prepare
+from gnomon_trainer.adapters.fine_tuning.scoring import Logits, OnnxEvaluator
+from gnomon_trainer.domain import calibration, evaluation
+from gnomon_trainer.domain.measures import Ints
+from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
+
+_CHECKPOINTS, _EXPORT, _BASELINES = "checkpoints", "export", "baselines.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """How to train, as far as the plan does not say it."""
+
+    base_model: Path
+    threads: int | None
+    checkpoint_interval_s: float
+    exporter: Exporter = field(default_factory=OnnxExporter)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One call of `train`: what every stage needs to know."""
+
+    plan: TrainingPlan
+    work: Path
+    reporter: Reporter
+    set_up: SetUp
+    model_digest: str
+    digest: str  # of all that the evaluator depends on
+
+
+def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> Trained:
+    """Make an evaluator; see `gnomon_trainer.domain.training.Trainer.train`."""
+    work.mkdir(parents=True, exist_ok=True)
+    model_digest = base_model_digest(set_up.base_model)
+    digest = publishing.digest_of(plan, model_digest)
+    if done := publishing.finished(work, digest):
+        return done
+    training = Training(plan, work, reporter, set_up, model_digest, digest)
+
+    reporter.stage(Stage.PREPARING)
+    network = load_network(set_up.base_model, len(plan.metric.classes))
+    prepared = prepare(plan, network, set_up.base_model)
+
+    reporter.stage(Stage.BASELINE)
+    baselines = _baselines(training, prepared)
+
+    reporter.stage(Stage.FINE_TUNING)
+    compute, best = _fine_tune(training, prepared, network)
+
+    reporter.stage(Stage.EXPORTING)
+    exported = _export(training, network.to("cpu"), prepared.encoder.max_tokens, compute)
+    onnx = OnnxEvaluator(exported / set_up.exporter.path)
+    held_out = onnx.logits_alone(prepared.validation.rows, compute.threads, reporter.checkpoint_allowed)
+    evaluator = _evaluator(training, prepared, held_out)
+    passed = gate.check_fp32(
+        format=set_up.exporter.format,
+        evaluator=onnx,
+        network=network,
+        rows=prepared.validation.rows,
+        alone=held_out,
+        temperature=evaluator.calibration.temperature,
+        pause=reporter.checkpoint_allowed,
+    )
+
+    reporter.stage(Stage.EVALUATING)
+    logits = onnx.logits_alone(prepared.test.rows, compute.threads, reporter.checkpoint_allowed)
+    scores = evaluation.decisions(evaluator, logits)
+    test = evaluation.TestSet(evaluator, prepared.test.labels, logits, baselines, plan.parameters.seed)
+    report = _report(prepared, best, passed, evaluation.evaluate(test, scores))
+
+    reporter.checkpoint_allowed()
+    result = publishing.Result(evaluator, report, logits, scores, exported)
+    return publishing.publish(work, plan, digest, prepared, result)
+
+
+def _baselines(training: Training, prepared: Prepared) -> dict[str, Ints]:
+    """Return what cheap methods, trained on the same rows, say of the test rows; kept for a resume."""
+    path = training.work / _BASELINES
+    kept = files.read_json(path)
+    if not isinstance(kept, dict) or kept.get("plan") != training.digest:
+        kept = {"plan": training.digest, "predicted": _predict_cheaply(training, prepared)}
+        training.reporter.checkpoint_allowed()
+        files.replace_file(path, files.to_json(kept))
+    return {key: np.array(predicted, dtype=np.int64) for key, predicted in kept["predicted"].items()}
+
+
+def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, list[int]]:
+    classes = len(training.plan.metric.classes)
+    frequent = int(np.bincount(prepared.training.labels, minlength=classes).argmax())
+    tfidf = probe.tfidf_predictions(
+        training=prepared.training_texts,
+        training_labels=prepared.training.labels,
+        validation=prepared.validation_texts,
+        validation_labels=prepared.validation.labels,
+        test=prepared.test_texts,
+        classes=classes,
+    )
+    return {
+        "majority_class": [frequent] * len(prepared.test.rows),
+        "tfidf_logistic_regression": tfidf.tolist(),
+    }
+
+
+def _fine_tune(training: Training, prepared: Prepared, network: EvaluatorNetwork) -> tuple[Compute, Best]:
+    """Fine-tune to the end, from the last checkpoint if there is one."""
+    checkpoints = Checkpoints(training.work / _CHECKPOINTS, training.digest)
+    checkpoint = checkpoints.newest()
+    set_up = training.set_up
+    compute = usable(Compute(**checkpoint.state["compute"])) if checkpoint else choose(set_up.threads)
+    with reproducible(compute):
+        tuning = FineTuning(
+            network=network,
+            training=prepared.training,
+            validation=prepared.validation,
+            parameters=training.plan.parameters,
+            compute=compute,
+            checkpoints=checkpoints,
+            reporter=training.reporter,
+            checkpoint_interval_s=set_up.checkpoint_interval_s,
+        )
+        return compute, tuning.run(checkpoint)
+
+
+def _export(training: Training, network: EvaluatorNetwork, max_tokens: int, compute: Compute) -> Path:
+    training.reporter.checkpoint_allowed()
+    exported = training.work / _EXPORT
+    with reproducible(compute), files.NewFolder(exported) as folder:
+        training.set_up.exporter.export(network, max_tokens, folder)
+    return exported
+
+
+def _evaluator(training: Training, prepared: Prepared, held_out: Logits) -> Evaluator:
+    """Calibrate and choose the threshold on the held-out rows."""
+    plan, exporter = training.plan, training.set_up.exporter
+    metric, labels = plan.metric, prepared.validation.labels
+    temperature = calibration.fit_temperature(held_out, labels)
+    return Evaluator(
+        metric=metric.name,
+        output_type=metric.output_type,
+        step=metric.step,
+        input_shape=metric.input_shape,
+        classes=metric.classes,
+        flagged_classes=metric.flagged_classes,
+        template=template_for(metric.input_shape),
+        max_tokens=prepared.encoder.max_tokens,
+        calibration=Calibration(temperature, "temperature", len(labels)),
+        threshold=_threshold(training, held_out, labels, temperature),
+        formats=(Format(exporter.format, exporter.path),),
+        lineage=replace(plan.lineage, base_model_digest=training.model_digest, code_version=_code_version()),
+    )
+
+
+def _threshold(training: Training, held_out: Logits, labels: Ints, temperature: float) -> Threshold:
+    metric = training.plan.metric
+    flagged = [metric.classes.index(label) for label in metric.flagged_classes]
+    if not flagged:
+        return Threshold(0.5, "none", 0)
+    probabilities = np.exp(calibration.log_softmax(held_out, temperature))[:, flagged].sum(axis=1)
+    chosen = calibration.best_f1_threshold(probabilities, np.isin(labels, flagged))
+    return Threshold(chosen, "best_f1", len(labels))
+
+
+def _report(
+    prepared: Prepared, best: Best, passed: gate.GateReport, measured: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
+    own = []
+    if best.step == 0:
+        own.append("Fine-tuning did not improve on a linear head over the frozen base model, which was kept.")
+    cut = sum(row.truncated for row in prepared.test.rows)
+    return measured | {
+        "formats": [
+            {
+                "format": passed.format,
+                "passed": passed.passed,
+                "measures": [asdict(entry) for entry in passed.measures],
+                "rows": passed.rows,
+            }
+        ],
+        "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
+        "training_rows": len(prepared.training.rows),
+        "validation_rows": len(prepared.validation.rows),
+    }
+
+
+def _code_version() -> str:
+    try:
+        return f"gnomon {version('gnomon')}"
+    except PackageNotFoundError:
+        return "gnomon"

@@ -1,0 +1,55 @@
+"""Files as they are received."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from gnomon.errors import UploadTooLargeError
+from gnomon_trainer.adapters.reading import ReadLimits, open_source
+from gnomon_trainer.domain.uploads import RecordSource
+
+
+class IncomingFile:
+    """An `Incoming` in a temporary file."""
+
+    def __init__(self, temporary: Path, max_bytes: int, limits: ReadLimits) -> None:
+        temporary.mkdir(parents=True, exist_ok=True)
+        self._max_bytes = max_bytes
+        self._limits = limits
+        self._size_bytes = 0
+        self._digest = hashlib.sha256()
+        descriptor, path = tempfile.mkstemp(dir=temporary, suffix=".upload")
+        self._path = Path(path)
+        self._file = os.fdopen(descriptor, "wb")
+
+    def write(self, content: bytes) -> None:
+        self._size_bytes += len(content)
+        if self._size_bytes > self._max_bytes:
+            raise UploadTooLargeError(
+                f"The file is larger than {self._max_bytes} bytes. Divide it, or compress it with gzip.",
+                limit_bytes=str(self._max_bytes),
+            )
+        self._digest.update(content)
+        self._file.write(content)
+
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def source(self, filename: str, format: str | None) -> RecordSource:  # noqa: A002
+        self._file.flush()
+        return open_source(self._path, filename, format, self._limits)
+
+    def discard(self) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk refuses the last bytes, which are not wanted any more
+        finally:
+            self._path.unlink(missing_ok=True)
+
+
+def sweep(temporary: Path) -> None:
+    """Remove what an earlier process left; call it before any upload."""
+    for path in (*temporary.glob("*.upload"), *temporary.glob("*.rows")):
+        path.unlink(missing_ok=True)

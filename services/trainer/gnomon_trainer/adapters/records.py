@@ -1,0 +1,67 @@
+"""What several tables share: replayed requests, and JSON columns."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from gnomon.instances import InputShape, OutputType, Step
+from gnomon_trainer.adapters.tables import requests
+from gnomon_trainer.domain.datasets import Request, check_same_body
+from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.runs import Progress, RunFailure, RunSpec
+from gnomon_trainer.domain.training import MetricDefinition, Parameters, Stage
+
+
+def find_request(connection: Connection, request: Request) -> Any:
+    """Return the stored answer of a request, None if it is new; RequestIdReusedError for another body."""
+    row = connection.execute(select(requests).where(requests.c.request_id == request.request_id)).first()
+    if row is None:
+        return None
+    check_same_body(request, row.body)
+    return row.answer
+
+
+def keep_request(connection: Connection, request: Request, answer: Any, now: float) -> None:
+    connection.execute(
+        insert(requests).values(
+            request_id=request.request_id, body=request.body, answer=answer, create_time=now
+        )
+    )
+
+
+def finding_from(raw: Mapping[str, Any]) -> Finding:
+    return Finding(raw["code"], raw["message"], tuple(raw["rows"]), raw["row_count"])
+
+
+def spec_to(spec: RunSpec) -> dict[str, Any]:
+    return asdict(spec)
+
+
+def spec_from(raw: Mapping[str, Any]) -> RunSpec:
+    metric = raw["metric"]
+    return RunSpec(
+        **{
+            **raw,
+            "metric": MetricDefinition(
+                name=metric["name"],
+                output_type=OutputType(metric["output_type"]),
+                step=Step(metric["step"]),
+                input_shape=InputShape(metric["input_shape"]),
+                classes=tuple(metric["classes"]),
+                flagged_classes=tuple(metric["flagged_classes"]),
+            ),
+            "parameters": Parameters(**raw["parameters"]),
+            "findings": tuple(map(finding_from, raw["findings"])),
+            "warnings": tuple(raw["warnings"]),
+        }
+    )
+
+
+def progress_from(raw: Mapping[str, Any]) -> Progress:
+    return Progress(**{**raw, "stage": Stage(raw["stage"]) if raw["stage"] else None})
+
+
+def failure_from(raw: Mapping[str, Any] | None) -> RunFailure | None:
+    return RunFailure(**raw) if raw else None

@@ -1,0 +1,85 @@
+"""Rows of datasets as files, named by the SHA-256 of their content."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gnomon.errors import ArtifactCorruptError
+
+
+class RowFiles:
+    """A `RowStore` in a folder: `{digest}.jsonl`, written whole or not at all."""
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        self._folder = folder
+        self._temporary = temporary
+
+    def sink(self) -> "RowFile":
+        return RowFile(self._folder, self._temporary)
+
+    def read(self, digest: str) -> Iterator[dict[str, Any]]:
+        with self._open(digest) as file:
+            for line in file:
+                yield orjson.loads(line)
+
+    def parts(self, digest: str, part_bytes: int) -> Iterator[bytes]:
+        with self._open(digest) as file:
+            while part := file.read(part_bytes):
+                yield part
+
+    def _open(self, digest: str) -> Any:
+        try:
+            return (self._folder / f"{digest}.jsonl").open("rb")
+        except FileNotFoundError as error:
+            raise ArtifactCorruptError(
+                "The rows of the dataset are missing on the trainer's disk. Upload the file again.",
+                resource=digest,
+                path=f"{digest}.jsonl",
+            ) from error
+
+    def sweep(self, known: Set[str]) -> None:
+        """Remove files that no dataset knows: an upload was cut off between file and record."""
+        for path in self._folder.glob("*.jsonl"):
+            if path.stem not in known:
+                path.unlink(missing_ok=True)
+
+
+class RowFile:
+    """A `RowSink`: a temporary file until its digest is known."""
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        for place in (folder, temporary):
+            place.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        descriptor, path = tempfile.mkstemp(dir=temporary, suffix=".rows")
+        self._path = Path(path)
+        self._file = os.fdopen(descriptor, "wb", buffering=1024 * 1024)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        line = orjson.dumps(record) + b"\n"
+        self._digest.update(line)
+        self._size_bytes += len(line)
+        self._file.write(line)
+
+    def keep(self) -> tuple[str, int]:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        digest = self._digest.hexdigest()
+        self._path.replace(self._folder / f"{digest}.jsonl")
+        return digest, self._size_bytes
+
+    def discard(self) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk refuses the last bytes, which are not wanted any more
+        finally:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,221 @@
+"""Runs in SQL. A run is a row that a worker leases; the database is the queue."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gnomon.names import DatasetName, OperationName, RunName
+from gnomon_trainer.adapters.database import Database
+from gnomon_trainer.adapters.records import (
+    failure_from,
+    find_request,
+    keep_request,
+    progress_from,
+    spec_from,
+    spec_to,
+)
+from gnomon_trainer.adapters.sql_datasets import check_there
+from gnomon_trainer.adapters.tables import points as point_table
+from gnomon_trainer.adapters.tables import runs as table
+from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
+from gnomon_trainer.domain.runs import Run, RunState, cancelled
+from gnomon_trainer.domain.training import Point
+
+_MEASURES = ("loss", "learning_rate", "gradient_norm", "validation_loss", "validation_macro_f1")
+
+
+class SqlRunStore:
+    """A `RunStore` on SQLAlchemy."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def replayed(self, request: Request) -> Run | None:
+        with self._database.read() as connection:
+            return _replayed(connection, request)
+
+    def create(self, run: Run, request: Request | None) -> Run:
+        with self._database.write() as connection:
+            if request and (known := _replayed(connection, request)):
+                return known
+            check_there(connection, DatasetName.parse(run.spec.training_set))
+            check_there(connection, DatasetName.parse(run.spec.test_set))
+            try:
+                connection.execute(insert(table).values(_values(run)))
+            except IntegrityError as error:
+                raise taken(run) from error
+            if request:
+                keep_request(connection, request, str(run.operation), run.create_time)
+            return _get(connection, run.name)
+
+    def get(self, name: RunName | OperationName) -> Run:
+        with self._database.read() as connection:
+            return _get(connection, name)
+
+    def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
+        query = select(table).order_by(table.c.number.desc()).limit(size)
+        if project is not None:
+            query = query.where(table.c.project == project)
+        if before is not None:
+            query = query.where(table.c.number < before)
+        with self._database.read() as connection:
+            return [_run(row) for row in connection.execute(query)]
+
+    def change(self, name: RunName | OperationName, change: Change) -> Run:
+        with self._database.write() as connection:
+            run = _get(connection, name)
+            changed = change(run)
+            if changed is not run:
+                connection.execute(update(table).where(table.c.uid == run.uid).values(_next(changed)))
+            return _get(connection, name)
+
+    def claim(self, worker: str, now: float, lease_s: float) -> Run | None:
+        waits = and_(
+            or_(
+                table.c.state == RunState.QUEUED,
+                and_(table.c.state == RunState.FINE_TUNED, table.c.error.is_(None)),
+            ),
+            table.c.next_attempt <= now,
+        )
+        free = or_(table.c.worker == "", table.c.lease_expires <= now)
+        oldest = (
+            select(table.c.number)
+            .where(and_(free, or_(waits, table.c.state == RunState.TRAINING)))
+            .order_by(table.c.number)
+            .limit(1)
+            .scalar_subquery()
+        )
+        statement = (
+            update(table)
+            .where(table.c.number == oldest)
+            .values(
+                state=case((table.c.state == RunState.QUEUED, RunState.TRAINING), else_=table.c.state),
+                crashes=table.c.crashes + case((table.c.worker != "", 1), else_=0),
+                worker=worker,
+                fence=table.c.fence + 1,
+                lease_expires=now + lease_s,
+                attempts=table.c.attempts + 1,
+                start_time=func.coalesce(table.c.start_time, now),
+                revision=table.c.revision + 1,
+            )
+            .returning(table)
+        )
+        with self._database.write() as connection:
+            row = connection.execute(statement).first()
+        return _run(row) if row else None
+
+    def write_leased(self, lease: Lease, change: Change, points: Sequence[Point] = ()) -> Run:
+        held = and_(table.c.uid == lease.uid, table.c.fence == lease.fence)
+        with self._database.write() as connection:
+            row = connection.execute(select(table).where(held)).first()
+            if row is None:
+                raise lost(lease)
+            changed = change(_run(row))
+            written = connection.execute(update(table).where(held).values(_next(changed)))
+            if written.rowcount == 0:
+                raise lost(lease)
+            for point in points:
+                _add_point(connection, lease.uid, point)
+        return changed
+
+    def points(self, uid: str, after: int = 0) -> Sequence[tuple[int, Point]]:
+        query = select(point_table).where(point_table.c.uid == uid, point_table.c.place > after)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(point_table.c.place))
+            return [(row.place, _point(row)) for row in rows]
+
+    def latest_point(self, uid: str) -> Point | None:
+        query = select(point_table).where(point_table.c.uid == uid).order_by(point_table.c.place.desc())
+        with self._database.read() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return _point(row) if row else None
+
+    def expire_leases(self, worker: str) -> int:
+        dead = and_(table.c.worker == worker, table.c.lease_expires > 0)
+        with self._database.write() as connection:
+            expired: int = connection.execute(update(table).where(dead).values(lease_expires=0.0)).rowcount
+        return expired
+
+    def settle_cancelled(self, now: float) -> int:
+        left = and_(table.c.cancel_requested, table.c.lease_expires <= now)
+        with self._database.read() as connection:
+            if connection.execute(select(table.c.number).where(left).limit(1)).first() is None:
+                return 0
+        with self._database.write() as connection:
+            rows = connection.execute(select(table).where(left)).all()
+            for run in map(_run, rows):
+                values = _next(cancelled(run, now))
+                connection.execute(update(table).where(table.c.uid == run.uid).values(values))
+        return len(rows)
+
+
+def _replayed(connection: Connection, request: Request) -> Run | None:
+    name = find_request(connection, request)
+    return None if name is None else _get(connection, OperationName.parse(name))
+
+
+def _get(connection: Connection, name: RunName | OperationName) -> Run:
+    if isinstance(name, OperationName):
+        found = table.c.uid == name.operation
+    else:
+        found = and_(table.c.project == name.project, table.c.run == name.run)
+    row = connection.execute(select(table).where(found)).first()
+    if row is None:
+        raise no_run(name)
+    return _run(row)
+
+
+_PLAIN = [field.name for field in fields(Run) if field.name not in {"number", "spec", "error", "progress"}]
+
+
+def _values(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in _PLAIN} | {
+        "spec": spec_to(run.spec),
+        "training_set": run.spec.training_set,
+        "test_set": run.spec.test_set,
+        "error": asdict(run.error) if run.error else None,
+        "progress": asdict(run.progress),
+        "best_mark": list(run.best_mark),
+    }
+
+
+def _next(changed: Run) -> dict[str, Any]:
+    values = _values(changed) | {"revision": table.c.revision + 1}
+    for fixed in ("spec", "training_set", "test_set", "uid", "project", "run", "create_time"):
+        del values[fixed]
+    return values
+
+
+def _run(row: Row[Any]) -> Run:
+    values = dict(row._mapping)
+    del values["training_set"], values["test_set"]
+    return Run(
+        **{
+            **values,
+            "spec": spec_from(values["spec"]),
+            "state": RunState(values["state"]),
+            "error": failure_from(values["error"]),
+            "progress": progress_from(values["progress"]),
+            "best_mark": tuple(values["best_mark"]),
+        }
+    )
+
+
+def _add_point(connection: Connection, uid: str, point: Point) -> None:
+    """Drop what came after the point's step, and merge with what is known at it."""
+    at = and_(point_table.c.uid == uid, point_table.c.step == point.step)
+    known = connection.execute(select(point_table).where(at)).first()
+    values = {name: getattr(point, name) for name in _MEASURES}
+    if known is not None:
+        values = {name: getattr(known, name) if new is None else new for name, new in values.items()}
+    dropped = and_(point_table.c.uid == uid, point_table.c.step >= point.step)
+    connection.execute(delete(point_table).where(dropped))
+    connection.execute(insert(point_table).values(uid=uid, step=point.step, **values))
+
+
+def _point(row: Row[Any]) -> Point:
+    return Point(step=row.step, **{name: getattr(row, name) for name in _MEASURES})

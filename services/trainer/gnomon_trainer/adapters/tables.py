@@ -1,0 +1,99 @@
+"""The trainer's tables. Changes need a migration in `migrations/versions`."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts by itself in SQLite
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("dataset", String(63), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("metric", String(80), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("class_counts", JSON, nullable=False),
+    Column("extra_columns", JSON, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("source_filename", String, nullable=False),
+    Column("display_name", String, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("delete_time", Float),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("uid", String(63), nullable=False, unique=True),
+    Column("project", String(63), nullable=False),
+    Column("run", String(63), nullable=False),
+    Column("display_name", String, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("training_set", String(90), nullable=False),
+    Column("test_set", String(90), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("error", JSON(none_as_null=True)),
+    Column("progress", JSON, nullable=False),
+    Column("report", JSON(none_as_null=True)),
+    Column("metric_version", String, nullable=False),
+    Column("work_folder", String, nullable=False),
+    Column("bundle_folder", String, nullable=False),
+    Column("predictions_file", String, nullable=False),
+    Column("bundle_digest", String(64), nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("worker", String(63), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_expires", Float, nullable=False),
+    Column("next_attempt", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("best_mark", JSON, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("start_time", Float),
+    Column("end_time", Float),
+    Column("revision", Integer, nullable=False),
+    Column("edits", Integer, nullable=False),
+    UniqueConstraint("project", "run"),
+    Index("runs_by_state", "state", "number"),
+    Index("runs_by_project", "project", "number"),
+)
+
+points = Table(
+    "points",
+    metadata,
+    Column("place", _Serial, primary_key=True, autoincrement=True),
+    Column("uid", String(63), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("loss", Float),
+    Column("learning_rate", Float),
+    Column("gradient_norm", Float),
+    Column("validation_loss", Float),
+    Column("validation_macro_f1", Float),
+    UniqueConstraint("uid", "step"),
+    sqlite_autoincrement=True,  # places of dropped points are not given again: watchers count on it
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("body", String(64), nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("create_time", Float, nullable=False),
+)

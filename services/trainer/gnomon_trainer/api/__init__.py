@@ -1,0 +1,1 @@
+"""The trainer's servicers: proto → domain → proto."""

@@ -1,0 +1,171 @@
+"""From the domain's values to messages."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from google.longrunning import operations_pb2
+from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from gnomon import convert
+from gnomon.errors import BY_REASON, GnomonError
+from gnomon.status import to_status
+from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain.datasets import Dataset
+from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.recipes import Recipe
+from gnomon_trainer.domain.run_use_cases import PredictedRow
+from gnomon_trainer.domain.runs import Run, RunFailure, RunState
+from gnomon_trainer.domain.training import Point
+
+
+def dataset_message(dataset: Dataset) -> pb.Dataset:
+    state = pb.Dataset.VALIDATED_WITH_WARNINGS if dataset.findings else pb.Dataset.VALIDATED
+    message = pb.Dataset(
+        name=f"datasets/{dataset.dataset}",
+        version=dataset.version,
+        digest=dataset.digest,
+        display_name=dataset.display_name,
+        metric=dataset.metric,
+        state=state,
+        findings=map(finding_message, dataset.findings),
+        row_count=dataset.row_count,
+        class_counts=dataset.class_counts,
+        extra_columns=dataset.extra_columns,
+        size_bytes=dataset.size_bytes,
+        source_filename=dataset.source_filename,
+        create_time=_timestamp(dataset.create_time),
+    )
+    if dataset.delete_time is not None:
+        message.delete_time.CopyFrom(_timestamp(dataset.delete_time))
+    return message
+
+
+def finding_message(finding: Finding) -> pb.Dataset.Finding:
+    return pb.Dataset.Finding(
+        code=finding.code, message=finding.message, rows=finding.rows, row_count=finding.row_count
+    )
+
+
+def recipe_message(recipe: Recipe, problem: str | None) -> pb.Recipe:
+    return pb.Recipe(
+        name=f"recipes/{recipe.recipe}",
+        display_name=recipe.display_name,
+        description=recipe.description,
+        base_model=recipe.base_model,
+        parameters=pb.TrainingParameters(**asdict(recipe.parameters)),
+        available=problem is None,
+        unavailable_reason=problem or "",
+    )
+
+
+def run_message(run: Run, latest: Point | None = None) -> pb.Run:
+    """Return the run; `latest` is the newest point of its curves."""
+    spec = run.spec
+    message = pb.Run(
+        name=str(run.name),
+        display_name=run.display_name,
+        metric=spec.metric.name,
+        training_set=spec.training_set,
+        test_set=spec.test_set,
+        recipe=spec.recipe,
+        parameters=pb.TrainingParameters(**spec.requested),
+        allow_small=spec.allow_small,
+        state=run.state.name,
+        operation=str(run.operation),
+        error=_status(run.error),
+        progress=_progress(run, latest),
+        resolved_parameters=[
+            pb.ResolvedParameter(key=key, value=f"{value:g}", origin=spec.origins[key])
+            if isinstance(value, float)
+            else pb.ResolvedParameter(key=key, value=str(value), origin=spec.origins[key])
+            for key, value in asdict(spec.parameters).items()
+        ],
+        findings=map(finding_message, spec.findings),
+        metric_version=run.metric_version,
+        attempts=run.attempts,
+        etag=run.etag,
+        create_time=_timestamp(run.create_time),
+    )
+    if run.report is not None:
+        _read_report(run.report, message.report)
+    if run.start_time is not None:
+        message.start_time.CopyFrom(_timestamp(run.start_time))
+    if run.end_time is not None:
+        message.end_time.CopyFrom(_timestamp(run.end_time))
+    return message
+
+
+def _read_report(report: Mapping[str, Any], message: pb.EvaluationReport) -> None:
+    json_format.ParseDict(dict(report), message, ignore_unknown_fields=True)
+
+
+def _progress(run: Run, latest: Point | None) -> pb.RunProgress:
+    progress = pb.RunProgress(
+        stage=run.progress.stage.name if run.progress.stage else pb.RunProgress.STAGE_UNSPECIFIED,
+        step=run.progress.step,
+        total_steps=run.progress.total_steps,
+    )
+    if run.progress.remaining_s is not None:
+        progress.remaining.CopyFrom(_duration(run.progress.remaining_s))
+    if latest is not None:
+        progress.latest.CopyFrom(point_message(latest))
+    return progress
+
+
+def point_message(point: Point) -> pb.TrainingPoint:
+    return pb.TrainingPoint(**{key: value for key, value in asdict(point).items() if value is not None})
+
+
+def operation_message(run: Run, latest: Point | None = None) -> operations_pb2.Operation:
+    """Return the operation that is a view of the run."""
+    message = run_message(run, latest)
+    operation = operations_pb2.Operation(name=str(run.operation), done=run.is_done)
+    operation.metadata.Pack(message)
+    if run.error is not None:
+        operation.error.CopyFrom(message.error)
+    elif run.state is RunState.REGISTERED:
+        operation.response.Pack(message)
+    return operation
+
+
+def prediction_message(predicted: PredictedRow) -> pb.Prediction:
+    classes = zip(predicted.classes, predicted.probabilities, predicted.logits, strict=True)
+    return pb.Prediction(
+        row=predicted.row.number,
+        instance=convert.instance_to_proto(predicted.row.instance),
+        true_label=predicted.row.label,
+        score=pb.Score(
+            label=predicted.label,
+            classes=[pb.Score.ClassScore(label=c, probability=p, logit=x) for c, p, x in classes],
+            flagged=predicted.flagged,
+            threshold=predicted.threshold,
+            token_count=predicted.token_count,
+            truncated=predicted.truncated,
+        ),
+    )
+
+
+def _status(error: RunFailure | None) -> status_pb2.Status | None:
+    if error is None:
+        return None
+    raised = BY_REASON.get(error.reason, GnomonError)(error.message)
+    raised.metadata = dict(error.metadata)
+    status = to_status(raised)
+    status.code = error.code
+    return status
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMicroseconds(int(seconds * 1e6))
+    return stamp
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(int(seconds * 1000))
+    return duration

@@ -1,0 +1,119 @@
+"""The methods of `TrainerService` that concern recipes and runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from gnomon.errors import InvalidRequestError, Violation
+from gnomon.names import DatasetName, MetricName, ProjectName, RecipeName, RunName, check_id
+from gnomon.v1 import resources_pb2 as resources
+from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_rpc import pages
+from gnomon_rpc.request_ids import request_key
+from gnomon_trainer.api.dataset_calls import as_request
+from gnomon_trainer.api.messages import (
+    operation_message,
+    point_message,
+    prediction_message,
+    recipe_message,
+    run_message,
+)
+from gnomon_trainer.domain.recipes import DEFAULT
+from gnomon_trainer.domain.run_use_cases import RunOrder, Runs
+
+_ALL_PROJECTS = "projects/-"
+_UPDATABLE = {"display_name"}
+
+
+class RunCalls:
+    """Answers calls about recipes and runs."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+
+    async def list_recipes(self, request: pb.ListRecipesRequest) -> pb.ListRecipesResponse:
+        size = pages.page_size(request.page_size)
+        after = pages.read_token(request) or ""
+        found = [recipe for recipe in self._runs.recipes.all() if recipe.recipe > after][: size + 1]
+        last = found[size - 1].recipe if len(found) > size else None
+        problem = self._runs.recipes.base_model_problem
+        return pb.ListRecipesResponse(
+            recipes=[recipe_message(recipe, problem(recipe.base_model)) for recipe in found[:size]],
+            next_page_token=pages.make_token(request, last),
+        )
+
+    async def create(self, request: pb.CreateRunRequest) -> Any:
+        run = request.run
+        order = RunOrder(
+            project=ProjectName.parse(request.parent, "parent"),
+            run=check_id(request.run_id, "run_id") if request.run_id else "",
+            metric=MetricName.parse(run.metric, "run.metric"),
+            training_set=DatasetName.parse(run.training_set, "run.training_set"),
+            test_set=DatasetName.parse(run.test_set, "run.test_set"),
+            recipe=RecipeName.parse(run.recipe or f"recipes/{DEFAULT}", "run.recipe"),
+            parameters={field.name: value for field, value in run.parameters.ListFields()},
+            allow_small=run.allow_small,
+            display_name=run.display_name,
+        )
+        return operation_message(await self._runs.create(order, as_request(request_key(request))))
+
+    async def get(self, request: pb.GetRunRequest) -> resources.Run:
+        run = await self._runs.get(RunName.parse(request.name))
+        return run_message(run, await self._runs.latest_point(run))
+
+    async def list(self, request: pb.ListRunsRequest) -> pb.ListRunsResponse:
+        project = None
+        if request.parent != _ALL_PROJECTS:
+            project = ProjectName.parse(request.parent, "parent").project
+        size = pages.page_size(request.page_size)
+        before = pages.read_token(request)
+        found = await self._runs.page(project, number(before), size + 1)
+        last = str(found[size - 1].number) if len(found) > size else None
+        return pb.ListRunsResponse(
+            runs=map(run_message, found[:size]), next_page_token=pages.make_token(request, last)
+        )
+
+    async def update(self, request: pb.UpdateRunRequest) -> resources.Run:
+        name = RunName.parse(request.run.name, "run.name")
+        paths = set(request.update_mask.paths)
+        unknown = sorted(paths - _UPDATABLE - {"*"})
+        if unknown:
+            raise InvalidRequestError(
+                f"{unknown[0][:40]!r} cannot be updated; only display_name can.",
+                violations=[Violation("update_mask", "must be display_name")],
+            )
+        if not paths and not request.run.display_name:
+            return run_message(await self._runs.get(name))
+        return run_message(await self._runs.rename(name, request.run.display_name, request.run.etag))
+
+    async def resume(self, request: pb.ResumeRunRequest) -> Any:
+        return operation_message(await self._runs.resume(RunName.parse(request.name)))
+
+    async def watch(self, request: pb.WatchRunRequest) -> AsyncIterator[pb.WatchRunResponse]:
+        latest = None
+        name = RunName.parse(request.name)
+        async with aclosing(self._runs.watch(name, request.after_step)) as changes:
+            async for run, points in changes:
+                latest = points[-1] if points else latest
+                yield pb.WatchRunResponse(run=run_message(run, latest), points=map(point_message, points))
+
+    async def list_predictions(self, request: pb.ListPredictionsRequest) -> pb.ListPredictionsResponse:
+        size = pages.page_size(request.page_size)
+        after = number(pages.read_token(request)) or 0
+        found = await self._runs.predictions_page(RunName.parse(request.parent, "parent"), after, size + 1)
+        last = str(found[size - 1].row.number) if len(found) > size else None
+        return pb.ListPredictionsResponse(
+            predictions=map(prediction_message, found[:size]), next_page_token=pages.make_token(request, last)
+        )
+
+
+def number(key: str | None) -> int | None:
+    """Return the number that a page token's key holds."""
+    if key is None:
+        return None
+    if not key.isdecimal() or len(key) > 18:
+        raise InvalidRequestError(
+            "The page_token is not one that this service gave.",
+            violations=[Violation("page_token", "is not one that this service gave")],
+        )
+    return int(key)

@@ -1,0 +1,70 @@
+"""`gnomon.v1.TrainerService`."""
+
+# ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from gnomon.v1 import trainer_service_pb2_grpc as rpc
+from gnomon_trainer.api.dataset_calls import DatasetCalls
+from gnomon_trainer.api.run_calls import RunCalls
+from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.run_use_cases import Runs
+
+FULL_NAME = "gnomon.v1.TrainerService"
+# An update names its run and what it changes; what a create needs is not asked of it.
+PER_ITEM = {f"/{FULL_NAME}/UpdateRun": frozenset({"run"})}
+
+
+class TrainerServicer(rpc.TrainerServiceServicer):
+    """Sends each call to the part that answers it."""
+
+    # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
+
+    def __init__(self, datasets: Datasets, runs: Runs) -> None:
+        self._datasets = DatasetCalls(datasets)
+        self._runs = RunCalls(runs)
+
+    async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
+        return await self._datasets.upload(request_iterator)
+
+    async def GetDataset(self, request: Any, context: Any) -> Any:
+        return await self._datasets.get(request)
+
+    async def ListDatasets(self, request: Any, context: Any) -> Any:
+        return await self._datasets.list(request)
+
+    async def DeleteDataset(self, request: Any, context: Any) -> Any:
+        return await self._datasets.delete(request)
+
+    async def SplitDataset(self, request: Any, context: Any) -> Any:
+        return await self._datasets.split(request)
+
+    async def DownloadDataset(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for response in self._datasets.download(request):
+            yield response
+
+    async def ListRecipes(self, request: Any, context: Any) -> Any:
+        return await self._runs.list_recipes(request)
+
+    async def CreateRun(self, request: Any, context: Any) -> Any:
+        return await self._runs.create(request)
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        return await self._runs.get(request)
+
+    async def ListRuns(self, request: Any, context: Any) -> Any:
+        return await self._runs.list(request)
+
+    async def UpdateRun(self, request: Any, context: Any) -> Any:
+        return await self._runs.update(request)
+
+    async def ResumeRun(self, request: Any, context: Any) -> Any:
+        return await self._runs.resume(request)
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for response in self._runs.watch(request):
+            yield response
+
+    async def ListPredictions(self, request: Any, context: Any) -> Any:
+        return await self._runs.list_predictions(request)

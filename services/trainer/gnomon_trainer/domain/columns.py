@@ -1,0 +1,152 @@
+"""Which columns of a file a metric reads. Pure."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gnomon.errors import DatasetInvalidError, InvalidRequestError, Violation
+from gnomon.instances import InputShape
+
+LABEL = "label"
+ID = "id"
+OURS = ("input", "output", "documents", "tools", "messages", "trace", "session", LABEL, ID)
+
+# What is read for a shape, as alternatives: the first that a file has is taken.
+_READ: dict[InputShape, tuple[tuple[str, ...], ...]] = {
+    InputShape.INPUT: (("input",),),
+    InputShape.OUTPUT: (("output",),),
+    InputShape.INPUT_OUTPUT: (("input",), ("output",)),
+    InputShape.DOCUMENTS_INPUT: (("documents",), ("input",)),
+    InputShape.DOCUMENTS_INPUT_OUTPUT: (("documents",), ("input",), ("output",)),
+    InputShape.TOOLS_INPUT_OUTPUT: (("tools",), ("input",), ("output",)),
+    InputShape.WHOLE_TRACE: (("messages", "trace"),),
+    InputShape.WHOLE_SESSION: (("session", "messages"),),
+}
+_ALSO_CALLED = {"documents": "context"}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How a file's columns are read. `read` is from ours to the file's; it holds `label`, and `id` if any."""
+
+    read: Mapping[str, str]
+    extra: tuple[str, ...]
+
+
+def needed(shape: InputShape) -> tuple[tuple[str, ...], ...]:
+    """Return what a file needs for the shape: one column of each group of alternatives."""
+    return (*_READ[shape], (LABEL,))
+
+
+def check_mapping(mapping: Mapping[str, str]) -> None:
+    """Raise InvalidRequestError if a target is none of our columns, or is named twice."""
+    for source, target in mapping.items():
+        if target not in OURS:
+            raise _bad_mapping(f"maps {source!r} to {target!r}, which is none of {', '.join(OURS)}")
+    targets = list(mapping.values())
+    for target in dict.fromkeys(targets):
+        if targets.count(target) > 1:
+            raise _bad_mapping(f"maps several columns to {target!r}")
+
+
+def _bad_mapping(what: str) -> InvalidRequestError:
+    return InvalidRequestError(f"column_mapping {what}.", violations=[Violation("column_mapping", what)])
+
+
+def choose(found: Sequence[str], mapping: Mapping[str, str], shape: InputShape) -> Columns:
+    """Decide which column of a file is which of ours.
+
+    Raises:
+        DatasetInvalidError: columns are missing, occur twice or have no name;
+            names what was found, what is needed, and a likely mapping.
+    """
+    _check_found(found, mapping)
+    ours = {mapping.get(column, column): column for column in found}
+    by_ours: dict[str, str] = {}
+    missing: list[str] = []
+    for alternatives in needed(shape):
+        name = next((a for a in alternatives if a in ours), None)
+        other = _ALSO_CALLED.get(alternatives[0])
+        if name is not None:
+            by_ours[name] = ours[name]
+        elif other in ours:
+            by_ours[alternatives[0]] = ours[str(other)]
+        else:
+            missing.append(alternatives[0])
+    if missing:
+        raise _missing(missing, found, mapping, shape)
+    if ID in ours:
+        by_ours[ID] = ours[ID]
+    taken = set(by_ours.values())
+    return Columns(by_ours, tuple(column for column in found if column not in taken))
+
+
+def _check_found(found: Sequence[str], mapping: Mapping[str, str]) -> None:
+    unnamed = [str(place) for place, column in enumerate(found, 1) if not column.strip()]
+    if unnamed:
+        raise DatasetInvalidError(
+            f"Column {', '.join(unnamed)} of the header has no name. Name it, or leave it out "
+            "(in pandas: to_csv(…, index=False)).",
+            violations=[Violation("line 1", f"column {place} has no name") for place in unnamed],
+        )
+    names = [mapping.get(column, column) for column in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DatasetInvalidError(
+            f"The file has the column {_list(twice)} more than once. Every column needs its own name.",
+            violations=[Violation(f"column {_quoted(name)}", "occurs more than once") for name in twice],
+        )
+    absent = sorted(set(mapping) - set(found))
+    if absent:
+        raise DatasetInvalidError(
+            f"column_mapping names {_list(absent)}, which the file does not have. It has {_list(found)}.",
+            violations=[Violation(f"column {_quoted(name)}", "is not in the file") for name in absent],
+        )
+
+
+def _missing(
+    missing: Sequence[str], found: Sequence[str], mapping: Mapping[str, str], shape: InputShape
+) -> DatasetInvalidError:
+    wanted = ", ".join(" or ".join(map(_quoted, alternatives)) for alternatives in needed(shape))
+    return DatasetInvalidError(
+        f"The file lacks the column {_list(missing)}. It has {_list(found) or 'none'}; "
+        f"the metric reads {wanted}{_remedy(missing, found, mapping)}",
+        violations=[Violation(f"column {_quoted(name)}", "is missing") for name in missing],
+    )
+
+
+def _remedy(missing: Sequence[str], found: Sequence[str], mapping: Mapping[str, str]) -> str:
+    separators = [separator for separator in ";\t|" if len(found) == 1 and separator in found[0]]
+    if separators:
+        return f". Its cells seem to be separated by {separators[0]!r}; those of CSV are separated by commas."
+    free = [column for column in found if mapping.get(column, column) not in OURS]
+    likely = {match: name for name in missing if (match := _closest(name, free))}
+    if likely:
+        pairs = ", ".join(f"{theirs!r}: {ours!r}" for theirs, ours in likely.items())
+        return f"; did you mean column_mapping {{{pairs}}}?"
+    return ". Rename the file's columns, or say which is which with column_mapping."
+
+
+_SYNONYMS = {
+    "input": ("question", "prompt", "query", "text", "user", "instruction"),
+    "output": ("answer", "response", "completion", "text", "assistant", "reply"),
+    "documents": ("context", "contexts", "passages", "chunks"),
+    "label": ("class", "category", "target", "y", "labels", "annotation"),
+}
+
+
+def _closest(name: str, free: Sequence[str]) -> str | None:
+    folded = {column.strip().casefold(): column for column in free}
+    for candidate in (name, *_SYNONYMS.get(name, ())):
+        close = difflib.get_close_matches(candidate, folded, n=1, cutoff=0.75)
+        if close:
+            return folded[close[0]]
+    return None
+
+
+def _quoted(name: str) -> str:
+    return f'"{name if len(name) <= 40 else name[:40] + "…"}"'
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, names[:20])) + (", …" if len(names) > 20 else "")

@@ -1,0 +1,148 @@
+"""A run that this worker holds: heartbeat, curves, and whether the work may go on."""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from gnomon.errors import GnomonError, LeaseLostError
+from gnomon_trainer.domain import runs
+from gnomon_trainer.domain.run_store import Change, Lease, RunStore, lost
+from gnomon_trainer.domain.runs import Progress, Run
+from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, WorkerStoppingError
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5  # how soon progress is shown and a cancellation is seen
+
+
+class HeldRun:
+    """A `Reporter` that keeps the lease alive from a thread of its own while it is entered.
+
+    Everything it writes is fenced: once another worker has the run, every
+    method raises LeaseLostError. A process that was stopped for longer than its
+    lease notices by the clock, before its thread has had its turn.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        run: Run,
+        *,
+        lease_s: float,
+        clock: Callable[[], float],
+        stop: threading.Event,
+    ) -> None:
+        self.run = run
+        self._store = store
+        self._lease = Lease(run.uid, run.fence)
+        self._lease_s = lease_s
+        self._clock = clock
+        self._stop = stop
+        self._lock = threading.RLock()  # progress and points go from one thread to the other
+        self._progress = run.progress
+        self._points: list[Point] = []
+        self._confirmed_until = run.lease_expires
+        self._is_new = False
+        self._is_lost = False
+        self._is_cancelled = run.cancel_requested
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    # ------------------------------------------------------------------ Reporter
+
+    def stage(self, stage: Stage) -> None:
+        with self._lock:
+            self._check_lost()
+            step = self._progress.step if stage is not Stage.PREPARING else 0
+            self._progress = Progress(stage, step, self._progress.total_steps)
+            self._is_new = True
+
+    def progress(self, step: int, total_steps: int, remaining_s: float | None) -> None:
+        with self._lock:
+            self._check_lost()
+            self._progress = Progress(self._progress.stage, step, total_steps, remaining_s)
+            self._is_new = True
+
+    def point(self, point: Point) -> None:
+        with self._lock:
+            self._check_lost()
+            self._points.append(point)
+            self._is_new = True
+            try:
+                # At once: a checkpoint that follows must not be ahead of the curves.
+                self.renew()
+            except LeaseLostError:
+                raise
+            except GnomonError as error:  # the heartbeat tries again
+                log.warning("point not written yet: %s: %s", self.run.name, error.reason)
+
+    def checkpoint_allowed(self) -> None:
+        self._check_lost()
+        if self._is_cancelled:
+            raise RunCancelledError
+        if self._stop.is_set():
+            raise WorkerStoppingError
+        if self._clock() >= self._confirmed_until:
+            self.renew()
+
+    # ------------------------------------------------------------------- writing
+
+    def renew(self) -> Run:
+        """Prolong the lease and write what is new, or raise LeaseLostError."""
+        now = self._clock()
+        return self.write(lambda run: runs.renewed(run, now, self._lease_s, self._progress))
+
+    def write(self, change: Change) -> Run:
+        """Apply a change with all points that are not written yet, or raise LeaseLostError."""
+        with self._lock:
+            self._check_lost()
+            points, now = list(self._points), self._clock()
+            try:
+                self.run = self._store.write_leased(self._lease, change, points)
+            except LeaseLostError:
+                self._is_lost = True
+                raise
+            del self._points[: len(points)]
+            self._is_new = False
+            self._is_cancelled = self.run.cancel_requested
+            self._confirmed_until = now + self._lease_s
+            return self.run
+
+    def _check_lost(self) -> None:
+        if self._is_lost:
+            raise lost(self._lease)
+
+    def _keep_alive(self) -> None:
+        interval_s = min(_LOOK_S, self._lease_s / 4)
+        while not self._closing.wait(interval_s) and not self._is_lost:
+            try:
+                self._look()
+            except LeaseLostError:
+                log.warning("lease lost: %s", self.run.name)
+            except GnomonError as error:  # a busy or full database: the lease may outlast it
+                log.warning("heartbeat failed: %s: %s", self.run.name, error.reason)
+
+    def _look(self) -> None:
+        with self._lock:
+            if self._closing.is_set():
+                return
+            is_due = self._clock() >= self._confirmed_until - 0.75 * self._lease_s
+            if self._is_new or is_due:
+                self.renew()
+            else:
+                self._is_cancelled = self._store.get(self.run.operation).cancel_requested

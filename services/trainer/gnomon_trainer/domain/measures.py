@@ -1,0 +1,156 @@
+"""How good predictions are, each measure with a bootstrap interval. Pure, with NumPy.
+
+A resample draws as many rows as there are, with replacement. It is kept as the
+number of times each row was drawn, so that one matrix of shape (rows,
+resamples) serves every measure: resample 0 draws every row once and gives the
+value itself, the others give the interval.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Draws = NDArray[np.uint16]
+
+RESAMPLES = 1_000
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A value with the ends of its 95 % percentile interval."""
+
+    key: str
+    value: float
+    low: float
+    high: float
+
+
+def exact(key: str, value: float) -> Measure:
+    """Return a measure that was not estimated from a sample."""
+    return Measure(key, value, value, value)
+
+
+def draw(rows: int, seed: int, resamples: int = RESAMPLES) -> Draws:
+    """Return how often each row is drawn, shape (rows, 1 + resamples); resample 0 draws each once."""
+    random = np.random.default_rng(seed)
+    draws = np.ones((1 + resamples, rows), dtype=np.uint16)
+    for index in range(1, 1 + resamples):
+        draws[index] = np.bincount(random.integers(0, rows, rows), minlength=rows)
+    return np.ascontiguousarray(draws.T)
+
+
+def interval(key: str, values: Floats) -> Measure | None:
+    """Return the measure of one value a resample, or None where it is not defined on the rows themselves.
+
+    Resamples without a value, such as those without a row of the class, are left out.
+    """
+    if not np.isfinite(values[0]):
+        return None
+    spread = values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(spread, [2.5, 97.5]) if spread.size else (values[0], values[0])
+    return Measure(key, float(values[0]), float(low), float(high))
+
+
+def mean(values: NDArray[Any], draws: Draws) -> Floats:
+    """Return the mean of one value a row, for every resample."""
+    result: Floats = values.astype(np.float64) @ draws / values.size
+    return result
+
+
+def _sum_runs(counts: NDArray[Any], keys: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
+    """Add up the rows of `counts` over runs of equal keys; return where the runs start, and the sums."""
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    return starts, np.add.reduceat(counts, starts, axis=0, dtype=np.int64).astype(np.float64)
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int, draws: Draws) -> Floats:
+    """Return the confusion matrices, shape (resamples, true class, predicted class)."""
+    cells = truth * classes + predicted
+    order = np.argsort(cells, kind="stable")
+    starts, sums = _sum_runs(draws[order], cells[order])
+    counts = np.zeros((draws.shape[1], classes * classes))
+    counts[:, cells[order][starts]] = sums.T
+    return counts.reshape(-1, classes, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRates:
+    """Shape (resamples, classes) each; NaN for F1 of a class that is neither true nor predicted."""
+
+    precision: Floats
+    recall: Floats
+    f1: Floats
+
+
+def class_rates(matrices: Floats) -> ClassRates:
+    """Return precision, recall and F1; a share of nothing counts as 0, as in scikit-learn."""
+    right = np.diagonal(matrices, axis1=1, axis2=2)
+    true, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+    both = true + predicted
+    return ClassRates(
+        precision=np.divide(right, predicted, out=np.zeros_like(right), where=predicted > 0),
+        recall=np.divide(right, true, out=np.zeros_like(right), where=true > 0),
+        f1=np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0),
+    )
+
+
+def macro_f1(matrices: Floats) -> Floats:
+    """Return the mean F1 of the classes that are true or predicted, for every resample."""
+    f1 = class_rates(matrices).f1
+    defined = np.isfinite(f1)
+    result: Floats = np.where(defined, f1, 0.0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
+    return result
+
+
+def ranking(probabilities: Floats, positive: Bools, draws: Draws) -> tuple[Floats, Floats]:
+    """Return AUROC and average precision, one of each a resample; NaN where one side has no row.
+
+    Rows of equal probability count as one group, so that their order does not
+    matter. Only groups that hold a positive row add anything; the rows between
+    two of them are summed up together.
+    """
+    resamples = draws.shape[1]
+    if not positive.any() or positive.all():
+        return np.full(resamples, np.nan), np.full(resamples, np.nan)
+    order = np.argsort(-probabilities, kind="stable")
+    descending, hit, drawn = probabilities[order], positive[order], draws[order]
+    group = np.r_[0, np.cumsum(descending[1:] != descending[:-1])]
+    holds_hit = np.bincount(group, weights=hit) > 0
+    # Consecutive groups without a hit share a number.
+    segment = np.cumsum(np.r_[0, (group[1:] != group[:-1]) & (holds_hit[group[1:]] | holds_hit[group[:-1]])])
+    starts, rows = _sum_runs(drawn, segment)
+    hits = np.zeros_like(rows)
+    hits[holds_hit[group[starts]]] = _sum_runs(drawn[hit], segment[hit])[1]
+    flagged, found = rows.cumsum(axis=0), hits.cumsum(axis=0)
+    wrong, misses = flagged - found, rows - hits
+    positives, negatives = found[-1], wrong[-1]
+    # A positive row beats every negative one behind it, and half of those in its own group.
+    beaten = (hits * (negatives - wrong + misses / 2)).sum(axis=0)
+    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
+    average_precision = (hits * precision).sum(axis=0) / np.where(positives > 0, positives, np.nan)
+    auroc = beaten / np.where(positives * negatives > 0, positives * negatives, np.nan)
+    return auroc, np.where(negatives > 0, average_precision, np.nan)
+
+
+def bins(confidence: Floats) -> Ints:
+    """Return each row's bin of fifteen of equal width over [0, 1]."""
+    result: Ints = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    return result
+
+
+def expected_calibration_error(confidence: Floats, hit: Bools, draws: Draws) -> Floats:
+    """Return the ECE over fifteen bins of equal width, for every resample.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: the mean
+    over the rows of |share of hits minus mean confidence| of the row's bin.
+    """
+    gaps = np.zeros((confidence.size, CALIBRATION_BINS))
+    gaps[np.arange(confidence.size), bins(confidence)] = hit - confidence
+    result: Floats = np.abs(gaps.T @ draws).sum(axis=0) / confidence.size
+    return result

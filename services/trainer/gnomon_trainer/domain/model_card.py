@@ -1,0 +1,147 @@
+"""MODEL_CARD.md: an evaluator explained to people. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gnomon.bundle import Evaluator
+from gnomon_trainer.domain.training import TrainingPlan
+
+_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "ece": "Expected calibration error",
+    "brier": "Brier score",
+    "majority_class": "always the most frequent class",
+    "tfidf_logistic_regression": "TF-IDF + logistic regression",
+}
+
+
+def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+    """Return the card, in Markdown. Every figure is of this run."""
+    return (
+        "\n\n".join(
+            [
+                f"# Evaluator of `{evaluator.metric}`",
+                _what(evaluator),
+                "## Results on the test set",
+                _results(report),
+                _per_class(report),
+                "## What cheap methods reach on the same rows",
+                _baselines(report),
+                "## Calibration and threshold",
+                _calibration(evaluator, report),
+                "## Exported formats",
+                _formats(report),
+                "## What to know before use",
+                _warnings(evaluator, report),
+                "## What it was made from",
+                _lineage(evaluator, report),
+                "## Parameters",
+                _parameters(plan),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _what(evaluator: Evaluator) -> str:
+    flagged = ", ".join(f"`{label}`" for label in evaluator.flagged_classes) or "none"
+    return (
+        f"A fine-tuned classifier ({evaluator.output_type.value}) that reads the "
+        f"{evaluator.input_shape.value.replace('_', ' + ')} of a {evaluator.step.value.replace('_', ' ')}, "
+        f"at most {evaluator.max_tokens} tokens of it.\n\n"
+        f"- Classes: {', '.join(f'`{label}`' for label in evaluator.classes)}\n"
+        f"- Flagged classes: {flagged}\n"
+        f"- Base model: `{evaluator.lineage.base_model}`"
+    )
+
+
+def _results(report: Mapping[str, Any]) -> str:
+    rows = [(_NAMES.get(m["key"], m["key"]), *_value(m)) for m in report["measures"]]
+    return (
+        f"{report['test_rows']} rows labelled by people, none of them trained on. Intervals are 95 % "
+        "percentile intervals of 1,000 bootstrap resamples.\n\n"
+        + _table(("Measure", "Value", "Interval"), rows)
+    )
+
+
+def _per_class(report: Mapping[str, Any]) -> str:
+    rows = []
+    for entry in report["classes"]:
+        values = {m["key"]: m for m in entry["measures"]}
+        shown = [" ".join(_value(values[k])) if k in values else "–" for k in ("precision", "recall", "f1")]
+        rows.append((f"`{entry['label']}`", str(entry["rows"]), *shown))
+    return _table(("Class", "Rows", "Precision", "Recall", "F1"), rows)
+
+
+def _baselines(report: Mapping[str, Any]) -> str:
+    rows = [
+        (_NAMES.get(entry["key"], entry["key"]), *(" ".join(_value(m)) for m in entry["measures"]))
+        for entry in report["baselines"]
+    ]
+    return _table(("Method", "Accuracy", "Macro-F1"), rows)
+
+
+def _calibration(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+    found, threshold = report["calibration"], evaluator.threshold
+    aim = {"best_f1": "for the best F1 of the flagged classes", "none": "without an aim: no class is flagged"}
+    return (
+        f"Probabilities are softmax(logits / {found['temperature']:.4g}). The temperature was fitted on "
+        f"{found['rows']} held-out rows of the training set. Expected calibration error on the test set: "
+        f"{found['ece_before']:.3f} without it, {found['ece_after']:.3f} with it.\n\n"
+        f"A score is flagged when the flagged classes together reach {threshold.value:.4g}, chosen "
+        f"{aim.get(threshold.aim, threshold.aim)} on {threshold.rows} held-out rows of the training set."
+    )
+
+
+def _formats(report: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"- `{entry['format']}`: {'passed' if entry['passed'] else 'failed'} its gate on {entry['rows']} "
+        "rows (" + ", ".join(f"{m['key']} {m['value']:.1e}" for m in entry["measures"]) + ")"
+        for entry in report["formats"]
+    )
+
+
+def _warnings(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+    general = (
+        "It is as good as its training data, and was measured on rows like those of the test set; on other "
+        "applications, languages or kinds of text, measure again.",
+        f"Text beyond {evaluator.max_tokens} tokens is not read; a score then says `truncated`.",
+    )
+    return "\n".join(f"- {line}" for line in (*report["warnings"], *general))
+
+
+def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+    made = evaluator.lineage
+    rows = [
+        ("Training run", f"`{made.run}`", ""),
+        ("Recipe", f"`{made.recipe}`", ""),
+        ("Base model", f"`{made.base_model}`", f"`{made.base_model_digest}`"),
+        ("Training set", f"`{made.training_set}`", f"`{made.training_set_digest}`"),
+        ("Test set", f"`{made.test_set}`", f"`{made.test_set_digest}`"),
+        ("Code", f"`{made.code_version}`", f"seed {made.seed}"),
+    ]
+    return (
+        f"{report['training_rows']} rows were trained on, {report['validation_rows']} more held out.\n\n"
+        + _table(("", "Name", "SHA-256"), rows)
+    )
+
+
+def _parameters(plan: TrainingPlan) -> str:
+    values = plan.parameters
+    rows = [
+        (f"`{key}`", f"{getattr(values, key):g}", plan.origins.get(key, ""))
+        for key in values.__dataclass_fields__
+    ]
+    return _table(("Parameter", "Value", "From"), rows)
+
+
+def _value(measure: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{measure['value']:.3f}", f"[{measure['low']:.3f}, {measure['high']:.3f}]"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,201 @@
+"""What is checked of two sets before a run is queued. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gnomon.errors import DatasetTooSmallError, DatasetUnsuitableError
+from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
+from gnomon_trainer.domain.datasets import Dataset, RowStore
+from gnomon_trainer.domain.findings import Finding, finding
+from gnomon_trainer.domain.overlap import Overlap, overlap
+from gnomon_trainer.domain.rows import row_of
+from gnomon_trainer.domain.training import MetricDefinition, Row
+
+RECOMMENDED_TRAINING_ROWS = 300
+RECOMMENDED_CLASS_ROWS = 100
+# Below these nothing can be held out and learned, whatever is allowed.
+LEAST_TRAINING_ROWS = 16
+LEAST_CLASS_ROWS = 2
+LEAST_TEST_ROWS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSets:
+    """What the checks allow a run to be made of. `training_rows` counts what is left to learn from."""
+
+    training_rows: int
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+
+def read_rows(rows: RowStore, digest: str, metric: MetricDefinition) -> Iterator[Row]:
+    """Yield a dataset's rows, numbered from 1."""
+    for number, record in enumerate(rows.read(digest), 1):
+        yield row_of(number, record, metric)
+
+
+def check_sets(
+    training: Dataset, test: Dataset, metric: MetricDefinition, rows: RowStore, allow_small: bool
+) -> CheckedSets:
+    """Check that an evaluator can be learned from one set and measured on the other. Reads both.
+
+    Raises:
+        DatasetUnsuitableError: a set belongs to another metric, holds one class
+            only, or both are the same.
+        DatasetTooSmallError: a set has fewer rows than needed, overlapping ones
+            not counted.
+    """
+    _check_fit(training, test, metric)
+    found = overlap(read_rows(rows, training.digest, metric), read_rows(rows, test.digest, metric), metric)
+    left = _counts_left(training, found, metric, rows)
+    left_rows = sum(left.values())
+    _check_classes(training, {label: n for label, n in left.items() if n}, found)
+    _check_classes(test, {label: n for label, n in test.class_counts.items() if n}, None)
+    least_training, least_test = (
+        (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
+    )
+    _check_size(training, left_rows, least_training, allow_small)
+    _check_size(test, test.row_count, least_test, allow_small)
+    rare = {label: n for label, n in left.items() if 0 < n < LEAST_CLASS_ROWS}
+    if rare:
+        label, count = next(iter(rare.items()))
+        raise DatasetTooSmallError(
+            f"{training.name} has {count} row of class {label!r} to learn from; {LEAST_CLASS_ROWS} are the "
+            "least, so that one can be held out.",
+            resource=str(training.name),
+            row_count=str(count),
+            required_row_count=str(LEAST_CLASS_ROWS),
+        )
+    findings = (*_overlap_findings(found), *_conflicts(training), *_conflicts(test))
+    sizes = (*_size_findings(test, left), *_unseen(left, test))
+    return CheckedSets(left_rows, (*findings, *sizes), tuple(entry.message for entry in (*findings, *sizes)))
+
+
+def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> None:
+    for dataset in (training, test):
+        if dataset.metric != metric.name:
+            raise DatasetUnsuitableError(
+                f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
+                resource=str(dataset.name),
+            )
+        unknown = sorted(set(dataset.class_counts) - set(metric.classes))
+        if unknown:
+            raise DatasetUnsuitableError(
+                f"{dataset.name} has labels that {metric.name} no longer declares: "
+                f"{', '.join(unknown[:8])}. Upload it again.",
+                resource=str(dataset.name),
+            )
+    if training.digest == test.digest:
+        raise DatasetUnsuitableError(
+            f"{training.name} and {test.name} hold the same rows. An evaluator must be measured on rows it "
+            "has not seen: `gnomon datasets split` makes two sets of one.",
+            resource=str(test.name),
+        )
+
+
+def _counts_left(training: Dataset, found: Overlap, metric: MetricDefinition, rows: RowStore) -> Counter[str]:
+    counts = Counter(training.class_counts)
+    gone = found.rows
+    if gone:
+        counts.subtract(r.label for r in read_rows(rows, training.digest, metric) if r.number in gone)
+    return counts
+
+
+def _check_classes(dataset: Dataset, present: Mapping[str, int], found: Overlap | None) -> None:
+    if len(present) >= 2:
+        return
+    after = " once rows of the test set are taken out" if found and found.rows else ""
+    holds = f"only rows labelled {next(iter(present))!r}" if present else "no rows"
+    raise DatasetUnsuitableError(
+        f"{dataset.name} holds {holds}{after}; a run needs at least two classes in each set.",
+        resource=str(dataset.name),
+    )
+
+
+def _check_size(dataset: Dataset, rows: int, needed: int, allow_small: bool) -> None:
+    if rows >= needed:
+        return
+    taken = f", {dataset.row_count - rows} overlapping ones not counted" if rows < dataset.row_count else ""
+    remedy = "Add rows" if allow_small else "Add rows, or set allow_small and take the report with caution"
+    raise DatasetTooSmallError(
+        f"{dataset.name} has {rows} rows to use{taken}; a run needs {needed}. {remedy}.",
+        resource=str(dataset.name),
+        row_count=str(rows),
+        required_row_count=str(needed),
+    )
+
+
+def _overlap_findings(found: Overlap) -> Iterator[Finding]:
+    if found.exact:
+        yield finding(
+            "OVERLAP_EXACT",
+            f"{len(found.exact)} rows of the training set are in the test set too; the run leaves them "
+            "out of training.",
+            found.exact,
+        )
+    if found.near:
+        yield finding(
+            "OVERLAP_NORMALISED",
+            f"{len(found.near)} rows of the training set are in the test set too, case and punctuation "
+            "aside; the run leaves them out of training.",
+            found.near,
+        )
+    if found.conflicting:
+        yield finding(
+            "OVERLAP_CONFLICTING_LABELS",
+            f"{len(found.conflicting)} of the overlapping rows have another label in the test set. One of "
+            "the two is wrong; if it is the test set's, results look worse than they are.",
+            found.conflicting,
+        )
+
+
+def _conflicts(dataset: Dataset) -> Iterator[Finding]:
+    for entry in dataset.findings:
+        if entry.code == "CONFLICTING_LABELS":
+            yield Finding(entry.code, f"{dataset.name}: {entry.message}", entry.rows, entry.row_count)
+
+
+def _size_findings(test: Dataset, left: Mapping[str, int]) -> Iterator[Finding]:
+    rows = sum(left.values())
+    if test.row_count < MIN_TEST_ROWS:
+        yield finding(
+            "SMALL_TEST_SET",
+            f"The test set has {test.row_count} rows, fewer than {MIN_TEST_ROWS}: the intervals of the "
+            "report are wide.",
+        )
+    if rows < MIN_TRAINING_ROWS:
+        yield finding(
+            "SMALL_TRAINING_SET",
+            f"The training set has {rows} rows, fewer than {MIN_TRAINING_ROWS}: expect a weak evaluator.",
+        )
+    elif rows < RECOMMENDED_TRAINING_ROWS:
+        yield finding(
+            "FEW_TRAINING_ROWS",
+            f"The training set has {rows} rows; {RECOMMENDED_TRAINING_ROWS} or more are recommended.",
+        )
+    few = {label: n for label, n in left.items() if 0 < n < RECOMMENDED_CLASS_ROWS}
+    if few:
+        shown = ", ".join(f"{label} {n}" for label, n in sorted(few.items(), key=lambda e: e[1])[:5])
+        yield finding(
+            "FEW_CLASS_ROWS",
+            f"{len(few)} of {len(left)} classes have fewer than the recommended {RECOMMENDED_CLASS_ROWS} "
+            f"rows to learn from (fewest: {shown}).",
+        )
+
+
+def _unseen(left: Mapping[str, int], test: Dataset) -> Iterator[Finding]:
+    absent = [label for label, n in test.class_counts.items() if n and not left.get(label)]
+    if absent:
+        yield finding(
+            "CLASS_NOT_LEARNED",
+            f"The training set has no rows of {', '.join(map(repr, absent[:8]))}, which the test set has: "
+            "the evaluator cannot know that class.",
+        )
+    untested = [label for label, n in left.items() if n > 0 and not test.class_counts.get(label)]
+    if untested:
+        yield finding(
+            "CLASS_NOT_MEASURED",
+            f"The test set has no rows of {', '.join(map(repr, untested[:8]))}: the report says nothing "
+            "of that class.",
+        )

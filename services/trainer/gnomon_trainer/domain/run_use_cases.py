@@ -1,0 +1,222 @@
+"""What users can do with runs. Blocking work runs in threads."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gnomon.errors import (
+    BaseModelMissingError,
+    EtagMismatchError,
+    InvalidRequestError,
+    RunStateError,
+    Violation,
+)
+from gnomon.names import DatasetName, MetricName, OperationName, ProjectName, RecipeName, RunName
+from gnomon_trainer.domain import runs
+from gnomon_trainer.domain.catalog import Catalog
+from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
+from gnomon_trainer.domain.recipes import Recipe, Recipes, check_ranges, find, resolve
+from gnomon_trainer.domain.run_checks import check_sets
+from gnomon_trainer.domain.run_store import RunStore
+from gnomon_trainer.domain.runs import Run, RunSpec
+from gnomon_trainer.domain.training import MetricDefinition, Point, Row
+
+POLL_S = 0.25
+MAX_DISPLAY_NAME = 63
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """What a user asks for, with its names parsed. `run` is empty if the server is to choose."""
+
+    project: ProjectName
+    run: str
+    metric: MetricName
+    training_set: DatasetName
+    test_set: DatasetName
+    recipe: RecipeName
+    parameters: Mapping[str, Any]
+    allow_small: bool = False
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRow:
+    """What a run's evaluator said of a row of the test set; `classes` are in the order of `logits`."""
+
+    row: Row
+    classes: tuple[str, ...]
+    logits: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    label: str
+    flagged: bool
+    threshold: float
+    token_count: int
+    truncated: bool
+
+
+class PredictionStore(Protocol):
+    """Reads what a run predicted."""
+
+    def page(self, run: Run, after: int, size: int) -> Sequence[PredictedRow]:
+        """Return predictions of rows after a row's number, in the order of the test set.
+
+        Raises:
+            ArtifactCorruptError: the run's files are missing.
+        """
+        ...
+
+
+def check_display_name(display_name: str) -> str:
+    if len(display_name) > MAX_DISPLAY_NAME:
+        raise InvalidRequestError(
+            f"display_name has {len(display_name)} characters; at most {MAX_DISPLAY_NAME} are kept.",
+            violations=[Violation("display_name", f"must be at most {MAX_DISPLAY_NAME} characters")],
+        )
+    return display_name
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Use cases of training runs."""
+
+    store: RunStore
+    datasets: DatasetStore
+    rows: RowStore
+    catalog: Catalog
+    recipes: Recipes
+    predictions: PredictionStore
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
+
+    async def create(self, order: RunOrder, request: Request | None) -> Run:
+        """Check everything that can be checked, then queue the run.
+
+        Raises:
+            NotFoundError: project, metric, dataset or recipe.
+            InvalidRequestError: a parameter is out of its range.
+            BaseModelMissingError: see the recipe's `unavailable_reason`.
+            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets`.
+        """
+        if request and (known := await asyncio.to_thread(self.store.replayed, request)):
+            return known
+        check_display_name(order.display_name)
+        check_ranges(order.parameters, "run.parameters")
+        await self.catalog.check_project(order.project)
+        metric = await self.catalog.metric(order.metric)
+        async with self.heavy:
+            return await asyncio.to_thread(self._create, order, metric, request)
+
+    def _create(self, order: RunOrder, metric: MetricDefinition, request: Request | None) -> Run:
+        training, test = self.datasets.get(order.training_set), self.datasets.get(order.test_set)
+        recipe = find(self.recipes, order.recipe.recipe)
+        if problem := self.recipes.base_model_problem(recipe.base_model):
+            raise BaseModelMissingError(problem, base_model=recipe.base_model)
+        spec = self._spec(order, metric, training, test, recipe)
+        uid = runs.new_uid(self.random_bytes(16))
+        run = Run(
+            uid=uid,
+            project=order.project.project,
+            run=order.run or f"run-{uid[1:9]}",
+            display_name=order.display_name,
+            spec=spec,
+            create_time=self.clock(),
+        )
+        return self.store.create(run, request)
+
+    def _spec(
+        self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, recipe: Recipe
+    ) -> RunSpec:
+        checked = check_sets(training, test, metric, self.rows, order.allow_small)
+        parameters, origins = resolve(recipe, order.parameters, checked.training_rows)
+        return RunSpec(
+            metric=metric,
+            training_set=str(training.name),
+            training_set_digest=training.digest,
+            test_set=str(test.name),
+            test_set_digest=test.digest,
+            recipe=str(order.recipe),
+            base_model=recipe.base_model,
+            requested=dict(order.parameters),
+            parameters=parameters,
+            origins=origins,
+            allow_small=order.allow_small,
+            findings=checked.findings,
+            warnings=checked.warnings,
+        )
+
+    async def get(self, name: RunName | OperationName) -> Run:
+        return await asyncio.to_thread(self.store.get, name)
+
+    async def latest_point(self, run: Run) -> Point | None:
+        """Return the newest point of a run's curves."""
+        return await asyncio.to_thread(self.store.latest_point, run.uid)
+
+    async def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
+        return await asyncio.to_thread(self.store.page, project, before, size)
+
+    async def rename(self, name: RunName, display_name: str, etag: str) -> Run:
+        """Change the display name; EtagMismatchError if an etag is given and is not the newest."""
+        check_display_name(display_name)
+
+        def change(run: Run) -> Run:
+            if etag and etag != run.etag:
+                raise EtagMismatchError(
+                    f"{run.name} was changed in between. Read it again and repeat.", resource=str(run.name)
+                )
+            return runs.renamed(run, display_name)
+
+        return await asyncio.to_thread(self.store.change, name, change)
+
+    async def cancel(self, name: OperationName) -> Run:
+        now = self.clock()
+        return await asyncio.to_thread(self.store.change, name, lambda run: runs.cancelled(run, now))
+
+    async def resume(self, name: RunName) -> Run:
+        """Queue a stopped run again, or RunStateError."""
+        now = self.clock()
+        return await asyncio.to_thread(self.store.change, name, lambda run: runs.resumed(run, now))
+
+    async def wait(self, name: OperationName, timeout_s: float | None) -> Run:
+        """Return the run once it is done, or as it is when the time is over."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (run := await self.get(name)).is_done:
+            left = POLL_S if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(POLL_S, left))
+        return run
+
+    async def watch(
+        self, name: RunName, after_step: int
+    ) -> AsyncGenerator[tuple[Run, Sequence[Point]], None]:
+        """Yield the run with all its points, then again on every change, until it is done."""
+        seen, place = -1, 0
+        while True:
+            run = await self.get(name)
+            if run.revision != seen:
+                seen = run.revision
+                written = await asyncio.to_thread(self.store.points, run.uid, place)
+                place = written[-1][0] if written else place
+                yield run, [point for _, point in written if not after_step or point.step > after_step]
+            if run.is_done:
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def predictions_page(self, name: RunName, after: int, size: int) -> Sequence[PredictedRow]:
+        """Return what the run's evaluator said of its test set.
+
+        Raises:
+            RunStateError: the run has no evaluator yet.
+        """
+        run = await self.get(name)
+        if not run.bundle_digest:
+            raise RunStateError(
+                f"{run.name} is {run.state.upper()} and has no predictions; they come with FINE_TUNED.",
+                resource=str(run.name),
+                state=run.state.upper(),
+            )
+        return await asyncio.to_thread(self.predictions.page, run, after, size)

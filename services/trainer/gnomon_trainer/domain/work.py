@@ -1,0 +1,217 @@
+"""What a worker does with a run: train, then register. Everything blocks."""
+
+import errno
+import logging
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gnomon.bundle import LineageRecord
+from gnomon.errors import (
+    ArtifactCorruptError,
+    GnomonError,
+    LeaseLostError,
+    StorageFullError,
+    TrainingFailedError,
+)
+from gnomon.names import MetricName
+from gnomon_trainer.domain import runs
+from gnomon_trainer.domain.catalog import Registrar, registration_id
+from gnomon_trainer.domain.datasets import RowStore
+from gnomon_trainer.domain.held_run import HeldRun
+from gnomon_trainer.domain.overlap import overlap, without
+from gnomon_trainer.domain.run_checks import read_rows
+from gnomon_trainer.domain.run_store import RunStore
+from gnomon_trainer.domain.runs import Run, RunState
+from gnomon_trainer.domain.training import (
+    RunCancelledError,
+    Stage,
+    Trainer,
+    TrainingPlan,
+    WorkerStoppingError,
+)
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 30.0
+
+
+class WorkFolders(Protocol):
+    """Where runs keep their checkpoints and bundles."""
+
+    def take(self, run: Run) -> Path:
+        """Return the work folder of the run's newest lease, with what earlier leases left.
+
+        It is taken away from earlier leases: what a stopped worker still writes
+        goes nowhere.
+        """
+        ...
+
+    def path(self, relative: str) -> Path:
+        """Return a folder that a run names."""
+        ...
+
+    def relative(self, folder: Path) -> str:
+        """Return how a run names a folder."""
+        ...
+
+    def tidy(self, run: Run) -> None:
+        """Remove what a registered run needs no more: all but its bundle and its predictions."""
+        ...
+
+    def seal(self, bundle: Path) -> str:
+        """Write a bundle's files through to the disk and return the bundle's digest.
+
+        Raises:
+            BundleInvalidError: files are missing or wrongly named.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Work:
+    """Takes runs one after another. `trainer` is asked for only when there is something to train."""
+
+    worker: str
+    runs: RunStore
+    rows: RowStore
+    folders: WorkFolders
+    registrar: Registrar
+    trainer: Callable[[], Trainer]
+    clock: Callable[[], float]
+    lease_s: float
+    stop: threading.Event
+    _refused: Counter[str] = field(default_factory=Counter)
+
+    def take_one(self) -> bool:
+        """Work on the oldest run that waits; return False if none does."""
+        run = self.runs.claim(self.worker, self.clock(), self.lease_s)
+        if run is None:
+            return False
+        log.info("run claimed: %s, attempt %d", run.name, run.attempts)
+        with HeldRun(self.runs, run, lease_s=self.lease_s, clock=self.clock, stop=self.stop) as held:
+            try:
+                self._work(held)
+            except LeaseLostError:
+                log.warning("run left to another worker: %s", run.name)
+            else:
+                log.info("run left as %s: %s", held.run.state, run.name)
+        return True
+
+    def _work(self, held: HeldRun) -> None:
+        try:
+            if error := runs.poisoned(held.run):
+                raise error
+            if held.run.state is RunState.TRAINING:
+                self._train(held)
+            self._register(held)
+        except LeaseLostError:
+            raise
+        except RunCancelledError:
+            held.write(lambda run: runs.cancelled_by_worker(run, self.clock()))
+        except WorkerStoppingError:
+            held.write(lambda run: runs.given_back(run, self.clock()))
+        except Exception as error:
+            known = _known(error, held.run)
+            _log(error, held.run)
+            held.write(lambda run: runs.failed(run, known, self.clock()))
+
+    def _train(self, held: HeldRun) -> None:
+        held.checkpoint_allowed()
+        run, folder = held.run, self.folders.take(held.run)
+        trained = self.trainer().train(training_plan(run, self.rows), folder, held)
+        digest = self.folders.seal(trained.bundle_folder)
+        held.write(
+            lambda run: runs.fine_tuned(
+                run,
+                work_folder=self.folders.relative(folder),
+                bundle_folder=str(trained.bundle_folder.relative_to(folder)),
+                predictions_file=str(trained.predictions_path.relative_to(folder)),
+                bundle_digest=digest,
+                report=trained.report,
+            )
+        )
+
+    def _register(self, held: HeldRun) -> None:
+        held.checkpoint_allowed()
+        held.stage(Stage.REGISTERING)
+        run = held.renew()
+        bundle = self.folders.path(run.work_folder) / run.bundle_folder
+        if not bundle.is_dir() or self.folders.seal(bundle) != run.bundle_digest:
+            raise ArtifactCorruptError(
+                f"The bundle of {run.name} on the trainer's disk is missing or altered. Create a new run.",
+                resource=str(run.name),
+                path=run.bundle_folder,
+            )
+        metric = MetricName.parse(run.spec.metric.name)
+        try:
+            version = self.registrar.register(
+                metric, bundle, f"Trained by {run.name}.", registration_id(run.uid)
+            )
+        except GnomonError as error:
+            if error.retry_after_s is None:
+                raise
+            self._try_again_later(held, error)
+            return
+        self.folders.tidy(held.write(lambda run: runs.registered(run, str(version), self.clock())))
+
+    def _try_again_later(self, held: HeldRun, error: GnomonError) -> None:
+        uid = held.run.uid
+        self._refused[uid] += 1
+        wait_s = min(_LONGEST_WAIT_S, 0.5 * 2.0 ** min(self._refused[uid], 10))
+        log.warning("registration put off for %.0f s: %s: %s", wait_s, held.run.name, error.reason)
+        held.write(lambda run: runs.given_back(run, self.clock() + wait_s))
+
+
+def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
+    """Return what a run trains, as its checks decided when it was created."""
+    spec = run.spec
+    training = tuple(read_rows(rows, spec.training_set_digest, spec.metric))
+    test = tuple(read_rows(rows, spec.test_set_digest, spec.metric))
+    return TrainingPlan(
+        run=str(run.name),
+        metric=spec.metric,
+        training_rows=without(training, overlap(training, test, spec.metric).rows),
+        test_rows=test,
+        recipe=spec.recipe,
+        base_model=spec.base_model,
+        parameters=spec.parameters,
+        origins=spec.origins,
+        lineage=LineageRecord(
+            run=str(run.name),
+            recipe=spec.recipe,
+            base_model=spec.base_model,
+            training_set=spec.training_set,
+            training_set_digest=spec.training_set_digest,
+            test_set=spec.test_set,
+            test_set_digest=spec.test_set_digest,
+            seed=spec.parameters.seed,
+        ),
+        warnings=spec.warnings,
+    )
+
+
+def _log(error: Exception, run: Run) -> None:
+    """Tell where it went wrong, but not the error's own words: they may hold what users wrote."""
+    where = "" if isinstance(error, GnomonError) else "".join(traceback.format_tb(error.__traceback__))
+    log.error("run failed: %s: %s\n%s", run.name, type(error).__name__, where)
+
+
+def _known(error: Exception, run: Run) -> GnomonError:
+    """Return the error that a run shows; what nobody foresaw is named by its type alone."""
+    if isinstance(error, GnomonError):
+        return error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError(
+            f"The trainer's disk is full. Free some space, then resume {run.name}: it goes on from its last "
+            "checkpoint."
+        )
+    return TrainingFailedError(
+        f"The training failed with {type(error).__name__}; the worker's log has the details. Resume "
+        f"{run.name} once the cause is gone.",
+        resource=str(run.name),
+    )

@@ -1,0 +1,99 @@
+"""Measures agree with scikit-learn, with weights as with repeated rows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from gnomon_trainer.domain import measures
+
+ROWS = st.integers(2, 60)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def sample(rows: int, classes: int, seed: int) -> tuple[measures.Ints, measures.Ints, measures.Floats]:
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes, rows)
+    probabilities = random.random((rows, classes)).round(1) + 0.01  # rounded: ties matter
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return truth, probabilities.argmax(axis=1), probabilities
+
+
+def drawn_rows(draws: measures.Draws, resample: int) -> measures.Ints:
+    return np.repeat(np.arange(len(draws)), draws[:, resample])
+
+
+@given(ROWS, st.integers(2, 5), SEEDS)
+@settings(deadline=None, max_examples=50)
+def test_rates_and_macro_f1_are_those_of_the_drawn_rows(rows: int, classes: int, seed: int) -> None:
+    truth, predicted, _ = sample(rows, classes, seed)
+    draws = measures.draw(rows, seed, resamples=3)
+    matrices = measures.confusion(truth, predicted, classes, draws)
+    found, rates = measures.macro_f1(matrices), measures.class_rates(matrices)
+    for resample in range(4):
+        chosen = drawn_rows(draws, resample)
+        t, p = truth[chosen], predicted[chosen]
+        assert (matrices[resample] == metrics.confusion_matrix(t, p, labels=range(classes))).all()
+        assert found[resample] == pytest.approx(metrics.f1_score(t, p, average="macro", zero_division=0))
+        for rate, function in (
+            (rates.precision, metrics.precision_score),
+            (rates.recall, metrics.recall_score),
+        ):
+            expected = function(t, p, labels=range(classes), average=None, zero_division=0)
+            assert rate[resample] == pytest.approx(expected)
+
+
+@given(ROWS, SEEDS)
+@settings(deadline=None, max_examples=50)
+def test_auroc_and_average_precision_are_those_of_the_drawn_rows(rows: int, seed: int) -> None:
+    truth, _, probabilities = sample(rows, 2, seed)
+    positive, share = truth == 1, probabilities[:, 1]
+    draws = measures.draw(rows, seed, resamples=3)
+    auroc, average_precision = measures.ranking(share, positive, draws)
+    for resample in range(4):
+        chosen = drawn_rows(draws, resample)
+        if len(set(positive[chosen])) < 2:
+            assert np.isnan(auroc[resample])
+            assert np.isnan(average_precision[resample])
+            continue
+        assert auroc[resample] == pytest.approx(metrics.roc_auc_score(positive[chosen], share[chosen]))
+        expected = metrics.average_precision_score(positive[chosen], share[chosen])
+        assert average_precision[resample] == pytest.approx(expected)
+
+
+def test_every_resample_draws_as_many_rows_as_there_are_and_the_first_draws_each_once() -> None:
+    draws = measures.draw(50, seed=3)
+    assert draws.shape == (50, 1001)
+    assert (draws[:, 0] == 1).all()
+    assert (draws.sum(axis=0) == 50).all()
+    assert (draws == measures.draw(50, seed=3)).all()
+    assert (draws != measures.draw(50, seed=4)).any()
+
+
+def test_the_interval_of_a_share_is_about_what_the_binomial_says() -> None:
+    hits = np.arange(400) < 300
+    found = measures.interval("accuracy", measures.mean(hits, measures.draw(400, seed=0)))
+    assert found is not None
+    assert found.value == 0.75
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
+    assert found.low == pytest.approx(0.75 - half, abs=0.01)
+    assert found.high == pytest.approx(0.75 + half, abs=0.01)
+
+
+def test_calibration_error_is_the_gap_of_the_bins_weighted_by_their_rows() -> None:
+    confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.3, 0.3])
+    hit = np.array([True, True, True, False, False, False])
+    ece = measures.expected_calibration_error(confidence, hit, measures.draw(6, 0, resamples=0))
+    assert ece[0] == pytest.approx(4 / 6 * 0.15 + 2 / 6 * 0.3)
+
+
+def test_a_confidence_of_exactly_one_falls_into_the_last_bin() -> None:
+    assert measures.bins(np.array([0.0, 1.0])).tolist() == [0, measures.CALIBRATION_BINS - 1]
+
+
+def test_what_is_not_defined_has_no_interval() -> None:
+    assert measures.interval("auroc", np.array([np.nan, 0.5])) is None
+    found = measures.interval("auroc", np.array([0.5, np.nan, 0.6]))
+    assert found is not None
+    assert (found.low, found.high) == (0.6, 0.6)
