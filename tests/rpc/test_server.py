@@ -134,6 +134,27 @@ def test_a_service_logs_json_and_stops_at_sigterm():
     assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
 
 
+FAILING = """
+import logging
+from gnomon_rpc import logs
+logs.configure("info", "test")
+said = "a user's secret"
+try:
+    raise ValueError(said)
+except ValueError:
+    logging.getLogger("x").exception("a call failed")
+"""
+
+
+def test_a_logged_exception_tells_where_and_not_what_a_user_wrote():
+    done = subprocess.run([sys.executable, "-c", FAILING], check=True, capture_output=True, text=True)
+    [line] = done.stderr.splitlines()
+
+    assert "secret" not in line
+    assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
+    assert json.loads(line)["exception"][0]["frames"]
+
+
 def test_a_wrong_setting_is_named_with_its_variable():
     process = spawn(GNOMON_TEST_GRACE_S="soon")
     _, text = process.communicate(timeout=20)

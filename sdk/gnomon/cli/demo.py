@@ -39,7 +39,7 @@ def demo(
     Starts the three services on free ports in a temporary folder; stops and removes all at the end.
     """
     home = Path(tempfile.mkdtemp(prefix="gnomon-demo-"))
-    services = local.deployment(home / "gnomon")
+    services = _deployment(home)
     with Interrupts(services, raising=True):
         try:
             result = _run(session, services, home)
@@ -56,6 +56,15 @@ def demo(
         session.output.answer.print(demo_summary.rendered(result))
     if keep:
         session.output.note(f"All data is kept. Go on with it: gnomon up --home {home / 'gnomon'}")
+
+
+def _deployment(home: Path) -> dict[str, ServiceProcess]:
+    services = local.deployment(home / "gnomon")
+    scratch = home / "tmp"  # torch keeps caches in the temporary folder; they shall go with all else
+    scratch.mkdir()
+    for service in services.values():
+        service.environment = dict(service.environment) | {"TMPDIR": str(scratch)}
+    return services
 
 
 def _show_logs(session: Session, services: Mapping[str, ServiceProcess]) -> None:

@@ -71,6 +71,7 @@ def _confusion(report: pb.EvaluationReport) -> Table | None:
 def facts(report: pb.EvaluationReport) -> Table:
     """Return how it was calibrated, where the threshold is, and what the gate measured."""
     calibration, threshold = report.calibration, report.threshold
+    aim = threshold.aim.replace("_", " ").replace("f1", "F1")
     lines: list[tuple[str, object]] = [
         (
             "rows",
@@ -83,7 +84,7 @@ def facts(report: pb.EvaluationReport) -> Table:
         ),
         (
             "threshold",
-            f"{threshold.value:.3f} for {threshold.aim.replace('_', ' ').replace('f1', 'F1')}, chosen on {threshold.rows} rows",
+            f"{threshold.value:.3f} for {aim}, chosen on {threshold.rows} rows",
         ),
     ]
     for entry in report.formats:

@@ -6,8 +6,19 @@ not logged anywhere: they hold what users wrote.
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+
+def _forget_what_exceptions_say(
+    _: Any, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep an exception's type and frames; its message, like its locals, may hold what a user wrote."""
+    for exception in event.get("exception", ()):
+        exception.pop("exc_value", None)
+        exception.pop("exc_notes", None)
+    return event
 
 
 def configure(level: str, service: str) -> None:
@@ -17,8 +28,10 @@ def configure(level: str, service: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Without locals: they hold what users wrote.
-        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
+        _forget_what_exceptions_say,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
