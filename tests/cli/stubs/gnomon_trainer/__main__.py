@@ -1,0 +1,5 @@
+import sys
+
+from stub_service import main
+
+sys.exit(main("trainer"))
