@@ -70,7 +70,7 @@ def version_request(contents, metric="tox", request_id=None, description="", siz
 async def until(condition):
     """Wait until the condition holds; for what no event tells."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.005)
 
 

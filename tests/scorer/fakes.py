@@ -10,8 +10,9 @@ from pathlib import Path
 from gnomon.errors import GnomonError, NotFoundError, RegistryUnavailableError
 from gnomon.names import MetricVersionName
 from gnomon.rendering import Rendered
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.loaded import LoadedVersion
-from gnomon_scorer.domain.ports import BatchLimits, Bundle, CatalogEvent, Logits, Tokens
+from gnomon_scorer.domain.ports import BatchLimits, Bundle, CatalogEvent, Logits
 from tests.scorer.evaluators import make_bundle
 
 LIMITS = BatchLimits(max_padded_tokens=64)
@@ -163,6 +164,6 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until a condition holds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110  conditions of any kind
+            while not condition():
                 await asyncio.sleep(0.005)
     assert condition()

@@ -80,7 +80,7 @@ class FakeRegistry(registry_service_pb2_grpc.RegistryServiceServicer):
                     registry.WatchCatalogResponse(kind=kind, metric_version=version, alias=alias)
                 )
 
-    async def WatchCatalog(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def WatchCatalog(self, request: Any, context: Any) -> AsyncIterator[Any]:
         queue: asyncio.Queue[registry.WatchCatalogResponse] = asyncio.Queue()
         for name in self.versions:
             queue.put_nowait(registry.WatchCatalogResponse(kind=_Kind.VERSION_CREATED, metric_version=name))
@@ -96,7 +96,7 @@ class FakeRegistry(registry_service_pb2_grpc.RegistryServiceServicer):
         finally:
             self._watchers.discard(queue)
 
-    async def GetMetricVersion(self, request: Any, context: Any) -> resources_pb2.MetricVersion:  # noqa: N802
+    async def GetMetricVersion(self, request: Any, context: Any) -> resources_pb2.MetricVersion:
         name = self.aliases.get(request.name.replace("/versions/", "/aliases/"), request.name)
         made = self.versions.get(name)
         if made is None:
@@ -109,7 +109,7 @@ class FakeRegistry(registry_service_pb2_grpc.RegistryServiceServicer):
             name=name, bundle=resources_pb2.Bundle(digest=made.digest, files=files)
         )
 
-    async def DownloadBlob(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def DownloadBlob(self, request: Any, context: Any) -> AsyncIterator[Any]:
         content = self.blobs.get(request.sha256)
         if content is None:
             raise NotFoundError(f"The blob {request.sha256} is not stored.")
@@ -193,12 +193,12 @@ class Caller:
 
     async def until_healthy(self, name: str = "gnomon.v1.ScorerService", seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):
-            while not await self.is_healthy(name):  # noqa: ASYNC110
+            while not await self.is_healthy(name):
                 await asyncio.sleep(0.01)
 
     async def until_serving(self, alias: str, number: int, seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):
-            while number_of((await self.score(alias, "good")).results[0].outcomes[0]) != number:  # noqa: ASYNC110
+            while number_of((await self.score(alias, "good")).results[0].outcomes[0]) != number:
                 await asyncio.sleep(0.01)
 
 

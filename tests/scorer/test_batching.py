@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.batching import Entry, Waiting
-from gnomon_scorer.domain.ports import BatchLimits, Tokens
+from gnomon_scorer.domain.ports import BatchLimits
 
 
 class Version:

@@ -7,11 +7,12 @@ import pytest
 
 from gnomon.bundle import parse_evaluator
 from gnomon.errors import VersionUnloadableError
+from gnomon.tokens import Tokens
 from gnomon_scorer.adapters import onnx_runtime
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime, check_installation
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
 from gnomon_scorer.domain.loaded import BadOutputError, LoadedVersion
-from gnomon_scorer.domain.ports import BatchLimits, Bundle, Tokens
+from gnomon_scorer.domain.ports import BatchLimits, Bundle
 from tests.scorer.evaluators import VOCABULARY, make_bundle, onnx_model
 from tests.scorer.fakes import FakeBackend, tokens, version_name
 

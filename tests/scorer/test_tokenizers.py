@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 
 from gnomon.errors import VersionUnloadableError
 from gnomon.rendering import Rendered
-from gnomon_scorer.adapters.tokenizers import JsonTokenizer, TokenizerFiles
+from gnomon.tokenizing import JsonTokenizer
+from gnomon_scorer.adapters.tokenizers import TokenizerFiles
 from tests.scorer.evaluators import WORDS, tokenizer_json
 
 

@@ -15,7 +15,8 @@ import onnxruntime as ort
 
 from gnomon.bundle import ONNX_FP32
 from gnomon.errors import VersionUnloadableError
-from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits, Tokens
+from gnomon.tokens import Tokens
+from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits
 
 Array = npt.NDArray[Any]
 

@@ -14,7 +14,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from gnomon_scorer.domain.ports import BatchLimits, Tokens
+from gnomon.tokens import Tokens
+from gnomon_scorer.domain.ports import BatchLimits
 
 PATIENCE_S = 2.0
 

@@ -9,7 +9,8 @@ from gnomon.bundle import Evaluator
 from gnomon.errors import VersionUnloadableError
 from gnomon.names import MetricVersionName
 from gnomon.rendering import Rendered
-from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits, Tokenizer, Tokens
+from gnomon.tokens import Tokens
+from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits, Tokenizer
 
 _PROOF = Rendered("The weather is fine today, and the answer to your question is 42.")
 _WARM_LENGTHS = (4, 16, 64, 128, 512)

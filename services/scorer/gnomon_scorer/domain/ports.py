@@ -8,22 +8,7 @@ from typing import Protocol
 from gnomon.bundle import Evaluator
 from gnomon.names import AliasName, MetricVersionName
 from gnomon.rendering import Rendered
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One tokenized instance, special tokens included, without padding.
-
-    `type_ids` tell the two texts of a pair apart. `truncated`: the instance
-    was longer than the evaluator reads.
-    """
-
-    ids: Sequence[int]
-    type_ids: Sequence[int]
-    truncated: bool = False
-
-    def __len__(self) -> int:
-        return len(self.ids)
+from gnomon.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

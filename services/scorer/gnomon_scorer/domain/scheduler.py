@@ -20,9 +20,9 @@ from gnomon.errors import (
     OverloadedError,
     VersionUnloadableError,
 )
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.batching import Batch, Entry, Waiting
 from gnomon_scorer.domain.loaded import LoadedVersion, first_line
-from gnomon_scorer.domain.ports import Tokens
 
 log = structlog.get_logger(__name__)
 

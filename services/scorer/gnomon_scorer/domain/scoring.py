@@ -11,9 +11,9 @@ from gnomon.bundle import Evaluator
 from gnomon.decision import Decision, decide
 from gnomon.errors import DeadlineExceededError, GnomonError, InvalidRequestError, NotFoundError, Violation
 from gnomon.names import MetricVersionName
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.loaded import LoadedVersion
-from gnomon_scorer.domain.ports import Tokens
 from gnomon_scorer.domain.scheduler import Outcome, Ran, Scheduler
 from gnomon_scorer.domain.tokenizing import ReadInstance, TokensOrError, tokenize, way_of
 from gnomon_scorer.domain.versions import Versions

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from gnomon.errors import GnomonError, InstanceInvalidError
 from gnomon.instances import Instance
 from gnomon.rendering import Rendered, render
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.loaded import LoadedVersion
-from gnomon_scorer.domain.ports import Tokens
 
 ReadInstance = Callable[[], Instance]  # raises GnomonError where an item of the request is no instance
 

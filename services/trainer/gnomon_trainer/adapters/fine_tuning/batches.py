@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
+from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, padding_id
 
 _BATCHES_SORTED_TOGETHER = 50
@@ -45,13 +45,13 @@ def of_similar_length(lengths: Sequence[int], tokens: int = _TOKENS_WITHOUT_GRAD
         yield batch
 
 
-def tensors(rows: Sequence[Encoded], network: EvaluatorNetwork, device: str) -> dict[str, Tensor]:
+def tensors(rows: Sequence[Tokens], network: EvaluatorNetwork, device: str) -> dict[str, Tensor]:
     """Return the network's inputs, each of shape (rows, longest)."""
     arrays = padded(rows, padding_id(network), type_ids=network.reads_type_ids)
     return {key: torch.from_numpy(array).to(device) for key, array in arrays.items()}
 
 
-def padded(rows: Sequence[Encoded], padding: int, *, type_ids: bool) -> dict[str, NDArray[np.int64]]:
+def padded(rows: Sequence[Tokens], padding: int, *, type_ids: bool) -> dict[str, NDArray[np.int64]]:
     """Return `input_ids`, `attention_mask` and, if wanted, `token_type_ids`: int64, padded on the right."""
     shape = (len(rows), max(map(len, rows)))
     arrays = {

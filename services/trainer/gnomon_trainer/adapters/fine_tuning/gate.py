@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from gnomon.errors import GateFailedError
+from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import batches
-from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.scoring import Logits, OnnxEvaluator
 from gnomon_trainer.domain.calibration import log_softmax
@@ -38,7 +38,7 @@ def check_fp32(
     format: str,  # noqa: A002  the report's own word
     evaluator: OnnxEvaluator,
     network: EvaluatorNetwork,
-    rows: Sequence[Encoded],
+    rows: Sequence[Tokens],
     alone: Logits,
     temperature: float,
     pause: Callable[[], None],
@@ -78,7 +78,7 @@ def check_fp32(
 
 
 @torch.no_grad()
-def _reference(network: EvaluatorNetwork, row: Encoded, pause: Callable[[], None]) -> Logits:
+def _reference(network: EvaluatorNetwork, row: Tokens, pause: Callable[[], None]) -> Logits:
     pause()
     logits: Logits = network(**batches.tensors([row], network, "cpu")).numpy()
     return logits

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
+from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import batches
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
-from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_on_frozen
 from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
@@ -36,9 +36,9 @@ _CHECKPOINT_COST = 20  # a checkpoint may take a twentieth of the time
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Encoded rows with the indices of their classes."""
+    """Tokens rows with the indices of their classes."""
 
-    rows: Sequence[Encoded]
+    rows: Sequence[Tokens]
     labels: Ints
 
     @property

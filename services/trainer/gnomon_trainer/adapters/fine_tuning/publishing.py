@@ -9,8 +9,8 @@ from typing import Any
 
 from gnomon.bundle import EVALUATOR_FILE, MODEL_CARD_FILE, REPORT_FILE, TOKENIZER_FILE, Evaluator
 from gnomon.decision import Decision
+from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import files
-from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import Logits
 from gnomon_trainer.domain.model_card import model_card
@@ -53,7 +53,7 @@ def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared
     return Trained(work / _BUNDLE, result.report, work / _PREDICTIONS)
 
 
-def _prediction(row: Row, encoded: Encoded, logits: list[float], score: Decision) -> Mapping[str, Any]:
+def _prediction(row: Row, encoded: Tokens, logits: list[float], score: Decision) -> Mapping[str, Any]:
     return {
         "row": row.number,
         "true_label": row.label,

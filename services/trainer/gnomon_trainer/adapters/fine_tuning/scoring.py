@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning.batches import padded
-from gnomon_trainer.adapters.fine_tuning.encoding import Encoded
 
 Logits = NDArray[np.float32]
 
@@ -27,13 +27,13 @@ class OnnxEvaluator:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._reads_type_ids = "token_type_ids" in {i.name for i in self._session.get_inputs()}
 
-    def logits(self, rows: Sequence[Encoded]) -> Logits:
+    def logits(self, rows: Sequence[Tokens]) -> Logits:
         """Return the logits of rows that go through the model together, shape (rows, classes)."""
         inputs = padded(rows, 0, type_ids=self._reads_type_ids)
         result: Logits = self._session.run(["logits"], inputs)[0]
         return result
 
-    def logits_alone(self, rows: Sequence[Encoded], threads: int, pause: Callable[[], None]) -> Logits:
+    def logits_alone(self, rows: Sequence[Tokens], threads: int, pause: Callable[[], None]) -> Logits:
         """Return the logits of rows of which each goes alone, several at a time on their own threads.
 
         `pause` is called now and then; what it raises ends the work.

@@ -1,0 +1,178 @@
+"""From rendered instances to tokens, with a bundle's `tokenizer.json`.
+
+The trainer and the scorer both tokenize here, so that an evaluator is served
+what it was trained on. Needs the library `tokenizers`, which both services
+install; nothing else of the SDK imports this.
+
+The library can cut and join pairs itself, but builds every combination of the
+parts that it cuts off: a pair of long texts takes time and memory quadratic in
+their length. So each text is tokenized alone, and cut and joined here, in the
+same way.
+"""
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # our threads are the parallelism
+
+import tokenizers
+
+from gnomon.rendering import Rendered
+from gnomon.tokens import Tokens
+
+_CHUNK = 16_384  # characters; longer texts are read piece by piece where that gives the same tokens
+_SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+_LOCAL_NORMALIZERS = {None, "BertNormalizer", "Lowercase"}
+_WHITE = re.compile(r"[ \n]")
+_PROBES = ("a", "the", "1", ".", "hello")
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One place of the layout: a special token, or all of text 0 or 1."""
+
+    type_id: int
+    text: int | None = None
+    special_id: int = 0
+
+
+class TokenizerError(ValueError):
+    """A `tokenizer.json` cannot be used; the message says why."""
+
+
+class JsonTokenizer:
+    """`is_local`: cutting a text at white space changes no token on either side."""
+
+    @classmethod
+    def read(cls, content: str) -> "JsonTokenizer":
+        """Open the text of a `tokenizer.json`.
+
+        Raises:
+            TokenizerError: it is none.
+        """
+        try:
+            return cls(tokenizers.Tokenizer.from_str(content), _is_local(json.loads(content)))
+        except TokenizerError:
+            raise
+        except Exception as error:  # the library raises bare exceptions
+            raise TokenizerError(f"The tokenizer cannot be read: {str(error)[:200]}") from error
+
+    def __init__(self, tokenizer: Any, is_local: bool) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._tokenizer = tokenizer
+        self._is_local = is_local
+        self._single = _layout(tokenizer, pair=False)
+        self._pair = _layout(tokenizer, pair=True)
+
+    def encode(self, texts: Sequence[Rendered], max_tokens: int) -> list[Tokens]:
+        """Return what `tokenizers` gives with truncation `longest_first`, on the right.
+
+        Raises:
+            ValueError: `max_tokens` has no room for the special tokens.
+        """
+        parts = [(t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
+        short = self._ids([part for pair in parts for part in pair if len(part) <= _CHUNK])
+        read = iter(short)
+        encoded = []
+        for pair in parts:
+            layout = self._single if len(pair) == 1 else self._pair
+            room = max_tokens - sum(slot.text is None for slot in layout)
+            if room < 0:
+                raise ValueError(f"max_tokens is {max_tokens}; the special tokens alone are more.")
+            ids = [next(read) if len(part) <= _CHUNK else self._long(part, room + 1) for part in pair]
+            if len(ids) == 2 and all(len(i) > room for i in ids):  # which one is longer decides the odd token
+                ids = [i if len(p) <= _CHUNK else self._long(p, None) for i, p in zip(ids, pair, strict=True)]
+            encoded.append(_joined(layout, ids, room))
+        return encoded
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        # Only the batch methods let other threads run.
+        return [e.ids for e in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def _long(self, text: str, enough: int | None) -> list[int]:
+        """Return the first tokens of a long text, at least `enough` of them if there are; else all."""
+        if not self._is_local:
+            return self._ids([text])[0]
+        ids: list[int] = []
+        for piece in _pieces(text):
+            ids += self._ids([piece])[0]
+            if enough is not None and len(ids) >= enough:
+                break
+        return ids
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a text before spaces and line ends, at the first one after each `_CHUNK` characters."""
+    start = 0
+    while start < len(text):
+        cut = _WHITE.search(text, start + _CHUNK)
+        end = cut.start() if cut else len(text)
+        yield text[start:end]
+        start = end
+
+
+def _joined(layout: Sequence[_Slot], ids: Sequence[list[int]], room: int) -> Tokens:
+    kept = _longest_first([len(i) for i in ids], room)
+    token_ids: list[int] = []
+    type_ids: list[int] = []
+    for slot in layout:
+        new = [slot.special_id] if slot.text is None else ids[slot.text][: kept[slot.text]]
+        token_ids += new
+        type_ids += itertools.repeat(slot.type_id, len(new))
+    return Tokens(token_ids, type_ids, truncated=sum(kept) < sum(map(len, ids)))
+
+
+def _longest_first(lengths: Sequence[int], room: int) -> list[int]:
+    """Return how much of each text is kept: as in `tokenizers`, `TruncationStrategy::LongestFirst`."""
+    if len(lengths) == 1:
+        return [min(lengths[0], room)]
+    shorter, longer = sorted(lengths)
+    if shorter + longer > room:
+        longer = shorter if shorter > room else max(shorter, room - shorter)
+        if shorter + longer > room:
+            shorter, longer = room // 2, room // 2 + room % 2
+    return [longer, shorter] if lengths[0] > lengths[1] else [shorter, longer]
+
+
+def _layout(tokenizer: Any, pair: bool) -> list[_Slot]:
+    """Find out where the special tokens go, by encoding texts of few tokens.
+
+    Raises:
+        TokenizerError: the tokenizer gives no token for any of them.
+    """
+    for probe in _PROBES:
+        encoding = tokenizer.encode(probe, probe) if pair else tokenizer.encode(probe)
+        slots: list[_Slot] = []
+        for token_id, type_id, text in zip(
+            encoding.ids, encoding.type_ids, encoding.sequence_ids, strict=True
+        ):
+            if text is None:
+                slots.append(_Slot(type_id, special_id=token_id))
+            elif not slots or slots[-1].text != text:  # several tokens of one text are one place
+                slots.append(_Slot(type_id, text))
+        if {slot.text for slot in slots} >= ({0, 1} if pair else {0}):
+            return slots
+    raise TokenizerError("The tokenizer gives no tokens for plain text.")
+
+
+def _is_local(content: dict[str, Any]) -> bool:
+    """Tell whether the tokens left and right of white space do not depend on each other."""
+    splitter = (content.get("pre_tokenizer") or {}).get("type")
+    normalizer = (content.get("normalizer") or {}).get("type")
+    added = content.get("added_tokens") or []
+    return (
+        splitter in _SPLITTERS
+        and normalizer in _LOCAL_NORMALIZERS
+        and not any(
+            entry.get("lstrip") or entry.get("rstrip") or " " in entry["content"] or "\n" in entry["content"]
+            for entry in added
+        )
+    )
