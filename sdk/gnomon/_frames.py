@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gnomon._requests import refused
-from gnomon._spans import PARTS, span_of
+from gnomon._scoring import COLUMNS, instance_of
 from gnomon.errors import GnomonError
-from gnomon.instances import Span
+from gnomon.instances import Instance
 from gnomon.v1 import resources_pb2 as pb
 
 if TYPE_CHECKING:
@@ -96,27 +96,29 @@ def jsonl_to_frame(content: bytes) -> "pd.DataFrame":
     return frame
 
 
-def spans_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> list[Span]:
-    """Return one span a row.
+def instances_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> list[Instance]:
+    """Return one instance a row.
 
     Args:
-        columns: from the frame's column to `input`, `output` or `documents`;
-            by default the columns of those names.
+        columns: from the frame's column to `input`, `output`, `documents`
+            and the like; by default the columns of those names.
 
     Raises:
         InvalidRequestError: the frame lacks a column, or has none to read.
     """
     if columns is None:
-        columns = {name: name for name in PARTS if name in frame.columns}
+        columns = {name: name for name in COLUMNS if name in frame.columns}
     for column, part in columns.items():
-        if part not in PARTS:
-            raise refused("columns", f"maps {column!r} to {part!r}; it must be one of: {', '.join(PARTS)}")
+        if part not in COLUMNS:
+            raise refused("columns", f"maps {column!r} to {part!r}; it must be one of: {', '.join(COLUMNS)}")
         if column not in frame.columns:
             raise refused("columns", f"names {column!r}, which the frame does not have")
     if not columns:
-        raise refused("columns", f"must say which columns are {', '.join(PARTS)}; the frame has none of them")
+        raise refused(
+            "columns", f"must say which columns are {', '.join(COLUMNS)}; the frame has none of them"
+        )
     cells = {part: _values(frame[column]) for column, part in columns.items()}
-    return [span_of({part: values[row] for part, values in cells.items()}) for row in range(len(frame))]
+    return [instance_of({part: values[row] for part, values in cells.items()}) for row in range(len(frame))]
 
 
 def with_scores(

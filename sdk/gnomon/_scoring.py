@@ -7,10 +7,11 @@ from typing import Any
 
 from gnomon import shorthand
 from gnomon._requests import refused
-from gnomon._spans import span_of
+from gnomon.cells import CellError, is_empty, parsed
+from gnomon.cells import instance as read_cells
 from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError, InstanceInvalidError, InternalError
-from gnomon.instances import Instance, Session, Span, Trace, text_span
+from gnomon.instances import Instance, Session, Span, Step, Trace, text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer
@@ -18,6 +19,7 @@ from gnomon.v1 import scorer_service_pb2 as scorer
 Given = Instance | pb.Instance | Mapping[str, Any]  # a mapping: texts as input, output, documents
 Outcome = pb.Score | GnomonError
 
+COLUMNS = ("input", "output", "documents", "tools", "messages", "trace", "session")
 BATCH = 64
 IN_FLIGHT = 4
 _MAX_INSTANCES = 256
@@ -52,6 +54,26 @@ def one_instance(
     return text_span(input=text_in, output=text_out, documents=texts) if instance is None else instance
 
 
+def instance_of(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
+    """Return the instance of `{"input": "…", "documents": ["…", "…"]}` and the like.
+
+    Raises:
+        InvalidRequestError: there is something else in it, or a cell is malformed.
+    """
+    try:
+        for column in cells:
+            if column not in COLUMNS:
+                raise refused("instance", f"has {column!r}; there may be: {', '.join(COLUMNS)}")
+        given = {column: parsed(column, _text(cell)) for column, cell in cells.items()}
+        return read_cells({column: cell for column, cell in given.items() if not is_empty(cell)}, step)
+    except CellError as error:
+        raise refused("instance", f"has a column {error.column!r} that {error}") from error
+
+
+def _text(cell: Any) -> Any:
+    return str(cell) if isinstance(cell, int | float) else cell
+
+
 def message_of(instance: Given) -> pb.Instance:
     """Return the message of an instance.
 
@@ -62,7 +84,7 @@ def message_of(instance: Given) -> pb.Instance:
     if isinstance(instance, pb.Instance):
         return instance
     if isinstance(instance, Mapping):
-        instance = span_of(instance)
+        instance = instance_of(instance)
     if not isinstance(instance, Span | Trace | Session):
         raise refused("instance", f"is a {type(instance).__name__}; it must be a Span, a Trace or a Session")
     try:

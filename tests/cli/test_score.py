@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gnomon.cli import bulk
+from gnomon.v1 import resources_pb2 as pb
 
 
 def write_jsonl(path, rows):
@@ -16,6 +17,16 @@ def write_jsonl(path, rows):
 
 def read_jsonl(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def tone(fake):
+    """The metric that the tests score with."""
+    classes = [pb.Metric.LabelClass(label=label) for label in ("false", "true")]
+    metric = pb.Metric(
+        name="metrics/tone", output_type="BOOLEAN", step="LLM_SPAN", input_shape="OUTPUT", classes=classes
+    )
+    fake.metrics[metric.name] = metric
 
 
 def test_one_instance_is_shown_with_label_probabilities_and_version(gnomon):
@@ -112,8 +123,6 @@ def test_a_row_that_cannot_be_read_or_scored_has_its_error_and_hurts_no_other(gn
 
 
 def test_csv_in_and_out_with_mapped_columns_and_documents(gnomon, fake, tmp_path):
-    gnomon("metrics", "create", "tone", "--output-type", "boolean", "--input-shape", "output",
-           "--class", "false", "--class", "true")  # fmt: skip
     source, target = tmp_path / "in.csv.gz", tmp_path / "out.csv"
     with gzip.open(source, "wt", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
@@ -154,7 +163,7 @@ def test_an_error_that_concerns_all_rows_leaves_no_file(gnomon, tmp_path):
     ran = gnomon("score", "unknown", "--file", source, "--out", target)
 
     assert ran.status == 1
-    assert "There is no metric unknown." in ran.err
+    assert "There is no metrics/unknown." in ran.err
     assert list(tmp_path.iterdir()) == [source]
 
 

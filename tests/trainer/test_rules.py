@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnomon.cells import CellError, canonical, instance
 from gnomon.errors import BaseModelMissingError, DatasetUnsuitableError, InvalidRequestError
 from gnomon.instances import InputShape, OutputType, Step, Trace, text_span
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
-from gnomon_trainer.domain.cells import CellError, canonical, instance
 from gnomon_trainer.domain.checks import _groups
 from gnomon_trainer.domain.columns import choose
 from gnomon_trainer.domain.labels import LabelError, parse_label
@@ -71,7 +71,7 @@ def test_any_trace_or_session_is_read_or_refused(cell: Any, column: str) -> None
     step = Step.SESSION if column == "session" else Step.TRACE
     metric = MetricDefinition("metrics/m", OutputType.BOOLEAN, step, shape, ("false", "true"), ("true",))
     try:
-        instance({column: canonical(column, cell)}, metric)
+        instance({column: canonical(column, cell)}, metric.step)
     except CellError as error:
         assert error.column == column
 
@@ -82,7 +82,7 @@ def test_messages_become_a_trace_whose_output_is_the_last_answer() -> None:
     )
     messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 
-    trace = instance({"messages": messages}, metric)
+    trace = instance({"messages": messages}, metric.step)
 
     assert isinstance(trace, Trace)
     assert [m.content for m in trace.spans[0].input] == ["hi"]

@@ -9,9 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gnomon import shorthand
 from gnomon.cli import rows
 from gnomon.cli.rows import Row
+from gnomon.convert import step_from_proto
 from gnomon.errors import GnomonError
+from gnomon.instances import Instance, Step
+from gnomon.names import MetricName, MetricVersionName
 from gnomon.v1 import resources_pb2 as pb
 
 if TYPE_CHECKING:
@@ -75,12 +79,14 @@ def score_file(
             as an unknown metric; nothing is written then.
     """
     summary, began = Summary(metrics), time.monotonic()
+    definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
     # A CSV header needs all columns before the first row is written.
-    classes = _classes(client, metrics) if rows.format_of(target) == "csv" else {}
     header = rows.columns_of(source) if rows.format_of(target) == "csv" else []
-    header += [column for metric in metrics for column in _columns(metric, classes.get(metric, ()))]
+    for metric, definition in definitions.items():
+        header += _columns(metric, [entry.label for entry in definition.classes])
+    reader = _Reader(columns, step_from_proto(definitions[metrics[0]].step))
     with rows.Writer(target, header) as writer:
-        for row, outcomes in _scored(client, metrics, rows.read(source), columns):
+        for row, outcomes in _scored(client, metrics, rows.read(source), reader):
             writer.write(row.cells | cells_of(outcomes))
             summary.add(outcomes)
             progress(summary.rows)
@@ -88,15 +94,31 @@ def score_file(
     return summary
 
 
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Makes instances of rows. `step` is the first metric's: all metrics are given the same instance."""
+
+    columns: Mapping[str, str]
+    step: Step
+
+    def read(self, row: Row) -> Instance | GnomonError:
+        if row.problem:
+            return GnomonError(f"Line {row.line} {row.problem}.")
+        try:
+            return rows.instance_of(row.cells, self.columns, self.step)
+        except GnomonError as error:
+            return GnomonError(f"Line {row.line}: {error.message}")
+
+
 def _scored(
-    client: "Client", metrics: Sequence[str], source: Iterable[Row], columns: Mapping[str, str]
+    client: "Client", metrics: Sequence[str], source: Iterable[Row], reader: _Reader
 ) -> Iterator[tuple[Row, dict[str, Outcome]]]:
     """Yield the rows in their order; at most `IN_FLIGHT` requests are out at a time."""
     waiting: deque[Future[list[tuple[Row, dict[str, Outcome]]]]] = deque()
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         try:
             for part in _parts(source):
-                waiting.append(pool.submit(_score_part, client, metrics, part, columns))
+                waiting.append(pool.submit(_score_part, client, metrics, part, reader))
                 if len(waiting) > IN_FLIGHT:
                     yield from waiting.popleft().result()
             while waiting:
@@ -113,24 +135,15 @@ def _parts(source: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _score_part(
-    client: "Client", metrics: Sequence[str], part: Sequence[Row], columns: Mapping[str, str]
+    client: "Client", metrics: Sequence[str], part: Sequence[Row], reader: _Reader
 ) -> list[tuple[Row, dict[str, Outcome]]]:
-    instances = [_instance_or_error(row, columns) for row in part]
-    good = [instance for instance in instances if isinstance(instance, pb.Instance)]
+    instances = [reader.read(row) for row in part]
+    good = [instance for instance in instances if not isinstance(instance, GnomonError)]
     scored = iter(client.score(list(metrics), instances=good) if good else ())
     return [
-        (row, next(scored) if isinstance(instance, pb.Instance) else dict.fromkeys(metrics, instance))
+        (row, dict.fromkeys(metrics, instance) if isinstance(instance, GnomonError) else next(scored))
         for row, instance in zip(part, instances, strict=True)
     ]
-
-
-def _instance_or_error(row: Row, columns: Mapping[str, str]) -> pb.Instance | GnomonError:
-    if row.problem:
-        return GnomonError(f"Line {row.line} {row.problem}.")
-    try:
-        return rows.instance_of(row.cells, columns)
-    except GnomonError as error:
-        return GnomonError(f"Line {row.line}: {error.message}")
 
 
 def cells_of(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -157,8 +170,5 @@ def _class_column(metric: str, label: str) -> str:
     return f"{metric}.{label}.probability" if own else f"{metric}.{label}"
 
 
-def _classes(client: "Client", metrics: Sequence[str]) -> dict[str, list[str]]:
-    names = {
-        metric: metric.removeprefix("metrics/").partition("/")[0].partition("@")[0] for metric in metrics
-    }
-    return {metric: [c.label for c in client.metrics.get(name).classes] for metric, name in names.items()}
+def _metric_of(metric: str) -> str:
+    return str(MetricName(MetricVersionName.parse(shorthand.metric_version(metric)).metric))

@@ -16,6 +16,7 @@ from gnomon.cli.interrupts import Interrupts
 from gnomon.cli.metrics import create_from, definition_of
 from gnomon.cli.session import Session, local_command
 from gnomon.errors import NotFoundError, TrainingFailedError
+from gnomon.instances import Step
 from gnomon.local import ServiceProcess
 from gnomon.v1 import resources_pb2 as pb
 
@@ -134,12 +135,15 @@ class _Demonstration:
             chosen += [row.cells for row in rows.read(test_set) if row.cells["label"] is label][
                 : _SHOWN_SPANS // 2
             ]
-        return [(cells, self.session.client.score(_EXAMPLE, rows.instance_of(cells, {}))) for cells in chosen]
+        return [
+            (cells, self.session.client.score(_EXAMPLE, rows.instance_of(cells, {}, Step.LLM_SPAN)))
+            for cells in chosen
+        ]
 
     def measure(self, test_set: Path) -> list[float]:
         """Return the milliseconds of single calls one after the other, as a caller sees them."""
         self.say(f"Measuring {_MEASURED_CALLS} single calls …")
-        instances = [rows.instance_of(row.cells, {}) for row in rows.read(test_set)]
+        instances = [rows.instance_of(row.cells, {}, Step.LLM_SPAN) for row in rows.read(test_set)]
         latencies_ms = []
         for index in range(_WARM_UP_CALLS + _MEASURED_CALLS):
             began = time.perf_counter()

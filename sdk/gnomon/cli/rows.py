@@ -10,16 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, cast
 
-from google.protobuf import json_format
-
-from gnomon._spans import PARTS, span_of
-from gnomon.convert import instance_to_proto
-from gnomon.errors import GnomonError, InvalidRequestError
-from gnomon.instances import Message, Span, Trace
-from gnomon.v1 import resources_pb2 as pb
+from gnomon import _scoring
+from gnomon._scoring import COLUMNS
+from gnomon.errors import InvalidRequestError
+from gnomon.instances import Instance, Step
 
 Format = Literal["csv", "jsonl"]
-OURS = (*PARTS, "messages", "trace", "session")
 _ENDINGS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LARGEST_CELL = 64 * 1024 * 1024  # characters; csv itself stops at 128 Ki
 
@@ -106,53 +102,21 @@ def columns_of(path: Path) -> list[str]:
     return list(dict.fromkeys(column for row in read(path) for column in row.cells))
 
 
-def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str]) -> pb.Instance:
-    """Return what a row holds: a session, a trace, a conversation, or the texts of a span.
+def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step) -> Instance:
+    """Return what a row holds: a session, a trace, a conversation, or the parts of a span.
 
     Args:
-        columns: from the file's column to one of `OURS`; those not named keep their name.
+        columns: from the file's column to one of `COLUMNS`; those not named keep their name.
+        step: of the metric that will score it.
 
     Raises:
         InvalidRequestError: there is nothing to score, or a cell is malformed.
     """
     ours = {columns.get(column, column): value for column, value in cells.items()}
-    found = {column: ours[column] for column in OURS if ours.get(column) not in (None, "", [])}
-    try:
-        if "session" in found:
-            return pb.Instance(session=json_format.ParseDict(_json(found["session"]), pb.Session()))
-        if "trace" in found:
-            return pb.Instance(trace=json_format.ParseDict(_json(found["trace"]), pb.Trace()))
-        if "messages" in found and not {"input", "output"} & found.keys():
-            return instance_to_proto(_conversation(_json(found["messages"])))
-        parts = {part: _part(part, found[part]) for part in PARTS if part in found}
-        if not parts:
-            raise InvalidRequestError(f"The row has none of the columns {', '.join(OURS)}; see --column.")
-        return instance_to_proto(span_of(parts))
-    except GnomonError:
-        raise
-    except (ValueError, TypeError, AttributeError, json_format.ParseError) as error:
-        raise InvalidRequestError(f"The row cannot be read: {str(error)[:200]}") from error
-
-
-def _part(part: str, cell: Any) -> Any:
-    # In CSV a list of documents is written as JSON; anything else is one document.
-    if part == "documents" and isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            return json.loads(cell)
-        except ValueError:
-            return cell
-    return cell
-
-
-def _json(cell: Any) -> Any:
-    return json.loads(cell) if isinstance(cell, str) else cell
-
-
-def _conversation(messages: list[dict[str, Any]]) -> Trace:
-    """One LLM span: the last message is its output if the assistant wrote it, all others went in."""
-    turns = tuple(Message(str(m.get("content") or ""), str(m.get("role") or "user")) for m in messages)
-    cut = len(turns) - (1 if turns and turns[-1].role == "assistant" else 0)
-    return Trace((Span(input=turns[:cut], output=turns[cut:]),))
+    found = {column: ours[column] for column in COLUMNS if ours.get(column) not in (None, "", [])}
+    if not found:
+        raise InvalidRequestError(f"The row has none of the columns {', '.join(COLUMNS)}; see --column.")
+    return _scoring.instance_of(found, step)
 
 
 class Writer:

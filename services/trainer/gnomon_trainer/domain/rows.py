@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gnomon.cells import CellError, canonical, instance
 from gnomon.errors import InstanceInvalidError
-from gnomon_trainer.domain.cells import CellError, canonical, instance
 from gnomon_trainer.domain.columns import ID, LABEL, Columns, needed
 from gnomon_trainer.domain.labels import LabelError, parse_label
 from gnomon_trainer.domain.texts import rendered
@@ -61,7 +61,7 @@ def stored_row(
         record = {ours: canonical(ours, raw.cells.get(theirs)) for ours, theirs in _read_first(columns)}
         for column, cell in record.items():  # JSON in a CSV cell was text until now
             _check_cell(column, cell, max_cell_characters)
-        made = instance(record, metric)
+        made = instance(record, metric.step)
         text = rendered(made, metric)
         record |= _id(raw, columns)
         label = parse_label(raw.cells.get(columns.read[LABEL]), metric)
@@ -123,4 +123,4 @@ def row_of(number: int, record: Mapping[str, Any], metric: MetricDefinition) -> 
     read = [name for group in needed(metric.input_shape) for name in group if name != LABEL]
     cells = {name: record[name] for name in read if name in record}
     extra = {name: cell for name, cell in record.items() if name not in {*cells, LABEL}}
-    return Row(number, instance(cells, metric), record[LABEL], extra)
+    return Row(number, instance(cells, metric.step), record[LABEL], extra)

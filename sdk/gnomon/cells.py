@@ -1,8 +1,10 @@
 """From a row's cells to an instance. Pure.
 
-A row as stored has the same cells as a row that is uploaded, so `instance`
-reads both. Text stays text; `input` and `output` may also be lists of
-messages, `documents` and `tools` are lists.
+Uploads, stored rows, files to score and DataFrames are all read here, so that
+the same row is the same instance in training and in scoring. `input` and
+`output` are text or lists of messages, `documents` and `tools` are lists;
+`messages` is a chat as OpenAI's API writes it; `trace` and `session` hold
+spans and traces as objects.
 """
 
 import json
@@ -11,7 +13,6 @@ from typing import Any
 
 from gnomon.instances import (
     Document,
-    InputShape,
     Instance,
     Message,
     Session,
@@ -22,7 +23,6 @@ from gnomon.instances import (
     ToolCall,
     Trace,
 )
-from gnomon_trainer.domain.training import MetricDefinition
 
 _KIND = {
     Step.RETRIEVER_SPAN: SpanKind.RETRIEVER,
@@ -45,15 +45,29 @@ def canonical(column: str, cell: Any) -> Any:
     Raises:
         CellError: it is empty or of a wrong type.
     """
-    if column in {"documents", "tools", "messages", "trace", "session"} and isinstance(cell, str):
-        cell = _from_json(column, cell)
-    if cell is None or cell in ("", [], {}) or (isinstance(cell, str) and not cell.strip()):
+    cell = parsed(column, cell)
+    if is_empty(cell):
         raise CellError(column, "is empty")
     return cell
 
 
+def is_empty(cell: Any) -> bool:
+    return cell is None or cell in ("", [], {}) or (isinstance(cell, str) and not cell.strip())
+
+
+def parsed(column: str, cell: Any) -> Any:
+    """Return a cell with the JSON read that a file of text cells writes as text.
+
+    Raises:
+        CellError: it should be JSON and is not.
+    """
+    if column in {"documents", "tools", "messages", "trace", "session"} and isinstance(cell, str):
+        return _from_json(column, cell)
+    return cell
+
+
 def _from_json(column: str, text: str) -> Any:
-    """A CSV cell holds JSON text; documents may also be one plain text."""
+    """Documents may also be one plain text."""
     if column == "documents":
         if not text.lstrip().startswith("["):
             return [text] if text.strip() else []
@@ -69,27 +83,29 @@ def _from_json(column: str, text: str) -> Any:
         raise CellError(column, f"is not JSON: {str(error)[:80]}") from error
 
 
-def instance(cells: Mapping[str, Any], metric: MetricDefinition) -> Instance:
-    """Return the instance of a row.
+def instance(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
+    """Return what parsed cells hold: a session, a trace, a chat, or the parts of a span.
+
+    A chat is a trace, or a session of one trace where the metric's step is
+    `SESSION`. A span is of the step's kind.
 
     Raises:
         CellError: a cell has not the shape of messages, documents, tools, a
             trace or a session.
     """
-    if metric.input_shape is InputShape.WHOLE_TRACE:
-        if "messages" in cells:
-            return _trace_of_messages(cells["messages"])
+    if "session" in cells:
+        return _session(cells["session"])
+    if "trace" in cells:
         return _trace(cells["trace"], "trace")
-    if metric.input_shape is InputShape.WHOLE_SESSION:
-        if "session" in cells:
-            return _session(cells["session"])
-        return Session((_trace_of_messages(cells["messages"]),))
+    if "messages" in cells and not {"input", "output"} & cells.keys():
+        chat = _trace_of_messages(cells["messages"])
+        return Session((chat,)) if step is Step.SESSION else chat
     return Span(
         input=_messages(cells.get("input"), "user", "input"),
         output=_messages(cells.get("output"), "assistant", "output"),
         documents=_documents(cells.get("documents"), "documents"),
         tools=_tools(cells.get("tools"), "tools"),
-        kind=_KIND.get(metric.step, SpanKind.LLM),
+        kind=_KIND.get(step, SpanKind.LLM),
     )
 
 
@@ -136,15 +152,17 @@ def _messages(cell: Any, role: str, column: str) -> tuple[Message, ...]:
         return ()
     if isinstance(cell, str):
         return (Message(cell, role),)
-    return tuple(_message(entry, column) for entry in _list(cell, column, "messages"))
+    return tuple(_message(entry, role, column) for entry in _list(cell, column, "messages"))
 
 
-def _message(entry: Any, column: str) -> Message:
+def _message(entry: Any, role: str, column: str) -> Message:
+    if isinstance(entry, str):
+        return Message(entry, role)
     record = _object(entry, column)
     calls = _list(record.get("tool_calls") or [], column, "tool_calls")
     return Message(
         content=_content(record.get("content"), column),
-        role=_text(record, "role", column),
+        role=_text(record, "role", column) or role,
         tool_calls=tuple(_tool_call(call, column) for call in calls),
         tool_call_id=_text(record, "tool_call_id", column),
     )
