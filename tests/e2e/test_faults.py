@@ -1,5 +1,6 @@
 """Processes that are killed, stopped or away while the main job runs."""
 
+import contextlib
 import os
 import random
 import signal
@@ -124,36 +125,44 @@ def test_a_scorer_keeps_scoring_while_the_registry_is_away(deployed, trained):
     finally:
         registry.start()
 
-    assert during == before
+    assert (during.metric_version, during.label) == (before.metric_version, before.label)
+
+
+@contextlib.contextmanager
+def under_load(services, metric, callers=4):
+    """Score all the time from several threads; yield the lists of the scores and of the failures."""
+    scores, failures = [], []
+    stop = threading.Event()
+
+    def call():
+        with client_of(services) as client:
+            while not stop.is_set():
+                try:
+                    scores.append(client.score(metric, input="Refund?", output="Tomorrow, for sure."))
+                except errors.GnomonError as error:
+                    failures.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield scores, failures
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_killed_scorer_makes_its_callers_wait_and_not_fail(deployed, trained):
     scorer = deployed.services["scorer"]
-    failures, answers = [], []
-    stop = threading.Event()
-
-    def call():
-        with client_of(deployed.services) as client:
-            while not stop.is_set():
-                try:
-                    answers.append(client.score("commitment", input="Refund?", output="Tomorrow, for sure."))
-                except errors.GnomonError as error:
-                    failures.append(error)
-
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    time.sleep(0.5)
-    scorer.kill()
-    scorer.start()
-    done = len(answers)
-    wait_for(lambda: len(answers) > done + 20)
-    stop.set()
-    for caller in callers:
-        caller.join()
+    with under_load(deployed.services, "commitment") as (scores, failures):
+        wait_for(lambda: len(scores) > 20)
+        scorer.kill()
+        scorer.start()
+        done = len(scores)
+        wait_for(lambda: len(scores) > done + 20)
 
     assert failures == []
-    assert len({answer.classes[1].logit for answer in answers}) >= 1
 
 
 def test_an_alias_moves_under_load_without_a_failed_call(deployed, trained, bundle):
@@ -162,35 +171,18 @@ def test_an_alias_moves_under_load_without_a_failed_call(deployed, trained, bund
     folder = renamed(bundle, "moving")
     names = [client.versions.create("moving", folder, description=text).name for text in ("a", "b")]
     client.aliases.set("moving", "production", names[0])
-    failures, answers = [], []
-    stop = threading.Event()
-
-    def call():
-        with client_of(deployed.services) as caller:
-            while not stop.is_set():
-                try:
-                    score = caller.score("moving", input="Refund?", output="Tomorrow, for sure.")
-                    answers.append(score.metric_version)
-                except errors.GnomonError as error:
-                    failures.append(error)
-
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for move in range(20):
-        client.aliases.set("moving", "production", names[(move + 1) % 2])
-        time.sleep(0.15)
-    client.aliases.set("moving", "production", names[1])
-    moved = time.monotonic()
-    wait_for(lambda: answers[-1] == names[1], timeout_s=10)
-    took_s = time.monotonic() - moved
-    stop.set()
-    for caller in callers:
-        caller.join()
+    wait_for(lambda: is_served(client, "moving", names[0]))
+    with under_load(deployed.services, "moving") as (scores, failures):
+        for move in range(1, 21):
+            client.aliases.set("moving", "production", names[move % 2])
+            wait_for(lambda want=names[move % 2]: scores and scores[-1].metric_version == want)
 
     assert failures == []
-    assert set(answers) == set(names)
-    assert took_s < 5  # a second is the aim; the machine may be slow
+    assert {score.metric_version for score in scores} == set(names)
+
+
+def is_served(client, metric, version):
+    return client.score(metric, input="a", output="b").metric_version == version
 
 
 def renamed(bundle, metric):
