@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -107,3 +111,17 @@ def test_training_again_with_the_same_seed_gives_the_same_weights_as_version_2(d
 
     assert run.metric_version == "metrics/commitment/versions/2"
     assert files[1]["model.onnx"] == files[2]["model.onnx"]
+
+
+@pytest.mark.slow
+def test_the_quickstart_does_what_it_says(deployed):
+    addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
+    script = Path(__file__).parents[2] / "examples/quickstart.py"
+
+    done = subprocess.run(
+        [sys.executable, script], env=os.environ | addresses, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "macro_f1" in done.stdout
+    assert "metrics/promise/versions/1" in done.stdout.splitlines()[-1]

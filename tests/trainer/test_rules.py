@@ -19,7 +19,7 @@ from gnomon_trainer.domain.checks import _groups
 from gnomon_trainer.domain.columns import choose
 from gnomon_trainer.domain.labels import LabelError, parse_label
 from gnomon_trainer.domain.overlap import overlap
-from gnomon_trainer.domain.recipes import Recipe, resolve
+from gnomon_trainer.domain.recipes import ManyRows, Recipe, resolve
 from gnomon_trainer.domain.rows import BadRow, RawRecord, StoredRow, row_of, stored_row
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import normalised
@@ -185,6 +185,18 @@ def test_parameters_come_from_the_request_the_recipe_or_the_data() -> None:
     assert (parameters.patience, origins["patience"]) == (2, "recipe")
 
 
+def test_a_recipe_may_say_what_many_rows_change() -> None:
+    many = ManyRows(4000, {"epochs": 3, "batch_size": 64})
+    recipe = Recipe("quick", "Quick", "For tests.", "somewhere", PARAMETERS, many)
+
+    few, _ = resolve(recipe, {}, training_rows=3999)
+    parameters, origins = resolve(recipe, {"batch_size": 8}, training_rows=4000)
+
+    assert few == PARAMETERS
+    assert (parameters.epochs, origins["epochs"]) == (3, "data")
+    assert (parameters.batch_size, origins["batch_size"]) == (8, "request")
+
+
 @given(st.dictionaries(st.sampled_from(["epochs", "learning_rate", "validation_share"]), st.floats()))
 def test_any_parameters_are_in_range_or_refused(requested: dict[str, float]) -> None:
     recipe = Recipe("quick", "Quick", "For tests.", "somewhere", PARAMETERS)
@@ -201,6 +213,7 @@ def test_any_parameters_are_in_range_or_refused(requested: dict[str, float]) -> 
     ("old", "new"),
     [
         ("epochs = 4", "epochs = 0"),
+        ("seed = 0", "seed = 0\n[many_rows]\nfrom_rows = 9\nepoch = 3"),
         ("epochs = 4", "epochs = 4.5"),
         ("epochs = 4", ""),
         ("seed = 0", "seed = 0\nspeed = 1"),

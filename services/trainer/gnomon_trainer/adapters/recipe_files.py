@@ -8,7 +8,7 @@ from typing import Any
 from gnomon.errors import InvalidRequestError
 from gnomon.names import check_id
 from gnomon_trainer.adapters import base_models
-from gnomon_trainer.domain.recipes import NAMES, Recipe, check_ranges
+from gnomon_trainer.domain.recipes import NAMES, ManyRows, Recipe, check_ranges
 from gnomon_trainer.domain.training import Parameters
 
 _EMBEDDED = Path(__file__).parents[1] / "recipes"
@@ -43,7 +43,9 @@ def _read(path: Path) -> Recipe:
     try:
         raw = tomllib.loads(path.read_text())
         parameters = _parameters(raw.pop("parameters", {}))
-        recipe = Recipe(check_id(path.stem, "The file's name"), parameters=parameters, **_texts(raw))
+        many_rows = _many_rows(raw.pop("many_rows", None))
+        recipe_id = check_id(path.stem, "The file's name")
+        recipe = Recipe(recipe_id, parameters=parameters, many_rows=many_rows, **_texts(raw))
     except (ValueError, TypeError, OSError, InvalidRequestError) as error:
         raise RecipeFileError(f"The recipe {path} cannot be used: {error}") from error
     return recipe
@@ -59,9 +61,25 @@ def _texts(raw: dict[str, Any]) -> dict[str, str]:
 def _parameters(raw: Any) -> Parameters:
     if not isinstance(raw, dict) or set(raw) != set(NAMES):
         raise ValueError(f"[parameters] needs exactly {', '.join(NAMES)}")
+    return Parameters(**_values(raw, "parameters"))
+
+
+def _many_rows(raw: Any) -> ManyRows | None:
+    """Read the optional table of what is set otherwise where there are many rows to learn from."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict) or not isinstance(raw.get("from_rows"), int):
+        raise ValueError("[many_rows] needs from_rows, a whole number")
+    given = {name: value for name, value in raw.items() if name != "from_rows"}
+    if unknown := sorted(given.keys() - set(NAMES)):
+        raise ValueError(f"many_rows.{unknown[0]} is no parameter; there are {', '.join(NAMES)}")
+    return ManyRows(raw["from_rows"], _values(given, "many_rows"))
+
+
+def _values(raw: dict[str, Any], table: str) -> dict[str, Any]:
     for name, value in raw.items():
         fits = isinstance(value, int if _TYPES[name] is int else int | float)
         if not fits or isinstance(value, bool):
-            raise ValueError(f"parameters.{name} must be a {_TYPES[name].__name__}")
-    check_ranges(raw)
-    return Parameters(**{name: _TYPES[name](value) for name, value in raw.items()})
+            raise ValueError(f"{table}.{name} must be a {_TYPES[name].__name__}")
+    check_ranges(raw, table)
+    return {name: _TYPES[name](value) for name, value in raw.items()}

@@ -20,6 +20,15 @@ class Recipe:
     description: str
     base_model: str
     parameters: Parameters
+    many_rows: "ManyRows | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManyRows:
+    """What a recipe sets otherwise from so many rows on: many rows need fewer passes."""
+
+    from_rows: int
+    parameters: Mapping[str, Any]
 
 
 class Recipes(Protocol):
@@ -95,15 +104,18 @@ def resolve(
 ) -> tuple[Parameters, dict[str, str]]:
     """Return what the run uses, and where each value came from: request, recipe or data.
 
-    Data decide where a recipe's value cannot serve: a batch is no larger than
-    what is learned from.
+    Data decide where a recipe says so for many rows, and where its value
+    cannot serve: a batch is no larger than what is learned from.
 
     Raises:
         InvalidRequestError: a requested value is out of its range.
     """
     check_ranges(requested)
-    parameters = replace(recipe.parameters, **requested)
-    origins = {name: "request" if name in requested else "recipe" for name in NAMES}
+    many = recipe.many_rows
+    from_data = many.parameters if many and training_rows >= many.from_rows else {}
+    parameters = replace(recipe.parameters, **{**from_data, **requested})
+    origins = dict.fromkeys(NAMES, "recipe") | dict.fromkeys(from_data, "data")
+    origins |= dict.fromkeys(requested, "request")
     learned_from = max(1, int(training_rows * (1 - parameters.validation_share)))
     if parameters.batch_size > learned_from:
         parameters = replace(parameters, batch_size=learned_from)
