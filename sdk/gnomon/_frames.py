@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gnomon._requests import refused
-from gnomon._scoring import COLUMNS, instance_of
+from gnomon._scoring import COLUMNS
 from gnomon.errors import GnomonError
-from gnomon.instances import Instance
 from gnomon.v1 import resources_pb2 as pb
 
 if TYPE_CHECKING:
@@ -96,8 +95,8 @@ def jsonl_to_frame(content: bytes) -> "pd.DataFrame":
     return frame
 
 
-def instances_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> list[Instance]:
-    """Return one instance a row.
+def cells_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """Return the cells of each row that make its instance.
 
     Args:
         columns: from the frame's column to `input`, `output`, `documents`
@@ -118,7 +117,7 @@ def instances_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> li
             "columns", f"must say which columns are {', '.join(COLUMNS)}; the frame has none of them"
         )
     cells = {part: _values(frame[column]) for column, part in columns.items()}
-    return [instance_of({part: values[row] for part, values in cells.items()}) for row in range(len(frame))]
+    return [{part: values[row] for part, values in cells.items()} for row in range(len(frame))]
 
 
 def with_scores(

@@ -58,7 +58,8 @@ def instance_of(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instanc
     """Return the instance of `{"input": "…", "documents": ["…", "…"]}` and the like.
 
     Raises:
-        InvalidRequestError: there is something else in it, or a cell is malformed.
+        InvalidRequestError: there is something else in it.
+        InstanceInvalidError: a cell is malformed.
     """
     try:
         for column in cells:
@@ -67,7 +68,7 @@ def instance_of(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instanc
         given = {column: parsed(column, _text(cell)) for column, cell in cells.items()}
         return read_cells({column: cell for column, cell in given.items() if not is_empty(cell)}, step)
     except CellError as error:
-        raise refused("instance", f"has a column {error.column!r} that {error}") from error
+        raise InstanceInvalidError(f"{error.column} {error}.", field=error.column) from error
 
 
 def _text(cell: Any) -> Any:

@@ -193,3 +193,17 @@ def test_the_file_that_is_read_is_never_written(gnomon, tmp_path):
 
     assert gnomon("score", "tone", "--file", source, "--out", source).status == 1
     assert read_jsonl(source) == [{"output": "x"}]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
+def test_half_a_character_in_one_row_costs_no_other_row(gnomon, tmp_path, ending):
+    source, target = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    source.write_text('{"output": "no"}\n{"output": "\\ud83d"}\n{"output": "I promise"}\n')
+
+    ran = gnomon("score", "tone", "--file", source, "--out", target)
+
+    content = target.read_bytes()
+    text = gzip.decompress(content) if ending.endswith("gz") else content
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert ran.status == 0
+    assert [row["tone.label"] for row in rows] == ["false", None, "true"]

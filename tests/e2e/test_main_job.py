@@ -9,6 +9,7 @@ import pytest
 
 from gnomon import AsyncClient, errors, examples
 from gnomon.instances import text_span
+from tests.e2e.deployment import QUICK
 
 
 def test_a_run_says_how_good_its_evaluator_is_and_what_a_cheap_method_reaches(trained):
@@ -125,3 +126,49 @@ def test_the_quickstart_does_what_it_says(deployed):
     assert done.returncode == 0, done.stderr
     assert "macro_f1" in done.stdout
     assert "metrics/promise/versions/1" in done.stdout.splitlines()[-1]
+
+
+def chat(number):
+    """A short conversation with a tool call; those of odd numbers reach their goal."""
+    call = {"id": "c1", "function": {"name": "cancel_order", "arguments": f'{{"order": {number}}}'}}
+    result = "cancelled" if number % 2 else "error: unknown order"
+    ending = "It is cancelled." if number % 2 else "I could not find that order."
+    messages = [
+        {"role": "user", "content": f"Please cancel order {number}, it was placed {number % 9} days ago."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": result, "tool_call_id": "c1"},
+        {"role": "assistant", "content": ending},
+    ]
+    return {"messages": messages, "label": bool(number % 2)}
+
+
+def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deployed, tmp_path):
+    client = deployed.client
+    client.projects.create("sessions")
+    client.metrics.create("goal-reached", output_type="boolean", step="session", input_shape="whole_session")
+    files = {"goal-train": range(48), "goal-test": range(100, 116)}
+    for name, numbers in files.items():
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(chat(number)) + "\n" for number in numbers))
+        client.datasets.upload(name, file, metric="goal-reached")
+    operation = client.runs.create(
+        "sessions", metric="goal-reached", training_set="goal-train", test_set="goal-test",
+        allow_small=True, **QUICK,
+    )  # fmt: skip
+    run = operation.result(timeout_s=240)
+    client.aliases.set("goal-reached", "production", run.metric_version)
+    predictions = list(client.runs.predictions(run.name))
+
+    rows = client.score("goal-reached", instances=[p.instance for p in predictions])
+    addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
+    out = tmp_path / "scored.jsonl"
+    command = ["score", "goal-reached", "--file", tmp_path / "goal-test.jsonl", "--out", out]
+    gnomon = Path(sys.executable).parent / "gnomon"
+    subprocess.run([gnomon, *command], env=os.environ | addresses, check=True, capture_output=True)
+
+    scored = [json.loads(line)["goal-reached.label"] for line in out.read_text().splitlines()]
+    assert [len(p.instance.session.traces) for p in predictions] == [1] * 16
+    for prediction, row in zip(predictions, rows, strict=True):
+        assert logits(row["goal-reached"]) == pytest.approx(logits(prediction.score), abs=1e-4)
+    assert scored == [prediction.score.label for prediction in predictions]
+    assert any("fewer" in warning or "small" in warning for warning in run.report.warnings)

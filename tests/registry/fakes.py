@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import dataclasses
+import hashlib
 import threading
 from dataclasses import dataclass, field
 
@@ -145,7 +146,11 @@ class FakeBlobStore:
         return len(self.stored[sha256]) if sha256 in self.stored else None
 
     def missing(self, sha256):
-        return [digest for digest in dict.fromkeys(sha256) if digest not in self.stored]
+        return [digest for digest in dict.fromkeys(sha256) if self._digest(digest) != digest]
+
+    def _digest(self, stored_as):
+        content = self.stored.get(stored_as)
+        return None if content is None else hashlib.sha256(content).hexdigest()
 
     def upload(self, sha256, size_bytes):
         return FakeUpload(self.stored, sha256, size_bytes)

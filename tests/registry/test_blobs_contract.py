@@ -136,6 +136,14 @@ def test_an_altered_blob_is_never_read_whole(store, altered):
         read(store, sha256(CONTENT))
 
 
+@pytest.mark.parametrize("altered", [CONTENT[:-1], CONTENT[:-1] + b"?"])
+def test_an_altered_blob_counts_as_missing(store, altered):
+    put(store, CONTENT)
+    store.alter(sha256(CONTENT), altered)
+
+    assert store.blobs.missing([sha256(CONTENT)]) == [sha256(CONTENT)]
+
+
 def test_uploading_again_repairs_an_altered_blob(store):
     put(store, CONTENT)
     store.alter(sha256(CONTENT), b"cut")

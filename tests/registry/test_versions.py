@@ -6,7 +6,6 @@ import pytest
 
 from gnomon import bundle
 from gnomon.errors import (
-    ArtifactCorruptError,
     BlobMissingError,
     BundleInvalidError,
     InvalidRequestError,
@@ -139,15 +138,19 @@ async def test_a_blob_that_was_not_uploaded_is_named(caller):
     assert "model.onnx" in error.message
 
 
-async def test_an_altered_evaluator_file_is_data_loss(caller, tmp_path):
+@pytest.mark.parametrize("name", ["evaluator.json", "model.onnx"])
+async def test_a_version_is_not_made_of_an_altered_blob_until_it_is_uploaded_again(caller, tmp_path, name):
     contents = bundles.files()
     await caller.upload_all(contents)
-    digest = bundles.sha256(contents["evaluator.json"])
+    digest = bundles.sha256(contents[name])
     path = tmp_path / "artifacts" / "blobs" / digest[:2] / digest
-    path.write_bytes(path.read_bytes().replace(b"0.625", b"0.125"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     error = await error_of(caller.CreateMetricVersion(version_request(contents)))
+    await caller.upload_all(contents)
+    version = await caller.CreateMetricVersion(version_request(contents))
 
-    assert isinstance(error, ArtifactCorruptError)
+    assert isinstance(error, BlobMissingError)
+    assert version.name.endswith("/versions/1")
 
 
 async def test_a_version_of_a_metric_that_is_not_there_is_refused(caller):

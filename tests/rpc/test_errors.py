@@ -98,3 +98,16 @@ async def test_a_message_over_the_limit_is_refused_and_the_next_one_served():
 
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert answer.name == "projects/p"
+
+
+async def test_an_error_with_more_to_say_than_a_trailer_holds_still_arrives():
+    async def get(request, context):
+        violations = [errors.Violation(f"line {n}", "x" * 200) for n in range(1000)]
+        raise errors.DatasetInvalidError("y" * 5000, violations=violations, bad_row_count="1000")
+
+    async with serving(GetMetric=get) as stub:
+        _, error = await refused(stub.GetMetric(pb.GetMetricRequest(name="metrics/x")))
+
+    assert type(error) is errors.DatasetInvalidError
+    assert error.violations[0].field == "line 0"
+    assert error.metadata == {"bad_row_count": "1000"}

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +73,10 @@ def test_another_body_or_another_method_has_another_key():
 def test_a_request_id_that_is_no_uuid_is_refused():
     with pytest.raises(InvalidRequestError, match="UUID"):
         request_key(pb.CreateProjectRequest(project_id="p", request_id="again"))
+
+
+def test_a_token_of_endless_brackets_is_refused_in_words():
+    token = base64.urlsafe_b64encode(b"[" * 100_000).decode()
+
+    with pytest.raises(InvalidRequestError, match="page_token"):
+        read_token(pb.ListMetricsRequest(page_token=token))

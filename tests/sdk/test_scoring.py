@@ -258,3 +258,13 @@ async def test_loaded_versions_are_listed(kind: str) -> None:
         connected(kind, address) as client,
     ):
         assert len(await collected(client.loaded_versions())) == 1
+
+
+async def test_a_malformed_row_has_its_error_and_the_others_their_scores(kind: str) -> None:
+    fake = Scorer()
+    instances = [{"output": "good"}, {"trace": "{bad"}, {"output": "good"}]
+    async with serving(Score=fake) as address, connected(kind, address) as client:
+        rows = await client.score("m", instances=instances)
+        frame = await client.score_frame(pd.DataFrame({"output": ["good", [7]]}), "m")
+    assert [type(row["m"]) for row in rows] == [pb.Score, errors.InstanceInvalidError, pb.Score]
+    assert frame["m.error"].tolist()[1] is not None

@@ -15,7 +15,7 @@ from gnomon._requests import field_mask, new_request_id, training_parameters
 from gnomon._retry import Attempts
 from gnomon._runs import has_ended
 from gnomon.comparison import Comparison, compare_reports
-from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.errors import GnomonError, InternalError, RunStateError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
 
@@ -98,7 +98,12 @@ class AsyncRuns:
         """
         request = trainer.ResumeRunRequest(name=shorthand.run(name))
         method = f"{_SERVICE}/ResumeRun"
-        return self._operation(await self._trainer.unary(method, request, operations_pb2.Operation))
+        operation = await self._trainer.unary(
+            method, request, operations_pb2.Operation, repeated_is=RunStateError
+        )
+        if not operation.name:  # an attempt before went through, though its answer was lost
+            return AsyncOperation(self, request.name)
+        return self._operation(operation)
 
     async def retry(self, name: str, *, run_id: str | None = None) -> AsyncOperation:
         """Queue a new run with the metric, sets, recipe and parameters of another, from the start."""
@@ -139,6 +144,8 @@ class AsyncRuns:
                 )
             except GnomonError as error:
                 failure = error
+            if not attempts.failures:
+                attempts.restart()  # a run may have been silent for hours: the time runs from the outage on
             await sleep(attempts.delay_after(failure))
 
     async def predictions(self, name: str) -> AsyncIterator[pb.Prediction]:

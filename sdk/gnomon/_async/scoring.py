@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 from gnomon import _scoring
 from gnomon._async.concurrency import in_thread, side_by_side
 from gnomon._async.connection import AsyncConnection
-from gnomon._frames import instances_of, pandas, with_scores
+from gnomon._frames import cells_of, pandas, with_scores
 from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Outcome
 from gnomon.errors import MessageTooLargeError
 from gnomon.v1 import resources_pb2 as pb
@@ -142,8 +142,8 @@ class AsyncScoring:
         """
         await in_thread(pandas)
         wanted = _scoring.metrics_of(metrics)
-        spans = await in_thread(instances_of, frame, columns)
-        rows = await self._score_many(wanted, spans, batch, timeout_s)
+        rows_of_frame = await in_thread(cells_of, frame, columns)
+        rows = await self._score_many(wanted, rows_of_frame, batch, timeout_s)
         return await in_thread(with_scores, frame, wanted.given, rows)
 
     async def loaded_versions(self) -> AsyncIterator[scorer.LoadedVersion]:

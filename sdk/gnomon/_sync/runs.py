@@ -17,7 +17,7 @@ from gnomon._sync.concurrency import sleep
 from gnomon._sync.connection import Connection
 from gnomon._sync.operation import Operation
 from gnomon.comparison import Comparison, compare_reports
-from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.errors import GnomonError, InternalError, RunStateError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
 
@@ -99,7 +99,10 @@ class Runs:
         """
         request = trainer.ResumeRunRequest(name=shorthand.run(name))
         method = f"{_SERVICE}/ResumeRun"
-        return self._operation(self._trainer.unary(method, request, operations_pb2.Operation))
+        operation = self._trainer.unary(method, request, operations_pb2.Operation, repeated_is=RunStateError)
+        if not operation.name:  # an attempt before went through, though its answer was lost
+            return Operation(self, request.name)
+        return self._operation(operation)
 
     def retry(self, name: str, *, run_id: str | None = None) -> Operation:
         """Queue a new run with the metric, sets, recipe and parameters of another, from the start."""
@@ -140,6 +143,8 @@ class Runs:
                 )
             except GnomonError as error:
                 failure = error
+            if not attempts.failures:
+                attempts.restart()  # a run may have been silent for hours: the time runs from the outage on
             sleep(attempts.delay_after(failure))
 
     def predictions(self, name: str) -> Iterator[pb.Prediction]:

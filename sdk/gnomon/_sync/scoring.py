@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from gnomon import _scoring
-from gnomon._frames import instances_of, pandas, with_scores
+from gnomon._frames import cells_of, pandas, with_scores
 from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Outcome
 from gnomon._sync.concurrency import in_thread, side_by_side
 from gnomon._sync.connection import Connection
@@ -144,8 +144,8 @@ class Scoring:
         """
         in_thread(pandas)
         wanted = _scoring.metrics_of(metrics)
-        spans = in_thread(instances_of, frame, columns)
-        rows = self._score_many(wanted, spans, batch, timeout_s)
+        rows_of_frame = in_thread(cells_of, frame, columns)
+        rows = self._score_many(wanted, rows_of_frame, batch, timeout_s)
         return in_thread(with_scores, frame, wanted.given, rows)
 
     def loaded_versions(self) -> Iterator[scorer.LoadedVersion]:

@@ -54,8 +54,14 @@ def read(path: Path) -> Iterator[Row]:
 
 def _open_text(path: Path, mode: Literal["r", "w"]) -> IO[str]:
     if path.suffix == ".gz" or path.name.endswith(".gz.part"):
-        return cast(IO[str], gzip.open(path, f"{mode}t", encoding=_encoding(mode), newline=""))
-    return path.open(mode, encoding=_encoding(mode), newline="")
+        packed = gzip.open(path, f"{mode}t", encoding=_encoding(mode), errors=_errors(mode), newline="")  # noqa: SIM115
+        return cast(IO[str], packed)
+    return path.open(mode, encoding=_encoding(mode), errors=_errors(mode), newline="")
+
+
+def _errors(mode: str) -> str:
+    """Half a character cannot be written in UTF-8; its escape, which is JSON's own, can."""
+    return "strict" if mode == "r" else "backslashreplace"
 
 
 def _encoding(mode: str) -> str:

@@ -96,7 +96,8 @@ def _is_free(port: int) -> bool:
 def _welcome(addresses: dict[str, str], home: Path) -> RenderableType:
     steps = (
         "Try it, in another terminal:\n"
-        "  gnomon status\n"
+        + ("" if home == default_home() else f"  export GNOMON_HOME={home}\n")
+        + "  gnomon status\n"
         "  gnomon datasets example commitment --folder examples\n"
         "  gnomon metrics create --help\n"
         "Ctrl-C stops all three."

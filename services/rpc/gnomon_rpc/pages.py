@@ -40,7 +40,7 @@ def read_token(request: Message) -> str | None:
         key, query = json.loads(base64.urlsafe_b64decode(token.encode()))
         if not isinstance(key, str):
             raise TypeError
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, RecursionError, binascii.Error) as error:
         raise _refused("is not one that this service gave") from error
     if query != _query(request):
         raise _refused("belongs to a call with other arguments")

@@ -5,6 +5,7 @@ are read from the descriptors once a message type.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,8 +40,10 @@ def _fields(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, bool, bool],
     return tuple(rules)
 
 
-def _missing(message: Message, prefix: str) -> Iterator[Violation]:
+def _missing(message: Message, prefix: str, skip: frozenset[str] = frozenset()) -> Iterator[Violation]:
     for field, required, nested in _fields(message.DESCRIPTOR):
+        if field.name in skip:
+            continue
         path = f"{prefix}{field.name}"
         value: Any = getattr(message, field.name)
         if field.is_repeated:
@@ -61,12 +64,6 @@ def _missing(message: Message, prefix: str) -> Iterator[Violation]:
 
 def check_required(message: Message, skip: frozenset[str] = frozenset()) -> None:
     """Raise InvalidRequestError, naming each field, if a required one is not set."""
-    violations = []
-    for violation in _missing(message, ""):
-        if violation.field.split("[")[0].split(".")[0] not in skip:
-            violations.append(violation)
-        if len(violations) == _MAX_VIOLATIONS:
-            break
-    if violations:
+    if violations := list(itertools.islice(_missing(message, "", skip), _MAX_VIOLATIONS)):
         names = ", ".join(violation.field for violation in violations)
         raise InvalidRequestError(f"The request lacks required fields: {names}.", violations=violations)

@@ -67,7 +67,18 @@ class FileBlobStore:
             return None
 
     def missing(self, sha256: Iterable[str]) -> list[str]:
-        return [digest for digest in dict.fromkeys(sha256) if self.size(digest) is None]
+        return [digest for digest in dict.fromkeys(sha256) if not self._is_whole(digest)]
+
+    def _is_whole(self, sha256: str) -> bool:
+        """Tell whether a blob is stored with the content of its name; a damaged one is as good as none."""
+        try:
+            with self._files.open(self._blob(sha256), "rb") as file:
+                content = hashlib.sha256()
+                while part := file.read(_READ_BYTES):
+                    content.update(part)
+        except FileNotFoundError:
+            return False
+        return content.hexdigest() == sha256
 
     def upload(self, sha256: str, size_bytes: int) -> "FileUpload":
         return FileUpload(_Part(self._files, self._root, self._blob(sha256)), sha256, size_bytes)

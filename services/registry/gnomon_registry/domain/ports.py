@@ -163,7 +163,7 @@ class BlobStore(Protocol):
         ...
 
     def missing(self, sha256: Iterable[str]) -> list[str]:
-        """Return those that are not stored, each once, in the order given."""
+        """Return those that are not stored whole, each once, in the order given."""
         ...
 
 

@@ -72,7 +72,8 @@ class Versions:
     def _stored(self, files: tuple[BundleFile, ...]) -> tuple[BundleFile, ...]:
         """Return the files with the sizes of their blobs, all of which must be stored."""
         sizes = {file.sha256: self.blobs.size(file.sha256) for file in files}
-        missing = [file for file in files if sizes[file.sha256] is None]
+        absent = set(self.blobs.missing(sizes))  # a damaged blob counts as none: uploading repairs it
+        missing = [file for file in files if file.sha256 in absent or sizes[file.sha256] is None]
         if missing:
             raise BlobMissingError(
                 f"The content of {missing[0].path} is not stored. Upload it with UploadBlob, then try again.",

@@ -58,6 +58,8 @@ class BundleCache:
                 log.warning("a cached bundle is altered", version=str(version), problem=problem)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             await self._download(version, files, folder)
+            if problem := await asyncio.to_thread(_problem, folder, files):  # what could not be removed
+                raise _corrupt(version, f"{problem} in {folder}, which cannot be replaced")
             return await asyncio.to_thread(_read, folder, files)
 
     async def _download(

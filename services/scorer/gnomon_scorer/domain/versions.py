@@ -29,6 +29,7 @@ from gnomon_scorer.domain.ports import Bundles, Runtime, Tokenizers
 
 log = structlog.get_logger(__name__)
 
+_MAY_PASS = (RegistryUnavailableError, StorageFullError)  # waiting helps; a bad bundle stays bad
 _AS_THEY_ARE = (ArtifactCorruptError, NotFoundError, RegistryUnavailableError, StorageFullError)
 
 
@@ -170,7 +171,7 @@ class Versions:
         """Return the error for one more caller, with the time that is left until the next try."""
         again = type(error)(error.message, violations=error.violations)
         again.metadata = error.metadata
-        if not isinstance(error, NotFoundError):
+        if error.retry_after_s is not None or isinstance(error, _MAY_PASS):
             again.retry_after_s = max(0.05, slot.retry_at - self._clock())
         return again
 
