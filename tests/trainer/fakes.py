@@ -181,6 +181,12 @@ class FakeRunStore:
             self.rows[run.uid] = replace(run, lease_expires=0.0)
         return len(dead)
 
+    def free_leases(self, worker: str) -> int:
+        held = [run for run in self.rows.values() if run.worker == worker]
+        for run in held:
+            self.rows[run.uid] = replace(run, worker="", lease_expires=0.0)
+        return len(held)
+
     def settle_cancelled(self, now: float) -> int:
         left = [r for r in self.rows.values() if r.cancel_requested and r.lease_expires <= now]
         for run in left:

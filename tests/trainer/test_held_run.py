@@ -5,10 +5,12 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from gnomon.errors import LeaseLostError, StorageFullError
+from gnomon_trainer import worker
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.held_run import HeldRun
@@ -162,6 +164,51 @@ def test_the_heartbeat_sees_a_cancellation_and_shows_progress(bench: Bench) -> N
     assert bench.now().progress.step == 3
 
 
+def test_the_heartbeat_outlasts_an_error_that_nobody_foresaw(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = threading.Event()
+    write = bench.stores.runs.write_leased
+
+    def fail_once(*arguments: Any) -> Run:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("what a user wrote")
+        return write(*arguments)
+
+    monkeypatch.setattr(bench.stores.runs, "write_leased", fail_once)
+    with bench.claim() as held:
+        held.progress(3, 9, 1.0)
+        for _ in range(100):
+            time.sleep(0.05)
+            if bench.now().progress.step == 3:
+                break
+
+    assert failed.is_set()
+    assert bench.now().progress.step == 3
+    assert "OSError" in caplog.text
+    assert "a user" not in caplog.text
+
+
+def test_a_worker_outlasts_an_error_that_nobody_foresaw() -> None:
+    stop, calls = threading.Event(), []
+
+    class Failing:
+        def tidy_registered(self) -> None:
+            raise OSError("cannot tidy")
+
+        def take_one(self) -> bool:
+            calls.append(1)
+            if len(calls) == 1:
+                raise OSError("cannot work")
+            stop.set()
+            return False
+
+    worker._work_until(stop, cast(Work, Failing()))
+
+    assert len(calls) == 2
+
+
 # --------------------------------------------------------------------------- work
 
 
@@ -175,6 +222,34 @@ def test_a_run_is_trained_and_registered(bench: Bench) -> None:
     left = bench.folders.path(run.work_folder).iterdir()
     assert {path.name for path in left} == {"bundle", "predictions.jsonl"}
     assert not bench.work.take_one()
+
+
+def test_what_a_worker_killed_after_registering_left_is_tidied_by_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.folders, "tidy", lambda _: None)  # killed before it
+        bench.work.take_one()
+    run = bench.now()
+    folder = bench.folders.path(run.work_folder)
+    (folder / "checkpoints").mkdir()
+    late = folder.parent / "0"  # made again by a worker that was stopped
+    late.mkdir()
+
+    bench.work.tidy_registered()
+    bench.work.tidy_registered()
+
+    assert {path.name for path in folder.iterdir()} == {"bundle", "predictions.jsonl"}
+    assert not late.exists()
+
+
+def test_the_folders_of_runs_that_are_not_registered_are_not_tidied(bench: Bench) -> None:
+    folder = bench.folders.take(bench.run)
+    (folder / "checkpoint").write_text("1")
+
+    bench.work.tidy_registered()
+
+    assert (folder / "checkpoint").exists()
 
 
 def test_overlapping_rows_are_not_trained_on(bench: Bench) -> None:
@@ -246,3 +321,17 @@ def test_a_new_lease_takes_the_folder_away_from_the_one_before(tmp_path: Path) -
     assert folders.take(new_run(fence=3)) == second
     with pytest.raises(FileNotFoundError):
         (first / "late").write_text("from a zombie")
+
+
+def test_what_a_stopped_worker_made_again_goes_with_the_next_lease(tmp_path: Path) -> None:
+    folders = LocalWorkFolders(tmp_path)
+    first = folders.take(new_run(fence=1))
+    (first / "checkpoint").write_text("1")
+    folders.take(new_run(fence=2))
+    first.mkdir()
+    (first / "late").write_text("from a zombie")
+
+    third = folders.take(new_run(fence=3))
+
+    assert [path.name for path in third.iterdir()] == ["checkpoint"]
+    assert list(third.parent.iterdir()) == [third]

@@ -68,6 +68,24 @@ def test_rows_that_are_missing_are_told(rows: Any) -> None:
         list(rows.parts("0" * 64, 10))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"b"', b'"c"'), (b"}", b""), (b'{"input":"b","label":"false","n":[1,null]}\n', b"")]
+)
+def test_rows_that_were_altered_on_the_disk_are_told(tmp_path: Path, old: bytes, new: bytes) -> None:
+    rows = RowFiles(tmp_path / "rows", tmp_path / "tmp")
+    digest, _ = kept(rows)
+    path = tmp_path / "rows" / f"{digest}.jsonl"
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+    with pytest.raises(ArtifactCorruptError, match="upload the dataset again") as read:
+        list(rows.read(digest))
+    with pytest.raises(ArtifactCorruptError):
+        list(rows.parts(digest, 10))
+
+    assert read.value.metadata["resource"] == digest
+    assert read.value.metadata["path"] == path.name
+
+
 # ----------------------------------------------------------------------- registry
 
 

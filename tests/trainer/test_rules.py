@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.cells import CellError, canonical, instance
-from gnomon.errors import BaseModelMissingError, DatasetUnsuitableError, InvalidRequestError
+from gnomon.errors import (
+    BaseModelMissingError,
+    DatasetInvalidError,
+    DatasetUnsuitableError,
+    InvalidRequestError,
+)
 from gnomon.instances import InputShape, OutputType, Step, Trace, text_span
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
@@ -24,6 +30,8 @@ from gnomon_trainer.domain.rows import BadRow, RawRecord, StoredRow, row_of, sto
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import normalised
 from gnomon_trainer.domain.training import MetricDefinition, Row
+from gnomon_trainer.domain.uploads import Limits, Upload, ingest
+from tests.trainer.fakes import FakeRowStore
 from tests.trainer.running import write_recipe
 from tests.trainer.things import PARAMETERS, TOXICITY
 
@@ -63,6 +71,20 @@ def test_any_record_is_a_row_or_a_bad_row(cells: dict[str, Any]) -> None:
     else:
         assert isinstance(row, StoredRow)
         assert row_of(1, row.record, TOXICITY).label == row.label
+
+
+def test_a_file_whose_keys_are_data_is_refused() -> None:
+    class Source:
+        columns = ("input", "output", "label")
+
+        def records(self) -> Iterator[RawRecord]:
+            for number in range(5):
+                yield RawRecord(number, {"input": "a", "output": "b", "label": 1, f"key {number}": 1})
+
+    sink = FakeRowStore().sink()
+    with pytest.raises(DatasetInvalidError, match="more than 3 columns"):
+        ingest(Upload("train", TOXICITY, "rows.jsonl"), Source(), sink, Limits(max_extra_columns=3))
+    assert ingest(Upload("train", TOXICITY, "rows.jsonl"), Source(), sink, Limits(max_extra_columns=5))
 
 
 @given(anything, st.sampled_from(["trace", "messages", "session"]))

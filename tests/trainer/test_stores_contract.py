@@ -1,14 +1,18 @@
 """What every store of datasets and runs promises: the fake and SQLite."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from gnomon.errors import (
     AlreadyExistsError,
+    ArtifactCorruptError,
     DatasetUnsuitableError,
     LeaseLostError,
     NotFoundError,
@@ -235,6 +239,17 @@ def test_a_dead_workers_runs_are_free_at_once(with_sets: Any) -> None:
     assert with_sets.runs.claim("w-2", 100.0, 10.0).crashes == 1
 
 
+def test_the_runs_of_a_worker_that_was_told_to_end_are_free_without_a_crash(with_sets: Any) -> None:
+    with_sets.runs.create(new_run(), None)
+    killed = with_sets.runs.claim("w-1", 100.0, 10.0)
+
+    assert with_sets.runs.free_leases("w-2") == 0
+    assert with_sets.runs.free_leases("w-1") == 1
+    assert with_sets.runs.free_leases("w-1") == 0
+    successor = with_sets.runs.claim("w-2", 100.0, 10.0)
+    assert (successor.crashes, successor.fence) == (0, killed.fence + 1)
+
+
 def test_a_run_that_waits_for_the_registry_is_claimed_when_its_time_has_come(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
     lease = leased(with_sets.runs.claim("w-1", 100.0, 10.0))
@@ -330,6 +345,37 @@ def test_a_full_disk_is_told_and_nothing_is_half_stored(tmp_path: Path) -> None:
         stores.datasets.add([draft("small"), huge], None, 2.0)
 
     assert [d.dataset for d in stores.datasets.page(None, 10)] == ["train"]
+    stores.database.close()
+
+
+def test_a_damaged_database_is_told(tmp_path: Path) -> None:
+    stores = SqlStores(tmp_path / "trainer.db")
+    stores.datasets.add([draft("train")], None, 1.0)
+    stores.database.close()
+    (tmp_path / "trainer.db").write_bytes(b"no database at all" * 1000)
+
+    with pytest.raises(ArtifactCorruptError, match="backup"):
+        stores.datasets.page(None, 10)
+    stores.database.close()
+
+
+def test_a_disk_too_full_for_shared_memory_is_told_as_full(tmp_path: Path) -> None:
+    stores = SqlStores(tmp_path / "trainer.db")
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+
+    with pytest.raises(StorageFullError), stores.database.read():
+        raise DBAPIError("SELECT 1", (), cause)
+    stores.database.close()
+
+
+def test_errors_of_the_database_do_not_tell_what_users_wrote(tmp_path: Path) -> None:
+    stores = SqlStores(tmp_path / "trainer.db")
+
+    with pytest.raises(DBAPIError) as raised, stores.database.read() as connection:
+        connection.execute(text("SELECT :what FROM nowhere"), {"what": "a secret"})
+
+    assert "a secret" not in str(raised.value)
     stores.database.close()
 
 

@@ -265,6 +265,54 @@ async def test_bad_json_is_named(trainer: Trainer) -> None:
     assert "not a JSON object" in error.violations[1].description
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"input": "a", "output": "b", "label": "true", "label": "false"}',
+        '{"input": "a", "output": "b", "label": true, "label" : true}',
+        '{"label": 1, "input": {"label": 2}, "output": "b", "label": 123}',
+        '{"label": 1, "input": "a", "n": ' + "1" * 300 + ', "label": 0}',
+        '{"label": 1, ' + "".join(f'"k{n}": 1, ' for n in range(100)) + '"label": 0}',
+    ],
+)
+async def test_a_key_that_occurs_twice_is_named(trainer: Trainer, line: str) -> None:
+    error = await refuse(trainer, jsonl(labelled_rows(2)) + line.encode(), "rows.jsonl")
+
+    assert [(v.field, v.description) for v in error.violations] == [
+        ("line 3", 'has the key "label" twice'),
+    ]
+
+
+async def test_a_key_may_occur_again_in_a_text_or_an_object(trainer: Trainer) -> None:
+    lines = '{"input": "the \\"label\\"", "output": "label", "label": "true", "n": {"label": 1, "n": []}}\n'
+
+    uploaded = await trainer.upload(lines.encode())
+
+    assert uploaded.dataset.row_count == 1
+
+
+async def test_extra_keys_are_kept_however_late_they_come(trainer: Trainer) -> None:
+    rows = labelled_rows(200)
+    rows[150] |= {"source": "late", "id": 7}
+
+    uploaded = await trainer.upload(jsonl(rows))
+
+    assert list(uploaded.dataset.extra_columns) == ["source"]
+    stored = await rows_of(trainer, "datasets/train")
+    assert (stored[150]["source"], stored[150]["id"]) == ("late", "7")
+    assert "source" not in stored[149]
+
+
+async def test_a_late_key_does_not_replace_what_is_read_under_its_name(trainer: Trainer) -> None:
+    rows = [{"question": row.pop("input")} | row for row in labelled_rows(200)]
+    rows[150] |= {"input": "something else"}
+
+    error = await refuse(trainer, jsonl(rows), "rows.jsonl", column_mapping={"question": "input"})
+
+    assert [v.field for v in error.violations] == ["line 151"]
+    assert 'has "input" besides "question"' in error.violations[0].description
+
+
 async def test_many_bad_rows_still_give_an_error_that_arrives(trainer: Trainer) -> None:
     rows = [{"input": "i" * 50, "output": "ö" * 50, "label": "ß" * 500} for _ in range(5_000)]
 

@@ -153,8 +153,8 @@ def _dataset_use_cases(
 
 
 def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
-    async def on_death(worker: str) -> None:
-        await asyncio.to_thread(runs.expire_leases, worker)
+    async def on_death(worker: str, stopped: bool) -> None:
+        await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
 
     return WorkerProcesses(
         command,

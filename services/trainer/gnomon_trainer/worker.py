@@ -7,18 +7,18 @@ training; another worker goes on from the last checkpoint.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 from pydantic import ValidationError
 
-from gnomon.errors import GnomonError
 from gnomon_rpc import logs
 from gnomon_rpc.settings import explain
 from gnomon_trainer.domain.training import Trainer
@@ -75,13 +75,22 @@ def main(make_trainer: Callable[[TrainerSettings], Trainer] = fine_tuner) -> int
 
 
 def _work_until(stop: threading.Event, work: Work) -> None:
+    with _troubles_told():
+        work.tidy_registered()
     while not stop.is_set():
-        try:
+        with _troubles_told():
             if work.take_one():
                 continue
-        except GnomonError as error:  # a busy or full database: the run stays leased until it expires
-            log.warning("cannot work now", reason=error.reason)
         stop.wait(_IDLE_S)
+
+
+@contextlib.contextmanager
+def _troubles_told() -> Iterator[None]:
+    """Outlive a busy, full or damaged database: a run stays leased until the lease expires."""
+    try:
+        yield
+    except Exception as error:  # its own words may hold what users wrote
+        log.warning("cannot work now", error=type(error).__name__)
 
 
 def _end_with(parent_pid: int, patience_s: float, stop: threading.Event) -> None:

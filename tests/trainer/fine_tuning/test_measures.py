@@ -1,5 +1,7 @@
 """Measures agree with scikit-learn, with weights as with repeated rows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,3 +99,42 @@ def test_what_is_not_defined_has_no_interval() -> None:
     found = measures.interval("auroc", np.array([0.5, np.nan, 0.6]))
     assert found is not None
     assert (found.low, found.high) == (0.6, 0.6)
+
+
+def test_measures_are_the_same_whatever_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, predicted, probabilities = sample(90, 3, seed=5)
+    confidence, positive = probabilities[:, 1], truth == 1
+
+    def computed() -> list[measures.Floats]:
+        draws = measures.draw(90, seed=1, resamples=40)
+        return [
+            draws.astype(np.float64),
+            measures.confusion(truth, predicted, 3, draws),
+            *measures.ranking(confidence, positive, draws),
+            measures.mean(confidence, draws),
+            measures.expected_calibration_error(confidence, positive, draws),
+        ]
+
+    at_once = computed()
+    for resamples in (0, 1, 7, 40):
+        monkeypatch.setattr(measures, "_BLOCK", 90 * resamples)
+        for found, wanted in zip(computed(), at_once, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_the_memory_of_the_measures_is_bounded_by_a_block() -> None:
+    rows = 40_000
+    truth, predicted, probabilities = sample(rows, 2, seed=5)
+    confidence = probabilities[:, 1] + np.arange(rows) * 1e-9  # no ties
+    draws = measures.draw(rows, seed=1, resamples=300)
+    tracemalloc.start()
+    try:
+        measures.confusion(truth, predicted, 2, draws)
+        measures.ranking(confidence, truth == 1, draws)
+        measures.mean(confidence, draws)
+        measures.expected_calibration_error(confidence, truth == 1, draws)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert draws.nbytes == rows * 301
+    assert peak < 100 * measures._BLOCK

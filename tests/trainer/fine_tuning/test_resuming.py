@@ -6,15 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gnomon.errors import GateFailedError, LeaseLostError
-from gnomon_trainer.adapters.fine_tuning import files, stages
+from gnomon.tokens import Tokens
+from gnomon_trainer.adapters.fine_tuning import files, optimizing, preparing, stages
+from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
+from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.exporting import OnnxExporter
-from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
-from gnomon_trainer.domain.training import RunCancelledError, Stage, Trained
+from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
+from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
 Undisturbed = tuple[Trained, tiny.Recorder]
@@ -31,6 +37,10 @@ class StopsBeforeExport(tiny.Recorder):
         super().stage(stage)
         if stage is Stage.EXPORTING:
             raise KilledError
+
+
+class StopsBeforeExportOrAt(tiny.StopsAt, StopsBeforeExport):
+    """Ends a training at a call, if that comes before its weights are final."""
 
 
 def final_weights(work: Path) -> bytes:
@@ -61,7 +71,7 @@ def test_a_training_killed_again_and_again_ends_as_an_undisturbed_one(
 ) -> None:
     random_ = random.Random(seed)
     for _ in range(3):
-        killer = tiny.StopsAt(random_.randint(1, 20), KilledError())
+        killer = tiny.StopsAt(random_.randint(1, 30), KilledError())
         with pytest.raises(KilledError):
             tiny.train(base_model, tmp_path, tiny.plan(), killer)
     finish(base_model, tmp_path)
@@ -94,6 +104,148 @@ def test_a_cancelled_training_keeps_the_step_it_was_at(
     recorder = finish(base_model, tmp_path)
     assert recorder.steps[0][0] == at + 1
     assert final_weights(tmp_path) == expected
+
+
+class CountsCalls(tiny.Recorder):
+    """Counts in each stage how often it is asked whether the training may go on; until the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[Stage] = Counter()
+
+    def checkpoint_allowed(self) -> None:
+        self.calls[self.stages[-1]] += 1
+
+    def point(self, point: Point) -> None:
+        raise KilledError
+
+
+def test_every_stage_before_the_first_step_asks_again_and_again_whether_to_go_on(
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_ROWS_BETWEEN_PAUSES", 10)
+    counts = CountsCalls()
+    with pytest.raises(KilledError):
+        tiny.train(base_model, tmp_path, tiny.plan(), counts)
+    rows, texts = (80 + 60) // 10, 2  # of the training and the test set; of a row
+    assert counts.calls[Stage.PREPARING] == 2 * rows + 80 // 10
+    assert counts.calls[Stage.BASELINE] == texts + 3 + 2 + 1  # vocabularies, features, fits, the file
+    assert counts.calls[Stage.FINE_TUNING] >= 3 + 4  # batches of the three passes, fits
+
+
+@pytest.mark.parametrize("stage", [Stage.PREPARING, Stage.BASELINE, Stage.FINE_TUNING])
+@pytest.mark.parametrize("call", [1, 4])
+def test_a_training_cancelled_before_its_first_step_begins_anew(
+    base_model: Path, tmp_path: Path, expected: bytes, stage: Stage, call: int
+) -> None:
+    stops = tiny.StopsAt(call, RunCancelledError(), stage)
+    with pytest.raises(RunCancelledError):
+        tiny.train(base_model, tmp_path, tiny.plan(), stops)
+    assert stops.stages[-1] is stage
+    assert not (tmp_path / "checkpoints").exists()
+    finish(base_model, tmp_path)
+    assert final_weights(tmp_path) == expected
+
+
+def test_a_training_cancelled_between_and_within_evaluations_loses_no_step_and_no_point(
+    base_model: Path, tmp_path: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled_in_evaluation = 0
+    evaluate = optimizing.FineTuning._evaluate
+
+    def counted(self: optimizing.FineTuning, pause: Callable[[], None]) -> optimizing.Best:
+        nonlocal cancelled_in_evaluation
+        try:
+            return evaluate(self, pause)
+        except RunCancelledError:
+            cancelled_in_evaluation += 1
+            raise
+
+    monkeypatch.setattr(optimizing.FineTuning, "_evaluate", counted)
+    undisturbed = finish(base_model, tmp_path / "undisturbed", interval_s=60.0)
+    points: dict[int, Point] = {}
+    steps: list[int] = []
+    call = 12  # the first attempt has its start to make
+    while True:
+        stops = StopsBeforeExportOrAt(call, RunCancelledError())
+        try:
+            with pytest.raises((RunCancelledError, KilledError)) as caught:
+                tiny.train(base_model, tmp_path / "disturbed", tiny.plan(), stops, interval_s=60.0)
+        finally:
+            points |= {point.step: point for point in stops.points}
+            steps += [step for step, _, _ in stops.steps]
+        if caught.type is KilledError:
+            break
+        call = 3
+    assert cancelled_in_evaluation > 0
+    assert steps == [step for step, _, _ in undisturbed.steps]
+    assert list(points.values()) == undisturbed.points
+    assert final_weights(tmp_path / "disturbed") == expected
+
+
+def test_a_cancel_on_a_full_disk_is_a_cancel(
+    base_model: Path, tmp_path: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunCancelledError):
+        tiny.train(base_model, tmp_path, tiny.plan(), tiny.StopsAt(11, RunCancelledError()), interval_s=60.0)
+    (newest,) = (tmp_path / "checkpoints").iterdir()
+    before = tiny.contents(newest)
+
+    def is_full(path: Path, content: bytes) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gnomon_trainer.adapters.fine_tuning.checkpoints.write_durably", is_full)
+    with pytest.raises(RunCancelledError):
+        tiny.train(base_model, tmp_path, tiny.plan(), tiny.StopsAt(4, RunCancelledError()), interval_s=60.0)
+    assert list((tmp_path / "checkpoints").iterdir()) == [newest]
+    assert tiny.contents(newest) == before
+    monkeypatch.undo()
+    finish(base_model, tmp_path)
+    assert final_weights(tmp_path) == expected
+
+
+def test_half_written_checkpoints_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "step-00000007.partial").mkdir()
+    (tmp_path / "step-00000007.partial" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / "step-00000009.partial").write_bytes(b"")
+    checkpoints = Checkpoints(tmp_path, "plan")
+    checkpoints.write(5, {"position": 5}, {})
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.state == {"position": 5}
+    assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000005"]
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+def test_all_that_the_optimizer_knows_is_restored_to_where_the_parameters_are(
+    base_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunCancelledError):
+        tiny.train(base_model, tmp_path, tiny.plan(), tiny.StopsAt(11, RunCancelledError()), interval_s=60.0)
+    checkpoint = Checkpoints(tmp_path / "checkpoints", plan_digest(tmp_path)).newest()
+    assert checkpoint is not None
+    examples = optimizing.Examples([Tokens([2, 3], [0, 0], truncated=False)], np.array([0]))
+    tuning = optimizing.FineTuning(
+        network=load_network(base_model, 2),
+        training=examples,
+        validation=examples,
+        parameters=tiny.PARAMETERS,
+        compute=Compute("meta", "fp32", 1),  # stands for a GPU: not where checkpoints are read to
+        checkpoints=Checkpoints(tmp_path, ""),
+        reporter=tiny.Recorder(),
+        checkpoint_interval_s=60.0,
+    )
+    tuning._restore(checkpoint)
+    known = tuning._optimizer.state
+    assert known
+    assert {(p.device.type, v.device.type) for p, values in known.items() for v in values.values()} == {
+        ("meta", "meta")
+    }
+
+
+def plan_digest(work: Path) -> str:
+    (state,) = (work / "checkpoints").glob("*/state.json")
+    return str(files.read_json(state)["plan"])
 
 
 def test_whoever_lost_the_lease_writes_nothing_more(base_model: Path, tmp_path: Path) -> None:

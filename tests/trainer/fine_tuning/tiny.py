@@ -161,14 +161,14 @@ class Recorder:
 
 
 class StopsAt(Recorder):
-    """Raises when asked for the `call`-th time whether the training may go on."""
+    """Raises when asked for the `call`-th time, from a stage on, whether the training may go on."""
 
-    def __init__(self, call: int, error: BaseException) -> None:
+    def __init__(self, call: int, error: BaseException, since: Stage = Stage.FINE_TUNING) -> None:
         super().__init__()
-        self._calls_left, self._error = call, error
+        self._calls_left, self._error, self._since = call, error, since
 
     def checkpoint_allowed(self) -> None:
-        self._calls_left -= 1
+        self._calls_left -= self._since in self.stages
         if self._calls_left == 0:
             raise self._error
 

@@ -11,13 +11,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
-from gnomon.errors import GnomonError, ServiceUnavailableError, StorageFullError
+from gnomon.errors import ArtifactCorruptError, GnomonError, ServiceUnavailableError, StorageFullError
 
 _BUSY_TIMEOUT_S = 15.0
 
 
 class Database:
-    """Opens transactions. Errors of a full or busy database become GnomonErrors."""
+    """Opens transactions. Errors of a full, busy or damaged database become GnomonErrors."""
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -38,6 +38,7 @@ class Database:
         Raises:
             StorageFullError: the disk is full; nothing was written.
             ServiceUnavailableError: another writer did not finish in time.
+            ArtifactCorruptError: the database's file is damaged.
         """
         with _known_errors(), self.engine.execution_options(write=True).begin() as connection:
             yield connection
@@ -58,8 +59,12 @@ class Database:
 
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
+        return create_engine(url, hide_parameters=True)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        hide_parameters=True,  # they hold what users wrote, and errors are logged
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -89,10 +94,25 @@ def _known_errors() -> Iterator[None]:
         raise known from error
 
 
+_FULL = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE,  # the file that WAL shares between processes could not grow
+}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def _known(error: BaseException | None) -> GnomonError | None:
-    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the rest says where exactly
-    if primary == sqlite3.SQLITE_FULL:
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    primary = code & 0xFF  # the rest says where exactly
+    if code in _FULL:
         return StorageFullError("The trainer's disk is full; nothing was stored. Free some space and repeat.")
-    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if primary in _BUSY:
         return ServiceUnavailableError("The trainer's database is busy. Try again.", retry_after_s=0.5)
+    if primary in _DAMAGED:
+        return ArtifactCorruptError(
+            "The trainer's database is damaged. Stop the trainer and restore the file from a backup.",
+            resource="trainer database",
+            path="",
+        )
     return None

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from gnomon_trainer.domain.rows import RawRecord
 from gnomon_trainer.domain.uploads import RecordSource
 
 _LOOKED_AT = 100  # records of a JSON Lines file whose keys are its columns
+_SEARCHED_KEYS = 64  # in a record of more, a search for each key takes longer than a second reading
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -111,7 +113,10 @@ def _explain(error: csv.Error) -> str:
 
 
 class JsonlSource:
-    """A `RecordSource` of one JSON object a line. Its columns are the keys of its first records."""
+    """A `RecordSource` of one JSON object a line.
+
+    Its columns are the keys of its first records; later ones may have more.
+    """
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._records = _json_records(lines)
@@ -149,4 +154,26 @@ def _json_record(number: int, line: str) -> RawRecord:
         return RawRecord(number, {}, f"is not JSON: {error.msg} at position {error.pos + 1}"[:120])
     if not isinstance(record, dict):
         return RawRecord(number, {}, "is not a JSON object")
+    if (twice := _key_that_occurs_twice(line, record)) is not None:
+        return RawRecord(number, {}, f'has the key "{twice[:40]}" twice')
     return RawRecord(number, record)
+
+
+def _key_that_occurs_twice(line: str, record: dict[str, Any]) -> str | None:
+    """Return a key of the line's object that JSON readers would overwrite in silence.
+
+    Reading a line for it takes much longer than reading it with orjson, so most
+    are only searched for their keys: one that is written once occurs once.
+    """
+    if len(record) <= _SEARCHED_KEYS and all(line.count(f'"{key}"') == 1 for key in record):
+        return None
+    try:
+        pairs: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list)
+    except RecursionError:
+        return None  # the check of cells refuses what is nested so deep
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ class RowFiles:
 
     def read(self, digest: str) -> Iterator[dict[str, Any]]:
         with self._open(digest) as file:
-            for line in file:
-                yield orjson.loads(line)
+            for line in _checked(file, digest):
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise _altered(digest) from error
+                yield record
 
     def parts(self, digest: str, part_bytes: int) -> Iterator[bytes]:
         with self._open(digest) as file:
-            while part := file.read(part_bytes):
-                yield part
+            yield from _checked(iter(lambda: file.read(part_bytes), b""), digest)
 
     def _open(self, digest: str) -> Any:
         try:
@@ -47,6 +50,25 @@ class RowFiles:
         for path in self._folder.glob("*.jsonl"):
             if path.stem not in known:
                 path.unlink(missing_ok=True)
+
+
+def _checked(pieces: Iterable[bytes], digest: str) -> Iterator[bytes]:
+    """Yield all pieces of a file, then raise ArtifactCorruptError if they were not what was stored."""
+    seen = hashlib.sha256()
+    for piece in pieces:
+        seen.update(piece)
+        yield piece
+    if seen.hexdigest() != digest:
+        raise _altered(digest)
+
+
+def _altered(digest: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        "The rows of the dataset on the trainer's disk are not those that were stored. Delete the file "
+        f"{digest}.jsonl and upload the dataset again.",
+        resource=digest,
+        path=f"{digest}.jsonl",
+    )
 
 
 class RowFile:

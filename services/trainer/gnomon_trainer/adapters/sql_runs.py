@@ -140,6 +140,11 @@ class SqlRunStore:
             expired: int = connection.execute(update(table).where(dead).values(lease_expires=0.0)).rowcount
         return expired
 
+    def free_leases(self, worker: str) -> int:
+        with self._database.write() as connection:
+            freed = update(table).where(table.c.worker == worker).values(worker="", lease_expires=0.0)
+            return connection.execute(freed).rowcount
+
     def settle_cancelled(self, now: float) -> int:
         left = and_(table.c.cancel_requested, table.c.lease_expires <= now)
         with self._database.read() as connection:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 from gnomon import bundle
@@ -29,6 +30,9 @@ class LocalWorkFolders:
         if before is not None and not mine.exists():
             (home / str(before)).rename(mine)
         mine.mkdir(exist_ok=True)
+        for fence in earlier:
+            if fence < run.fence:  # renamed just now, or made again by a worker that was stopped
+                shutil.rmtree(home / str(fence), ignore_errors=True)
         return mine
 
     def path(self, relative: str) -> Path:
@@ -38,14 +42,9 @@ class LocalWorkFolders:
         return str(folder.relative_to(self._folder))
 
     def tidy(self, run: Run) -> None:
-        kept = {Path(run.bundle_folder).parts[0], Path(run.predictions_file).parts[0]}
-        for path in self.path(run.work_folder).iterdir():
-            if path.name in kept:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        mine = self.path(run.work_folder)
+        _remove_all_but({mine.name}, self._folder / run.uid)
+        _remove_all_but({Path(run.bundle_folder).parts[0], Path(run.predictions_file).parts[0]}, mine)
 
     def seal(self, bundle_folder: Path) -> str:
         files = [
@@ -54,6 +53,16 @@ class LocalWorkFolders:
             if path.is_file()
         ]
         return bundle.digest(files)
+
+
+def _remove_all_but(kept: Set[str], folder: Path) -> None:
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if path.name in kept:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _sealed(path: Path, name: str) -> bundle.BundleFile:

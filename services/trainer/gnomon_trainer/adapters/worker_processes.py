@@ -21,7 +21,8 @@ class WorkerProcesses:
     """Keeps `count` workers running until `stop`.
 
     `on_death` hears the ID of a worker that has ended, so that its runs need
-    not wait for their leases to expire.
+    not wait for their leases to expire, and whether `stop` ended it: that is
+    no fault of its runs, even of one that had to be killed.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class WorkerProcesses:
         environment: Mapping[str, str],
         *,
         count: int,
-        on_death: Callable[[str], Awaitable[None]],
+        on_death: Callable[[str, bool], Awaitable[None]],
         grace_s: float,
     ) -> None:
         self._command = command
@@ -91,7 +92,7 @@ class WorkerProcesses:
         finally:
             del self._processes[worker]
         try:
-            await self._on_death(worker)
+            await self._on_death(worker, self._stopping.is_set())
         except Exception:
             log.exception("the runs of a dead worker wait for their leases to expire")
         return status

@@ -20,6 +20,7 @@ from gnomon_trainer.domain.datasets import (
 from gnomon_trainer.domain.rows import BadRow, StoredRow, row_of
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import rendered
+from gnomon_trainer.domain.threads import in_thread
 from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.uploads import Ingested, Limits, RecordSource, Upload, ingest
 
@@ -101,11 +102,11 @@ class Datasets:
         incoming = await asyncio.to_thread(self.receive)
         try:
             async for part in content:
-                await asyncio.to_thread(incoming.write, part)
+                await in_thread(incoming.write, part)
             async with self.heavy:
-                return await asyncio.to_thread(self._ingest, header, metric, incoming, request)
+                return await in_thread(self._ingest, header, metric, incoming, request)
         finally:
-            await asyncio.shield(asyncio.to_thread(incoming.discard))
+            await in_thread(incoming.discard)
 
     def _ingest(
         self,
@@ -166,7 +167,7 @@ class Datasets:
         source = await self.get(order.source)
         metric = await self.catalog.metric(MetricName.parse(source.metric))
         async with self.heavy:
-            return await asyncio.to_thread(self._split, order, source, metric, request)
+            return await in_thread(self._split, order, source, metric, request)
 
     def _split(
         self, order: SplitOrder, source: Dataset, metric: MetricDefinition, request: Request | None

@@ -175,7 +175,8 @@ class RowStore(Protocol):
         """Yield the stored records in order.
 
         Raises:
-            ArtifactCorruptError: they are missing.
+            ArtifactCorruptError: they are missing, or at the end: they are not
+                those that were stored.
         """
         ...
 

@@ -134,8 +134,9 @@ class HeldRun:
                 self._look()
             except LeaseLostError:
                 log.warning("lease lost: %s", self.run.name)
-            except GnomonError as error:  # a busy or full database: the lease may outlast it
-                log.warning("heartbeat failed: %s: %s", self.run.name, error.reason)
+            except Exception as error:  # whatever it is, the lease may outlast it
+                # Its own words may hold what users wrote.
+                log.warning("heartbeat failed: %s: %s", self.run.name, type(error).__name__)
 
     def _look(self) -> None:
         with self._lock:

@@ -4,8 +4,14 @@ A resample draws as many rows as there are, with replacement. It is kept as the
 number of times each row was drawn, so that one matrix of shape (rows,
 resamples) serves every measure: resample 0 draws every row once and gives the
 value itself, the others give the interval.
+
+That matrix takes one byte a row and resample. What is computed from it takes
+many, so every measure goes through it in blocks of resamples, whose size
+bounds the memory. A measure is the same whatever the blocks, but for the
+rounding of floating-point sums.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +21,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Draws = NDArray[np.uint16]
+Draws = NDArray[np.uint8]  # rows are drawn about once; 256 times is less likely than 1 in 10^500
 
 RESAMPLES = 1_000
 CALIBRATION_BINS = 15
+
+_BLOCK = 4_000_000  # rows × resamples that are computed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,19 @@ def exact(key: str, value: float) -> Measure:
 def draw(rows: int, seed: int, resamples: int = RESAMPLES) -> Draws:
     """Return how often each row is drawn, shape (rows, 1 + resamples); resample 0 draws each once."""
     random = np.random.default_rng(seed)
-    draws = np.ones((1 + resamples, rows), dtype=np.uint16)
-    for index in range(1, 1 + resamples):
-        draws[index] = np.bincount(random.integers(0, rows, rows), minlength=rows)
-    return np.ascontiguousarray(draws.T)
+    draws = np.ones((rows, 1 + resamples), dtype=np.uint8)
+    for block in _blocks(draws[:, 1:]):
+        drawn = [np.bincount(random.integers(0, rows, rows), minlength=rows) for _ in range(block.shape[1])]
+        block[:] = np.array(drawn, dtype=np.uint8).T
+    return draws
+
+
+def _blocks(draws: Draws) -> Iterator[Draws]:
+    """Yield some resamples of all rows at a time, as views."""
+    rows, resamples = draws.shape
+    size = max(1, _BLOCK // max(1, rows))
+    for start in range(0, resamples, size):
+        yield draws[:, start : start + size]
 
 
 def interval(key: str, values: Floats) -> Measure | None:
@@ -59,8 +76,8 @@ def interval(key: str, values: Floats) -> Measure | None:
 
 def mean(values: NDArray[Any], draws: Draws) -> Floats:
     """Return the mean of one value a row, for every resample."""
-    result: Floats = values.astype(np.float64) @ draws / values.size
-    return result
+    values = values.astype(np.float64)
+    return np.concatenate([values @ block / values.size for block in _blocks(draws)])
 
 
 def _sum_runs(counts: NDArray[Any], keys: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
@@ -73,10 +90,12 @@ def confusion(truth: Ints, predicted: Ints, classes: int, draws: Draws) -> Float
     """Return the confusion matrices, shape (resamples, true class, predicted class)."""
     cells = truth * classes + predicted
     order = np.argsort(cells, kind="stable")
-    starts, sums = _sum_runs(draws[order], cells[order])
-    counts = np.zeros((draws.shape[1], classes * classes))
-    counts[:, cells[order][starts]] = sums.T
-    return counts.reshape(-1, classes, classes)
+    counts = []
+    for block in _blocks(draws):
+        starts, sums = _sum_runs(block[order], cells[order])
+        counts.append(np.zeros((block.shape[1], classes * classes)))
+        counts[-1][:, cells[order][starts]] = sums.T
+    return np.concatenate(counts).reshape(-1, classes, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +138,26 @@ def ranking(probabilities: Floats, positive: Bools, draws: Draws) -> tuple[Float
     if not positive.any() or positive.all():
         return np.full(resamples, np.nan), np.full(resamples, np.nan)
     order = np.argsort(-probabilities, kind="stable")
-    descending, hit, drawn = probabilities[order], positive[order], draws[order]
+    descending, hit = probabilities[order], positive[order]
     group = np.r_[0, np.cumsum(descending[1:] != descending[:-1])]
     holds_hit = np.bincount(group, weights=hit) > 0
     # Consecutive groups without a hit share a number.
     segment = np.cumsum(np.r_[0, (group[1:] != group[:-1]) & (holds_hit[group[1:]] | holds_hit[group[:-1]])])
-    starts, rows = _sum_runs(drawn, segment)
+    holds_hit = holds_hit[group[np.flatnonzero(np.r_[True, segment[1:] != segment[:-1]])]]
+    found = [_ranking(block[order], hit, segment, holds_hit) for block in _blocks(draws)]
+    auroc, average_precision = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return auroc, average_precision
+
+
+def _ranking(drawn: Draws, hit: Bools, segment: Ints, holds_hit: Bools) -> tuple[Floats, Floats]:
+    """Return the two measures of some resamples; rows are in the order of the ranking.
+
+    `segment` numbers the segment of each row; `holds_hit` says of each segment
+    whether it is a group with a positive row.
+    """
+    rows = _sum_runs(drawn, segment)[1]
     hits = np.zeros_like(rows)
-    hits[holds_hit[group[starts]]] = _sum_runs(drawn[hit], segment[hit])[1]
+    hits[holds_hit] = _sum_runs(drawn[hit], segment[hit])[1]
     flagged, found = rows.cumsum(axis=0), hits.cumsum(axis=0)
     wrong, misses = flagged - found, rows - hits
     positives, negatives = found[-1], wrong[-1]
@@ -152,5 +183,4 @@ def expected_calibration_error(confidence: Floats, hit: Bools, draws: Draws) -> 
     """
     gaps = np.zeros((confidence.size, CALIBRATION_BINS))
     gaps[np.arange(confidence.size), bins(confidence)] = hit - confidence
-    result: Floats = np.abs(gaps.T @ draws).sum(axis=0) / confidence.size
-    return result
+    return np.concatenate([np.abs(gaps.T @ block).sum(axis=0) / confidence.size for block in _blocks(draws)])

@@ -64,6 +64,7 @@ def stored_row(
         made = instance(record, metric.step)
         text = rendered(made, metric)
         record |= _id(raw, columns)
+        extra = _extra(raw, columns, record)
         label = parse_label(raw.cells.get(columns.read[LABEL]), metric)
     except CellError as error:
         return BadRow(raw.line, columns.read.get(error.column, error.column), str(error))
@@ -72,7 +73,7 @@ def stored_row(
     except InstanceInvalidError as error:
         return BadRow(raw.line, "", error.message)
     record[LABEL] = label
-    record |= {name: raw.cells[name] for name in sorted(columns.extra) if name in raw.cells}
+    record |= extra
     return StoredRow(record, label, text)
 
 
@@ -80,8 +81,24 @@ def _read_first(columns: Columns) -> list[tuple[str, str]]:
     return [(ours, theirs) for ours, theirs in columns.read.items() if ours not in {LABEL, ID}]
 
 
+def _extra(raw: RawRecord, columns: Columns, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the metric does not read, also of columns that no earlier record has."""
+    read = {*columns.read.values(), ID}
+    extra = {name: raw.cells[name] for name in sorted(raw.cells) if name not in read}
+    for name in extra:
+        if name in record or name == LABEL:
+            raise CellError(
+                "", f'has "{name}" besides "{columns.read[name][:40]}", which is read in its place'
+            )
+        if not name.strip():
+            raise CellError("", "has a key without a name")
+        if "\0" in name:
+            raise CellError("", "has a NUL character in a key")
+    return extra
+
+
 def _id(raw: RawRecord, columns: Columns) -> dict[str, str]:
-    cell = raw.cells.get(columns.read[ID]) if ID in columns.read else None
+    cell = raw.cells.get(columns.read.get(ID, ID))
     if cell is None or cell == "":
         return {}
     if isinstance(cell, bool) or not isinstance(cell, str | int):

@@ -99,6 +99,10 @@ class RunStore(Protocol):
         """Let a dead worker's runs be claimed at once; return how many there were."""
         ...
 
+    def free_leases(self, worker: str) -> int:
+        """As `expire_leases`, of a worker that was told to end: that counts as no crash of its runs."""
+        ...
+
     def settle_cancelled(self, now: float) -> int:
         """End the runs that were to be cancelled by a worker that is gone; return how many."""
         ...

@@ -21,6 +21,7 @@ from gnomon_trainer.domain.recipes import Recipe, Recipes, check_ranges, find, r
 from gnomon_trainer.domain.run_checks import check_sets
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunSpec
+from gnomon_trainer.domain.threads import in_thread
 from gnomon_trainer.domain.training import MetricDefinition, Point, Row
 
 POLL_S = 0.25
@@ -108,7 +109,7 @@ class Runs:
         await self.catalog.check_project(order.project)
         metric = await self.catalog.metric(order.metric)
         async with self.heavy:
-            return await asyncio.to_thread(self._create, order, metric, request)
+            return await in_thread(self._create, order, metric, request)
 
     def _create(self, order: RunOrder, metric: MetricDefinition, request: Request | None) -> Run:
         training, test = self.datasets.get(order.training_set), self.datasets.get(order.test_set)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gnomon.errors import DatasetInvalidError, Violation
 from gnomon_trainer.domain.checks import RowChecks
-from gnomon_trainer.domain.columns import Columns, choose
+from gnomon_trainer.domain.columns import ID, Columns, choose
 from gnomon_trainer.domain.datasets import DatasetDraft, RowSink
 from gnomon_trainer.domain.rows import BadRow, RawRecord, stored_row
 from gnomon_trainer.domain.training import MetricDefinition
@@ -51,6 +51,7 @@ class Upload:
 class Limits:
     max_rows: int = 2_000_000
     max_cell_characters: int = 1_000_000
+    max_extra_columns: int = 10_000  # their names are read and sent together
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
     """
     try:
         columns = choose(source.columns, upload.column_mapping, upload.metric.input_shape)
-        checks, rejected = _read(upload, source, columns, sink, limits)
+        checks, rejected, extra = _read(upload, source, columns, sink, limits)
         if rejected.count and not upload.allow_partial:
             raise _bad_rows(rejected, checks.row_count + rejected.count)
         if not checks.row_count:
@@ -103,7 +104,7 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
         findings=checks.findings(),
         row_count=checks.row_count,
         class_counts=checks.class_counts(),
-        extra_columns=tuple(sorted(columns.extra)),
+        extra_columns=tuple(sorted(extra)),
         size_bytes=size_bytes,
         source_filename=upload.filename,
         display_name=upload.display_name,
@@ -113,8 +114,9 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
 
 def _read(
     upload: Upload, source: RecordSource, columns: Columns, sink: RowSink, limits: Limits
-) -> tuple[RowChecks, _Rejected]:
-    checks, rejected = RowChecks(upload.metric), _Rejected()
+) -> tuple[RowChecks, _Rejected, set[str]]:
+    checks, rejected, extra = RowChecks(upload.metric), _Rejected(), set(columns.extra)
+    read = {*columns.read, ID}
     for raw in source.records():
         row = stored_row(raw, columns, upload.metric, limits.max_cell_characters)
         if isinstance(row, BadRow):
@@ -123,9 +125,15 @@ def _read(
         checks.add(row)
         if checks.row_count > limits.max_rows:
             raise DatasetInvalidError(f"The file has more than {limits.max_rows} rows. Divide it.")
+        extra.update(row.record.keys() - read)
+        if len(extra) > limits.max_extra_columns:
+            raise DatasetInvalidError(
+                f"The file has more than {limits.max_extra_columns} columns that the metric does not read. "
+                "Are its keys data? Put them into one object below one key."
+            )
         if not rejected.count or upload.allow_partial:
             sink.write(row.record)
-    return checks, rejected
+    return checks, rejected, extra
 
 
 def _bad_rows(rejected: _Rejected, total: int) -> DatasetInvalidError:

@@ -38,6 +38,7 @@ from gnomon_trainer.domain.training import (
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 30.0
+_PAGE = 100
 
 
 class WorkFolders(Protocol):
@@ -60,7 +61,10 @@ class WorkFolders(Protocol):
         ...
 
     def tidy(self, run: Run) -> None:
-        """Remove what a registered run needs no more: all but its bundle and its predictions."""
+        """Remove what a registered run needs no more: all but its bundle and its predictions.
+
+        Does nothing where that is done already.
+        """
         ...
 
     def seal(self, bundle: Path) -> str:
@@ -101,6 +105,17 @@ class Work:
             else:
                 log.info("run left as %s: %s", held.run.state, run.name)
         return True
+
+    def tidy_registered(self) -> None:
+        """Remove what workers left that were killed between registering a run and tidying up."""
+        before: int | None = None
+        while found := self.runs.page(None, before, _PAGE):
+            for run in found:
+                if self.stop.is_set():
+                    return
+                if run.state is RunState.REGISTERED:
+                    self.folders.tidy(run)
+            before = found[-1].number
 
     def _work(self, held: HeldRun) -> None:
         try:

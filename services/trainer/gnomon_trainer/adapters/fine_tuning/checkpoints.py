@@ -18,6 +18,7 @@ from gnomon_trainer.adapters.fine_tuning.files import (
     NewFolder,
     read_json,
     remove_folder,
+    remove_unfinished,
     to_json,
     write_durably,
 )
@@ -60,7 +61,11 @@ class Checkpoints:
             remove_folder(old)
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole and of this plan; remove any newer one that is not."""
+        """Return the newest checkpoint that is whole and of this plan; remove any newer one that is not.
+
+        What a killed process left half-written is removed as well.
+        """
+        remove_unfinished(self._folder)
         for folder in self._all():
             if checkpoint := self._read(folder):
                 return checkpoint

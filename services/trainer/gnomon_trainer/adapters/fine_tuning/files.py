@@ -62,6 +62,15 @@ class NewFolder:
         _sync(self._path.parent)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left half-done in a folder. Nobody may be writing in it."""
+    for partial in folder.glob(f"*{_PARTIAL}"):
+        if partial.is_dir():
+            remove_folder(partial)
+        else:
+            partial.unlink(missing_ok=True)
+
+
 def remove_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 

@@ -7,9 +7,10 @@ a training that was killed and resumed ends with the same bits as one that
 was not.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,9 +61,15 @@ class Best:
 
 @dataclass(slots=True)
 class Position:
-    """Where a training is; what a checkpoint holds beside tensors."""
+    """Where a training is; what a checkpoint holds beside tensors.
+
+    A step is `judged` once it is evaluated, if it is one that is, and
+    reported. `norm` is the gradient's of the last step.
+    """
 
     step: int = 0
+    judged: bool = True
+    norm: float = 0.0
     best: Best = field(default_factory=lambda: Best(0, -1.0, math.inf))
     evaluations_without_gain: int = 0
     loss_sum: float = 0.0
@@ -123,14 +130,15 @@ class FineTuning:
         clock = _Clock(self._position.step)
         while not self._position.finished:
             self._pause_if_asked()
-            epoch, index = divmod(self._position.step, self._steps_per_epoch)
-            if epoch != epoch_of_batches:
-                epoch_of_batches = epoch
-                batches_of_epoch = batches.epoch(
-                    self._training.lengths, self._parameters.batch_size, self._parameters.seed, epoch
-                )
-            loss, norm = self._step(batches_of_epoch[index])
-            self._after_step(loss, norm, clock)
+            if self._position.judged:
+                epoch, index = divmod(self._position.step, self._steps_per_epoch)
+                if epoch != epoch_of_batches:
+                    epoch_of_batches = epoch
+                    batches_of_epoch = batches.epoch(
+                        self._training.lengths, self._parameters.batch_size, self._parameters.seed, epoch
+                    )
+                self._step(batches_of_epoch[index])
+            self._after_step(clock)
             self._write_if_due()
         self._network.load_state_dict(self._best_weights)
         self._network.eval()
@@ -138,7 +146,7 @@ class FineTuning:
 
     # ------------------------------------------------------------ one step
 
-    def _step(self, indices: list[int]) -> tuple[float, float]:
+    def _step(self, indices: list[int]) -> None:
         position, parameters = self._position, self._parameters
         position.step += 1
         torch.manual_seed((parameters.seed * 1_000_003 + position.step) % 2**63)
@@ -164,7 +172,9 @@ class FineTuning:
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise self._not_a_number("loss" if math.isfinite(norm) else "gradient")
         self._optimizer.step()
-        return value, norm
+        position.judged, position.norm = False, norm
+        position.loss_sum += value
+        position.loss_steps += 1
 
     def _not_a_number(self, what: str) -> TrainingFailedError:
         rate = self._parameters.learning_rate
@@ -175,15 +185,14 @@ class FineTuning:
             learning_rate=f"{rate:g}",
         )
 
-    def _after_step(self, loss: float, norm: float, clock: "_Clock") -> None:
+    def _after_step(self, clock: "_Clock") -> None:
         position = self._position
-        position.loss_sum += loss
-        position.loss_steps += 1
         last = position.step == self.total_steps
         at_evaluation = last or position.step % self._steps_per_epoch % self._evaluate_every == 0
-        found = self._evaluate() if at_evaluation else None
+        found = self._evaluate(self._pause_if_asked) if at_evaluation else None
         if found or position.step % self._point_every == 0:
-            rate = self._optimizer.param_groups[0]["lr"]
+            share = _schedule(position.step, self.total_steps, self._parameters.warmup_share)
+            rate = self._optimizer.param_groups[0]["peak"] * share
             mean_loss = position.loss_sum / position.loss_steps
             position.loss_sum, position.loss_steps = 0.0, 0
             self._reporter.point(
@@ -191,13 +200,14 @@ class FineTuning:
                     step=position.step,
                     loss=mean_loss,
                     learning_rate=rate,
-                    gradient_norm=norm,
+                    gradient_norm=position.norm,
                     validation_loss=found.loss if found else None,
                     validation_macro_f1=found.macro_f1 if found else None,
                 )
             )
         if found:
             self._judge(found)
+        position.judged = True
         position.finished = last or position.evaluations_without_gain >= self._parameters.patience
         self._reporter.progress(
             position.step, self.total_steps, clock.remaining_s(position.step, self.total_steps)
@@ -205,8 +215,8 @@ class FineTuning:
 
     # ---------------------------------------------------------- evaluation
 
-    def _evaluate(self) -> Best:
-        pooled = _pooled(self._network, self._validation, self._compute)
+    def _evaluate(self, pause: Callable[[], None]) -> Best:
+        pooled = _pooled(self._network, self._validation, self._compute, pause)
         with torch.no_grad():
             logits = self._network.classify(torch.from_numpy(pooled).to(self._compute.device)).cpu().numpy()
         if not np.isfinite(logits).all():
@@ -224,18 +234,23 @@ class FineTuning:
     # ------------------------------------------------- start and checkpoints
 
     def _start(self) -> None:
-        """Put a logistic regression on the frozen encoder and count it as the first candidate."""
+        """Put a logistic regression on the frozen encoder and count it as the first candidate.
+
+        Whoever is interrupted here starts anew: there is nothing to keep yet.
+        """
+        pause = self._reporter.checkpoint_allowed
         weight, bias = head_on_frozen(
-            _pooled(self._network, self._training, self._compute),
-            self._training.labels,
-            _pooled(self._network, self._validation, self._compute),
-            self._validation.labels,
-            self._classes,
+            training=_pooled(self._network, self._training, self._compute, pause),
+            training_labels=self._training.labels,
+            validation=_pooled(self._network, self._validation, self._compute, pause),
+            validation_labels=self._validation.labels,
+            classes=self._classes,
+            pause=pause,
         )
         with torch.no_grad():
             self._network.head.weight.copy_(torch.from_numpy(weight))
             self._network.head.bias.copy_(torch.from_numpy(bias))
-        found = self._evaluate()
+        found = self._evaluate(pause)
         self._judge(found)
         self._reporter.point(Point(0, validation_loss=found.loss, validation_macro_f1=found.macro_f1))
 
@@ -243,12 +258,13 @@ class FineTuning:
         try:
             self._reporter.checkpoint_allowed()
         except TrainingInterruptedError:
-            self._write()
+            with contextlib.suppress(OSError):  # a full disk: the checkpoint before this one has to do
+                self._write()
             raise
 
     def _write_if_due(self) -> None:
         if self._position.finished or time.monotonic() - self._last_written >= self._wait_s:
-            self._reporter.checkpoint_allowed()
+            self._pause_if_asked()
             self._write()
 
     def _write(self) -> None:
@@ -277,8 +293,8 @@ class FineTuning:
         parameters = dict(self._network.named_parameters())
         for key, value in checkpoint.tensors["optimizer"].items():
             what, name = key.split(":", 1)
-            on_device = value if what == "step" else value.to(self._compute.device)
-            self._optimizer.state[parameters[name]][what] = on_device
+            # All of it, `step` too: the fused AdamW counts its steps where the parameters are.
+            self._optimizer.state[parameters[name]][what] = value.to(self._compute.device)
 
 
 def _optimizer(network: EvaluatorNetwork, parameters: Parameters) -> torch.optim.AdamW:
@@ -304,17 +320,23 @@ def _schedule(step: int, total: int, warmup_share: float) -> float:
 
 
 def _measured(step: int, logits: Floats, labels: Ints, classes: int) -> Best:
-    once = np.ones((len(labels), 1), dtype=np.uint16)
+    once = np.ones((len(labels), 1), dtype=np.uint8)
     f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
     return Best(step, float(f1), negative_log_likelihood(logits, labels))
 
 
 @torch.no_grad()
-def _pooled(network: EvaluatorNetwork, examples: Examples, compute: Compute) -> NDArray[np.float32]:
-    """Return the vectors of all rows in their order, shape (rows, hidden size), with dropout off."""
+def _pooled(
+    network: EvaluatorNetwork, examples: Examples, compute: Compute, pause: Callable[[], None]
+) -> NDArray[np.float32]:
+    """Return the vectors of all rows in their order, shape (rows, hidden size), with dropout off.
+
+    `pause` is called before every batch; what it raises ends the work.
+    """
     network.eval()
     vectors = np.empty((len(examples.rows), network.head.in_features), dtype=np.float32)
     for indices in batches.of_similar_length(examples.lengths):
+        pause()
         inputs = batches.tensors([examples.rows[i] for i in indices], network, compute.device)
         with compute.autocast():
             vectors[indices] = network.pool(**inputs).float().cpu().numpy()

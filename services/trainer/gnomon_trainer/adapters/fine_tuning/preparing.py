@@ -1,8 +1,9 @@
 """From a plan's rows to what the network reads: rendered, tokenized, split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.texts import normalised
 from gnomon_trainer.domain.training import MetricDefinition, Row, TrainingPlan
 from gnomon_trainer.domain.validation_split import hold_out
+
+_ROWS_BETWEEN_PAUSES = 500
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,10 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def prepare(plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path) -> Prepared:
-    """Render, tokenize and split.
+def prepare(
+    plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path, pause: Callable[[], None]
+) -> Prepared:
+    """Render, tokenize and split. `pause` is called now and then; what it raises ends the work.
 
     Raises:
         DatasetUnsuitableError: a row cannot be rendered, or only one class is there to learn.
@@ -45,9 +52,9 @@ def prepare(plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path) -> 
         )
         max_tokens = longest
     encoder = TextEncoder.of_base_model(base_model, max_tokens)
-    known = _rendered(plan.training_rows, plan.metric, "training")
-    test = _rendered(plan.test_rows, plan.metric, "test")
-    keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in known]
+    known = _rendered(plan.training_rows, plan.metric, "training", pause)
+    test = _rendered(plan.test_rows, plan.metric, "test", pause)
+    keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
     if len(set(labels)) < 2:
         raise DatasetUnsuitableError(
@@ -60,13 +67,13 @@ def prepare(plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path) -> 
         raise DatasetUnsuitableError(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
         )
-    encoded = [encoder.encode(row) for row in known]
+    encoded = [encoder.encode(row) for row in _pausing(known, pause)]
     indices = _class_indices(labels, plan.metric)
     return Prepared(
         training=Examples([encoded[i] for i in training], indices[training]),
         validation=Examples([encoded[i] for i in validation], indices[validation]),
         test=Examples(
-            [encoder.encode(row) for row in test],
+            [encoder.encode(row) for row in _pausing(test, pause)],
             _class_indices([row.label for row in plan.test_rows], plan.metric),
         ),
         training_texts=[known[i] for i in training],
@@ -77,10 +84,19 @@ def prepare(plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path) -> 
     )
 
 
-def _rendered(rows: Sequence[Row], metric: MetricDefinition, which: str) -> list[Rendered]:
+def _pausing(items: Sequence[Item], pause: Callable[[], None]) -> Iterator[Item]:
+    for index, item in enumerate(items):
+        if index % _ROWS_BETWEEN_PAUSES == 0:
+            pause()
+        yield item
+
+
+def _rendered(
+    rows: Sequence[Row], metric: MetricDefinition, which: str, pause: Callable[[], None]
+) -> list[Rendered]:
     template = template_for(metric.input_shape)
     found = []
-    for row in rows:
+    for row in _pausing(rows, pause):
         try:
             found.append(render(row.instance, template, metric.step))
         except InstanceInvalidError as error:

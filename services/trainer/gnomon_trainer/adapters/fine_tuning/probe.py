@@ -1,7 +1,7 @@
 """Logistic regressions: the head that the fine-tuning starts from, and the cheap method it must beat."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,20 +34,24 @@ def class_weights(labels: Ints, classes: int) -> Floats:
 
 
 def head_on_frozen(
+    *,
     training: NDArray[np.float32],
     training_labels: Ints,
     validation: NDArray[np.float32],
     validation_labels: Ints,
     classes: int,
+    pause: Callable[[], None],
 ) -> tuple[Floats, Floats]:
     """Fit a head on the vectors of the untouched base model.
 
     Returns its weight, shape (classes, hidden size), and its bias. Vectors are
-    standardised for the fit and the scale is folded into the weight.
+    standardised for the fit and the scale is folded into the weight. `pause`
+    is called before every fit; what it raises ends the work.
     """
     mean, scale = training.mean(axis=0), training.std(axis=0) + 1e-6
     best: tuple[float, Floats, Floats] | None = None
     for strength in _STRENGTHS:
+        pause()
         model = _fit((training - mean) / scale, training_labels, classes, strength)
         weight, bias = _full(model, classes, training.shape[1])
         weight = weight / scale
@@ -67,12 +71,19 @@ def tfidf_predictions(
     validation_labels: Ints,
     test: Sequence[Rendered],
     classes: int,
+    pause: Callable[[], None],
 ) -> Ints:
-    """Return the classes that TF-IDF of words and word pairs + logistic regression gives the test rows."""
-    tfidf = _Tfidf(training)
+    """Return the classes that TF-IDF of words and word pairs + logistic regression gives the test rows.
+
+    `pause` is called before every part of the work; what it raises ends the work.
+    """
+    tfidf = _Tfidf(training, pause)
     known, held_out, unknown = map(tfidf.features, (training, validation, test))
-    once = np.ones((len(validation), 1), dtype=np.uint16)
-    models = [_fit(known, training_labels, classes, strength) for strength in _TFIDF_STRENGTHS]
+    once = np.ones((len(validation), 1), dtype=np.uint8)
+    models = []
+    for strength in _TFIDF_STRENGTHS:
+        pause()
+        models.append(_fit(known, training_labels, classes, strength))
     best = max(
         models,
         key=lambda m: macro_f1(confusion(validation_labels, m.predict(held_out), classes, once))[0],
@@ -84,13 +95,16 @@ def tfidf_predictions(
 class _Tfidf:
     """TF-IDF of words and word pairs; the two texts of a pair have a vocabulary each."""
 
-    def __init__(self, training: Sequence[Rendered]) -> None:
+    def __init__(self, training: Sequence[Rendered], pause: Callable[[], None]) -> None:
         self._vectorizers: list[Any] = []
+        self._pause = pause
         for texts in self._parts(training):
+            pause()
             vectorizer: Any = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
             self._vectorizers.append(vectorizer.fit(texts))
 
     def features(self, rows: Sequence[Rendered]) -> object:
+        self._pause()
         parts = zip(self._vectorizers, self._parts(rows), strict=True)
         return hstack([vectorizer.transform(texts) for vectorizer, texts in parts]).tocsr()
 

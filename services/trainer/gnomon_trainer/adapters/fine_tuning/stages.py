@@ -64,7 +64,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
 
     reporter.stage(Stage.PREPARING)
     network = load_network(set_up.base_model, len(plan.metric.classes))
-    prepared = prepare(plan, network, set_up.base_model)
+    prepared = prepare(plan, network, set_up.base_model, reporter.checkpoint_allowed)
 
     reporter.stage(Stage.BASELINE)
     baselines = _baselines(training, prepared)
@@ -119,6 +119,7 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
         validation_labels=prepared.validation.labels,
         test=prepared.test_texts,
         classes=classes,
+        pause=training.reporter.checkpoint_allowed,
     )
     return {
         "majority_class": [frequent] * len(prepared.test.rows),
