@@ -113,7 +113,7 @@ async def test_a_disk_that_runs_full_at_any_step_leaves_no_part(tmp_path, monkey
 
                 def upload(self, *args):
                     upload = open_file(self, *args)
-                    upload._part._file.write = fail
+                    upload._part._opened().write = fail
                     return upload
 
                 patch.setattr(FileBlobStore, "upload", upload)

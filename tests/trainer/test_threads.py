@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from gnomon.names import DatasetName, MetricName
+from gnomon.threads import in_thread
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.domain.dataset_use_cases import Datasets, SplitOrder, UploadHeader
-from gnomon_trainer.domain.threads import in_thread
 from gnomon_trainer.domain.uploads import Limits
 from tests.trainer.fakes import FakeCatalog, FakeRowStore, FakeStores
 from tests.trainer.running import jsonl, labelled_rows

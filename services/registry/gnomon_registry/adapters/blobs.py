@@ -173,31 +173,40 @@ class FileDownload:
 
 
 class _Part:
-    """A file under a name of its own until it is whole."""
+    """A file under a name of its own until it is whole.
+
+    It is opened by the first write, so that whoever makes a part and leaves
+    before has left nothing.
+    """
 
     def __init__(self, files: Any, root: str, target: str) -> None:
         self._files = files
         self._path = f"{root}/parts/{uuid.uuid4().hex}"
         self._target = target
         self._is_local = isinstance(files, LocalFileSystem)
-        with _full_disk_in_words():
-            self._files.makedirs(f"{root}/parts", exist_ok=True)
-            self._file = files.open(self._path, "wb")
-        if self._is_local:
-            fcntl.flock(self._file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)  # see `clean`
+        self._file: Any = None
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self._file = self._files.open(self._path, "wb")
+            if self._is_local:
+                fcntl.flock(self._file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)  # see `clean`
+        return self._file
 
     def write(self, content: bytes) -> None:
         with _full_disk_in_words():
-            self._file.write(content)
+            self._opened().write(content)
 
     def move_into_place(self) -> None:
         parent = self._target.rpartition("/")[0]
         with _full_disk_in_words():
+            file = self._opened()
             self._files.makedirs(parent, exist_ok=True)
             if self._is_local:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            self._file.close()
+                file.flush()
+                os.fsync(file.fileno())
+            file.close()
             try:
                 self._files.mv(self._path, self._target)
             except FileNotFoundError as error:
@@ -208,6 +217,8 @@ class _Part:
                 _sync_folder(parent)
 
     def discard(self) -> None:
+        if self._file is None:
+            return
         with contextlib.suppress(OSError):  # closing may write what is buffered, to a full disk
             self._file.close()
         with contextlib.suppress(FileNotFoundError):

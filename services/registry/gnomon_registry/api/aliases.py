@@ -7,11 +7,11 @@ from typing import Any
 from google.protobuf import empty_pb2
 
 from gnomon.names import AliasName, MetricName, MetricVersionName
+from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
 from gnomon_registry.api.paging import number, page
-from gnomon_registry.api.threads import in_thread
 from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.entities import Alias, Change
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from gnomon.errors import InvalidRequestError, Violation
+from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
-from gnomon_registry.api.threads import in_thread
 from gnomon_registry.domain.blobs import Blobs
 
 
@@ -29,7 +29,7 @@ class BlobRpcs:
                 "The upload is empty. Send sha256 and size_bytes in a first message.",
                 violations=[Violation("sha256", "must be set in the first message")],
             )
-        upload = await in_thread(self.blobs.upload, first.sha256, first.size_bytes)
+        upload = self.blobs.upload(first.sha256, first.size_bytes)  # touches nothing yet
         try:
             await in_thread(upload.write, first.content)
             async for request in requests:

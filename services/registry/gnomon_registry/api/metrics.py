@@ -10,12 +10,12 @@ from google.protobuf import empty_pb2
 from gnomon import convert
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import MetricName, check_id
+from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
 from gnomon_registry.api.masks import fields_to_write, immutable_fields_that_came_along
 from gnomon_registry.api.paging import page
-from gnomon_registry.api.threads import in_thread
 from gnomon_registry.domain.entities import Definition, LabelClass
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_rpc.request_ids import request_key

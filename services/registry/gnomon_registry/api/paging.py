@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from gnomon.errors import InvalidRequestError, Violation
-from gnomon_registry.api.threads import in_thread
+from gnomon.threads import in_thread
 from gnomon_rpc.pages import make_token, page_size, read_token
 
 T = TypeVar("T")

@@ -6,11 +6,11 @@ from typing import Any
 
 from gnomon.bundle import BundleFile
 from gnomon.names import MetricName, MetricVersionName
+from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
 from gnomon_registry.api.paging import number, page
-from gnomon_registry.api.threads import in_thread
 from gnomon_registry.domain.entities import MetricVersion
 from gnomon_registry.domain.versions import Versions
 from gnomon_rpc.request_ids import request_key

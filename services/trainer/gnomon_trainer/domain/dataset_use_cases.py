@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, MetricName
+from gnomon.threads import in_thread
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.checks import RowChecks
 from gnomon_trainer.domain.datasets import (
@@ -20,7 +21,6 @@ from gnomon_trainer.domain.datasets import (
 from gnomon_trainer.domain.rows import BadRow, StoredRow, row_of
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import rendered
-from gnomon_trainer.domain.threads import in_thread
 from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.uploads import Ingested, Limits, RecordSource, Upload, ingest
 

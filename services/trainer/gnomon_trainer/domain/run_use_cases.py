@@ -14,6 +14,7 @@ from gnomon.errors import (
     Violation,
 )
 from gnomon.names import DatasetName, MetricName, OperationName, ProjectName, RecipeName, RunName
+from gnomon.threads import in_thread
 from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
@@ -21,7 +22,6 @@ from gnomon_trainer.domain.recipes import Recipe, Recipes, check_ranges, find, r
 from gnomon_trainer.domain.run_checks import check_sets
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunSpec
-from gnomon_trainer.domain.threads import in_thread
 from gnomon_trainer.domain.training import MetricDefinition, Point, Row
 
 POLL_S = 0.25

@@ -1,6 +1,7 @@
-"""Use cases block on the disk, so they run in threads."""
+"""Blocking work of the services runs in threads, which cannot be cancelled. Pure."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -11,14 +12,16 @@ T = TypeVar("T")
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a blocking function in a thread.
 
-    A thread cannot be cancelled. When the caller is, the function is waited
-    for, so that cleaning up afterwards does not race with it.
+    When the caller is cancelled, however often, the function is waited for: what
+    it holds is not given away and what it reads is not removed while it runs.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
         return await asyncio.shield(call)
     except asyncio.CancelledError:
-        await asyncio.wait([call])
+        while not call.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([call])
         if not call.cancelled():
             call.exception()  # looked at, so that asyncio does not complain about it
         raise
