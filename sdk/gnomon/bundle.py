@@ -20,7 +20,12 @@ EVALUATOR_FILE = "evaluator.json"
 TOKENIZER_FILE = "tokenizer.json"
 REPORT_FILE = "report.json"  # a gnomon.v1.EvaluationReport as JSON, with the proto's field names
 MODEL_CARD_FILE = "MODEL_CARD.md"
-ONNX_FP32 = "onnx-fp32"
+
+# A format names the runtime that reads it and the precision it was gated in.
+ONNX_FP32 = "onnx-fp32"  # the reference: every bundle has it
+OPENVINO_FP32 = "openvino-fp32"  # reads the file of onnx-fp32
+OPENVINO_BF16 = "openvino-bf16"  # reads it too, and computes in bf16 where the processor can
+OPENVINO_INT8 = "openvino-int8"  # its own quantised file; what is not quantised is computed in bf16
 
 SCHEMA = 1
 MAX_FILES = 64
@@ -65,6 +70,20 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """How an instance that is longer than `max_tokens` is read: in overlapping windows.
+
+    `stride`: tokens between the starts of two windows. `most`: windows of an
+    instance; what lies beyond is cut. `reducer`: `max`, the window in which
+    the flagged classes are most probable; `mean`, the mean of the logits.
+    """
+
+    stride: int
+    most: int = 8
+    reducer: str = "max"
+
+
+@dataclass(frozen=True, slots=True)
 class LineageRecord:
     """What the evaluator was made from; names and digests as in `gnomon.v1.Lineage`."""
 
@@ -99,6 +118,7 @@ class Evaluator:
     calibration: Calibration
     threshold: Threshold
     formats: tuple[Format, ...]
+    windows: Windows | None = None  # None: an instance that is too long is cut
     lineage: LineageRecord = field(default_factory=LineageRecord)
     activation: str = "softmax"
     schema: int = SCHEMA
@@ -132,6 +152,7 @@ def parse_evaluator(text: str | bytes) -> Evaluator:
             calibration=Calibration(**_known(Calibration, raw["calibration"])),
             threshold=Threshold(**_known(Threshold, raw["threshold"])),
             formats=tuple(Format(_text(entry, "format"), _text(entry, "path")) for entry in raw["formats"]),
+            windows=Windows(**_known(Windows, raw["windows"])) if raw.get("windows") else None,
             lineage=LineageRecord(**_known(LineageRecord, raw.get("lineage", {}))),
             activation=_text(raw, "activation"),
         )

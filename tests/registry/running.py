@@ -102,7 +102,13 @@ class Caller:
         return await self.stub.CreateMetric(request)
 
     async def upload(self, content, **how):
-        return await self.stub.UploadBlob(iter(upload_messages(content, **how)))
+        while True:
+            try:
+                return await self.stub.UploadBlob(iter(upload_messages(content, **how)))
+            except grpc.aio.AioRpcError as error:
+                # gRPC can lose the status of a call that is ended while it uploads; see gnomon._failures.
+                if error.details() != "Internal error from Core":
+                    raise
 
     async def upload_all(self, contents):
         by_digest = {bundles.sha256(content): content for content in contents.values()}

@@ -72,7 +72,7 @@ class FakeTokenizers:
 class FakeRuntime:
     """Gives each load a new backend; `behaviours` are by the name of a bundle's folder."""
 
-    lanes = 1
+    cores = 1
 
     def __init__(self) -> None:
         self.behaviours: dict[str, Callable[[Sequence[Tokens]], Logits | None]] = {}

@@ -63,10 +63,10 @@ def _checkpoint(folder: Path) -> int:
 def _take_step(folder: Path, step: int) -> None:
     part = folder / "checkpoint.part"
     part.write_text(json.dumps({"step": step}))
-    part.replace(folder / "checkpoint.json")
-    if path := os.environ.get("TEST_STEPS_LOG"):
+    if path := os.environ.get("TEST_STEPS_LOG"):  # before the checkpoint: a kill in between repeats the step
         with Path(path).open("a") as log:
             log.write(f"{os.getpid()} {step}\n")
+    part.replace(folder / "checkpoint.json")
 
 
 def _misbehave(batch_size: int) -> None:

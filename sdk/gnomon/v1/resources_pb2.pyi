@@ -413,16 +413,36 @@ class ThresholdReport(_message.Message):
     def __init__(self, value: _Optional[float] = ..., aim: _Optional[str] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class FormatReport(_message.Message):
-    __slots__ = ("format", "passed", "measures", "rows")
+    __slots__ = ("format", "passed", "measures", "rows", "reason", "latency_profile", "machine")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     format: str
     passed: bool
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
     rows: int
-    def __init__(self, format: _Optional[str] = ..., passed: _Optional[bool] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., rows: _Optional[int] = ...) -> None: ...
+    reason: str
+    latency_profile: _containers.RepeatedCompositeFieldContainer[LatencyPoint]
+    machine: str
+    def __init__(self, format: _Optional[str] = ..., passed: _Optional[bool] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., rows: _Optional[int] = ..., reason: _Optional[str] = ..., latency_profile: _Optional[_Iterable[_Union[LatencyPoint, _Mapping]]] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class LatencyPoint(_message.Message):
+    __slots__ = ("tokens", "alone_p50_ms", "alone_p99_ms", "capacity_per_second", "capacity_batch")
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ALONE_P50_MS_FIELD_NUMBER: _ClassVar[int]
+    ALONE_P99_MS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_BATCH_FIELD_NUMBER: _ClassVar[int]
+    tokens: int
+    alone_p50_ms: float
+    alone_p99_ms: float
+    capacity_per_second: float
+    capacity_batch: int
+    def __init__(self, tokens: _Optional[int] = ..., alone_p50_ms: _Optional[float] = ..., alone_p99_ms: _Optional[float] = ..., capacity_per_second: _Optional[float] = ..., capacity_batch: _Optional[int] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "version", "digest", "display_name", "metric", "state", "findings", "row_count", "class_counts", "extra_columns", "size_bytes", "source_filename", "create_time", "delete_time")
@@ -501,7 +521,7 @@ class Recipe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., base_model: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ...) -> None: ...
 
 class TrainingParameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -513,6 +533,9 @@ class TrainingParameters(_message.Message):
     EVALUATIONS_PER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_STRIDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_REDUCER_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -524,7 +547,10 @@ class TrainingParameters(_message.Message):
     evaluations_per_epoch: int
     patience: int
     seed: int
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    window_stride: int
+    max_windows: int
+    window_reducer: str
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ...) -> None: ...
 
 class ResolvedParameter(_message.Message):
     __slots__ = ("key", "value", "origin")
@@ -657,7 +683,7 @@ class Prediction(_message.Message):
     def __init__(self, row: _Optional[int] = ..., instance: _Optional[_Union[Instance, _Mapping]] = ..., true_label: _Optional[str] = ..., score: _Optional[_Union[Score, _Mapping]] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("metric_version", "label", "classes", "flagged", "threshold", "token_count", "truncated")
+    __slots__ = ("metric_version", "label", "classes", "flagged", "threshold", "token_count", "truncated", "window_count", "deciding_window", "cached")
     class ClassScore(_message.Message):
         __slots__ = ("label", "probability", "logit")
         LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -674,6 +700,9 @@ class Score(_message.Message):
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DECIDING_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     metric_version: str
     label: str
     classes: _containers.RepeatedCompositeFieldContainer[Score.ClassScore]
@@ -681,4 +710,7 @@ class Score(_message.Message):
     threshold: float
     token_count: int
     truncated: bool
-    def __init__(self, metric_version: _Optional[str] = ..., label: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Score.ClassScore, _Mapping]]] = ..., flagged: _Optional[bool] = ..., threshold: _Optional[float] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    window_count: int
+    deciding_window: int
+    cached: bool
+    def __init__(self, metric_version: _Optional[str] = ..., label: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Score.ClassScore, _Mapping]]] = ..., flagged: _Optional[bool] = ..., threshold: _Optional[float] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ..., window_count: _Optional[int] = ..., deciding_window: _Optional[int] = ..., cached: _Optional[bool] = ...) -> None: ...

@@ -41,6 +41,11 @@ class ScorerServiceStub:
                 request_serializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.ScoreStream = channel.stream_stream(
+                '/gnomon.v1.ScorerService/ScoreStream',
+                request_serializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamResponse.FromString,
+                _registered_method=True)
         self.ListLoadedVersions = channel.unary_unary(
                 '/gnomon.v1.ScorerService/ListLoadedVersions',
                 request_serializer=gnomon_dot_v1_dot_scorer__service__pb2.ListLoadedVersionsRequest.SerializeToString,
@@ -62,6 +67,17 @@ class ScorerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreStream(self, request_iterator, context):
+        """Scores rows of which there are too many for one request. The caller sends
+        them as fast as the scorer reads them, and results come back as they are
+        ready, in the order of the rows; so what was answered last is where another
+        stream goes on after a failure. A stream never makes other calls late: it
+        waits where `Score` would be turned away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLoadedVersions(self, request, context):
         """Lists the metric versions in memory, and those that failed to load.
         """
@@ -76,6 +92,11 @@ def add_ScorerServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreResponse.SerializeToString,
+            ),
+            'ScoreStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ScoreStream,
+                    request_deserializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamResponse.SerializeToString,
             ),
             'ListLoadedVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLoadedVersions,
@@ -112,6 +133,33 @@ class ScorerService:
             '/gnomon.v1.ScorerService/Score',
             gnomon_dot_v1_dot_scorer__service__pb2.ScoreRequest.SerializeToString,
             gnomon_dot_v1_dot_scorer__service__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/gnomon.v1.ScorerService/ScoreStream',
+            gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamRequest.SerializeToString,
+            gnomon_dot_v1_dot_scorer__service__pb2.ScoreStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

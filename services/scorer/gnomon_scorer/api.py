@@ -16,11 +16,13 @@ from gnomon.v1 import resources_pb2, scorer_service_pb2_grpc
 from gnomon.v1 import scorer_service_pb2 as pb
 from gnomon_rpc.pages import make_token, page_size, read_token
 from gnomon_rpc.required import check_required
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.scoring import Scored, ScoreRequest, Scores, ScoringService, Timing
 from gnomon_scorer.domain.versions import Slot, State, Versions
 
 SERVICE = "gnomon.v1.ScorerService"
 PER_ITEM = {f"/{SERVICE}/Score": frozenset({"instances"})}  # instances are refused one by one
+CALLER_HEADER = "x-gnomon-caller"
 _QUICK_OUTCOMES = 64  # a response of more is put together beside the event loop
 
 _STATES = {
@@ -47,6 +49,8 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
                 readers=[functools.partial(_read, instance) for instance in request.instances],
                 size_bytes=request.ByteSize(),
                 deadline=None if remaining_s is None else time.monotonic() + remaining_s,
+                lane=Lane(request.lane or Lane.ONLINE),
+                caller=_caller(context),
             )
         )
         if len(names) * len(request.instances) <= _QUICK_OUTCOMES:
@@ -67,6 +71,12 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
             loaded_versions=[_loaded_version(name, slot) for name, slot in page],
             next_page_token=make_token(request, page[-1][0] if len(rest) > size else None),
         )
+
+
+def _caller(context: Any) -> str:
+    """Return who sends the call, as the header says; an API key will say it better."""
+    metadata = context.invocation_metadata() or ()
+    return next((str(value)[:100] for key, value in metadata if key == CALLER_HEADER), "")
 
 
 def _read(message: resources_pb2.Instance) -> Instance:

@@ -27,7 +27,7 @@ class App:
         bundles = BundleCache(settings.cache_dir, self.registry)
         self.versions = Versions(Loader(bundles, TokenizerFiles(), runtime), settings.memory_budget_bytes)
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
-        self.scheduler = Scheduler(runtime.lanes, settings.max_queued_tokens, self.versions.fail)
+        self.scheduler = Scheduler(runtime.cores, settings.max_queued_tokens, self.versions.fail)
         self._quick = ThreadPoolExecutor(max(2, settings.threads), thread_name_prefix="tokenize")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="tokenize-large")
         scoring = ScoringService(

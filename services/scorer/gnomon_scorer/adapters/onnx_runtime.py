@@ -34,7 +34,7 @@ class OnnxRuntime:
 
     def __init__(self, threads: int, batch_tokens: int) -> None:
         check_installation()
-        self.lanes = threads
+        self.cores = threads
         self._limits = BatchLimits(max_padded_tokens=batch_tokens)
 
     def load(self, bundle: Bundle) -> tuple[str, Backend]:

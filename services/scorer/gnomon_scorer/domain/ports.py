@@ -18,6 +18,8 @@ class BatchLimits:
     max_padded_tokens: int  # longest × count; an instance that is longer by itself runs alone
     max_instances: int = 64
     min_fill: float = 0.8  # the least share of a batch that is not padding
+    threads: int = 1  # cores that one call of `run` keeps busy
+    length_step: int = 1  # what it pads lengths up to a multiple of
 
 
 Logits = Sequence[Sequence[float]]  # shape (instances, classes)
@@ -45,8 +47,8 @@ class Runtime(Protocol):
     """A model runtime on one device."""
 
     @property
-    def lanes(self) -> int:
-        """How many calls of `run` the device does at once."""
+    def cores(self) -> int:
+        """How many calls of `run` the device does at once, of one thread each."""
 
     def load(self, bundle: "Bundle") -> tuple[str, Backend]:
         """Open an evaluator; return the format that was chosen and its backend; blocks.

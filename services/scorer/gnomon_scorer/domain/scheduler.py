@@ -22,6 +22,7 @@ from gnomon.errors import (
 )
 from gnomon.tokens import Tokens
 from gnomon_scorer.domain.batching import Batch, Entry, Waiting
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion, first_line
 
 log = structlog.get_logger(__name__)
@@ -99,7 +100,11 @@ class Scheduler:
         await asyncio.to_thread(self._threads.shutdown)
 
     async def score(
-        self, wanted: Iterable[tuple[LoadedVersion, Tokens]], deadline: float | None
+        self,
+        wanted: Iterable[tuple[LoadedVersion, Tokens]],
+        deadline: float | None,
+        lane: Lane = Lane.ONLINE,
+        caller: str = "",
     ) -> list[Outcome]:
         """Return one outcome each, in order. A caller who is cancelled takes the entries along.
 

@@ -13,6 +13,7 @@ from gnomon.errors import DeadlineExceededError, GnomonError, InvalidRequestErro
 from gnomon.names import MetricVersionName
 from gnomon.tokens import Tokens
 from gnomon_scorer.domain.following import Follower
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.scheduler import Outcome, Ran, Scheduler
 from gnomon_scorer.domain.tokenizing import ReadInstance, TokensOrError, tokenize, way_of
@@ -47,12 +48,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """`readers` give the instances, or raise; `deadline` is on the service's clock."""
+    """`readers` give the instances, or raise; `deadline` is on the service's clock.
+
+    `caller` is whom the queue is shared fairly with; empty if not known.
+    """
 
     names: tuple[MetricVersionName, ...]
     readers: Sequence[ReadInstance]
     size_bytes: int
     deadline: float | None
+    lane: Lane = Lane.ONLINE
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ class ScoringService:
             for read in tokens[way_of(version)]
             if isinstance(read, Tokens)
         ]
-        ran = await self._scheduler.score(wanted, request.deadline)
+        ran = await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
         rows = iter(ran)
         columns = {v: [_outcome(v, read, rows) for read in tokens[way_of(v)]] for v in versions}
         by_name = [found[name] for name in request.names]
