@@ -15,6 +15,7 @@ from typing import Any
 from gnomon.errors import BundleInvalidError, Violation
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.rendering import is_template
+from gnomon.windows import MOST, REDUCERS
 
 EVALUATOR_FILE = "evaluator.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -75,7 +76,8 @@ class Windows:
 
     `stride`: tokens between the starts of two windows. `most`: windows of an
     instance; what lies beyond is cut. `reducer`: `max`, the window in which
-    the flagged classes are most probable; `mean`, the mean of the logits.
+    the flagged classes are most probable; `mean`, the mean of the logits. See
+    `gnomon.windows`.
     """
 
     stride: int
@@ -152,7 +154,7 @@ def parse_evaluator(text: str | bytes) -> Evaluator:
             calibration=Calibration(**_known(Calibration, raw["calibration"])),
             threshold=Threshold(**_known(Threshold, raw["threshold"])),
             formats=tuple(Format(_text(entry, "format"), _text(entry, "path")) for entry in raw["formats"]),
-            windows=Windows(**_known(Windows, raw["windows"])) if raw.get("windows") else None,
+            windows=_windows(raw.get("windows")),
             lineage=LineageRecord(**_known(LineageRecord, raw.get("lineage", {}))),
             activation=_text(raw, "activation"),
         )
@@ -169,6 +171,13 @@ def _text(raw: dict[str, Any], key: str) -> str:
     if not isinstance(raw[key], str):
         raise TypeError(f"{key} is not text")
     return str(raw[key])
+
+
+def _windows(raw: Any) -> Windows | None:
+    if raw is None:
+        return None
+    known = _known(Windows, raw)
+    return Windows(known.pop("stride"), **known)
 
 
 def _known(cls: type, raw: Any) -> dict[str, Any]:
@@ -194,6 +203,11 @@ def _check(evaluator: Evaluator) -> None:
     temperature, threshold = evaluator.calibration.temperature, evaluator.threshold.value
     require(_is_number(temperature) and 0 < temperature < 1e6, "calibration.temperature", "must be above 0")
     require(_is_number(threshold) and 0 <= threshold <= 1, "threshold.value", "must be in [0, 1]")
+    if (windows := evaluator.windows) is not None:
+        longest = evaluator.max_tokens
+        require(_is_count(windows.stride, longest), "windows.stride", "must be 1 to max_tokens")
+        require(_is_count(windows.most, MOST), "windows.most", f"must be 1 to {MOST}")
+        require(windows.reducer in REDUCERS, "windows.reducer", f"must be {' or '.join(REDUCERS)}")
     formats = {entry.format for entry in evaluator.formats}
     require(ONNX_FP32 in formats, "formats", f"must have {ONNX_FP32}")
     if problems:
@@ -202,6 +216,10 @@ def _check(evaluator: Evaluator) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def check_files(files: Iterable[BundleFile]) -> tuple[BundleFile, ...]:

@@ -21,10 +21,16 @@ _KIND_OF_STEP = {
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What the tokenizer gets: one text, or two that it joins with its separator."""
+    """What the tokenizer gets: one text, or two that it joins with its separator.
+
+    `windowed`: which of the two is read in windows where both are too long for
+    one: 0 for `text`, 1 for `pair`. The other is what is judged, and is kept
+    whole in each window.
+    """
 
     text: str
     pair: str | None = None
+    windowed: int = 0
 
 
 def template_for(shape: InputShape) -> str:
@@ -130,18 +136,18 @@ def _input_output_1(instance: Instance) -> Rendered:
 
 def _documents_input_1(instance: Instance) -> Rendered:
     span = _span(instance)
-    return Rendered(_input(span), _documents(span))
+    return Rendered(_input(span), _documents(span), windowed=1)
 
 
 def _documents_input_output_1(instance: Instance) -> Rendered:
     # What is judged comes first and whole: a pair is cut at its longer part, which the documents are.
     span = _span(instance)
-    return Rendered(f"{_input(span)}\n{_output(span)}", _documents(span))
+    return Rendered(f"{_input(span)}\n{_output(span)}", _documents(span), windowed=1)
 
 
 def _tools_input_output_1(instance: Instance) -> Rendered:
     span = _span(instance)
-    return Rendered(f"{_input(span)}\n{_output(span)}", _tools(span))
+    return Rendered(f"{_input(span)}\n{_output(span)}", _tools(span), windowed=1)
 
 
 def _trace_lines(trace: Trace) -> Iterable[str]:

@@ -22,8 +22,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # our threads are the 
 
 import tokenizers
 
+from gnomon.bundle import Windows
 from gnomon.rendering import Rendered
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading, Tokens
+from gnomon.windows import held, reach, spans
 
 _CHUNK = 16_384  # characters; longer texts are read piece by piece where that gives the same tokens
 _SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
@@ -39,6 +41,15 @@ class _Slot:
     type_id: int
     text: int | None = None
     special_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The tokens of one or two texts, and in how much room, beside the special ones, they are laid."""
+
+    layout: Sequence[_Slot]
+    room: int
+    ids: list[list[int]]
 
 
 class TokenizerError(ValueError):
@@ -76,20 +87,53 @@ class JsonTokenizer:
         Raises:
             ValueError: `max_tokens` has no room for the special tokens.
         """
-        parts = [(t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
-        short = self._ids([part for pair in parts for part in pair if len(part) <= _CHUNK])
-        read = iter(short)
         encoded = []
-        for pair in parts:
+        for rendered, read in zip(texts, self._read(texts, max_tokens, None), strict=True):
+            ids = read.ids
+            if len(ids) == 2 and all(len(i) > read.room for i in ids):  # the longer gets the odd token
+                whole = zip(ids, (rendered.text, rendered.pair or ""), strict=True)
+                ids = [i if len(text) <= _CHUNK else self._long(text, None) for i, text in whole]
+            kept = _longest_first([len(i) for i in ids], read.room)
+            cut = [i[:count] for i, count in zip(ids, kept, strict=True)]
+            encoded.append(_joined(read.layout, cut, truncated=sum(kept) < sum(map(len, ids))))
+        return encoded
+
+    def encode_windows(
+        self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None
+    ) -> list[Reading]:
+        """Return how each text is read: in windows if it is longer than `max_tokens`; see `gnomon.windows`.
+
+        Of a pair, `Rendered.windowed` goes through the windows, and each holds
+        the other. Without `windows`, what is longer is cut as `encode` does.
+
+        Raises:
+            ValueError: `max_tokens` has no room for the special tokens.
+        """
+        if windows is None:
+            return [Reading((t,), len(t), t.truncated) for t in self.encode(texts, max_tokens)]
+        return [
+            _in_windows(read, rendered.windowed, windows)
+            for rendered, read in zip(texts, self._read(texts, max_tokens, windows), strict=True)
+        ]
+
+    def _read(self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None) -> Iterator["_Read"]:
+        """Yield the tokens of each text: all of a short one, of a long one at least one more than is read."""
+        parts = [(t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
+        short = iter(self._ids([part for pair in parts for part in pair if len(part) <= _CHUNK]))
+        for rendered, pair in zip(texts, parts, strict=True):
             layout = self._single if len(pair) == 1 else self._pair
             room = max_tokens - sum(slot.text is None for slot in layout)
             if room < 0:
                 raise ValueError(f"max_tokens is {max_tokens}; the special tokens alone are more.")
-            ids = [next(read) if len(part) <= _CHUNK else self._long(part, room + 1) for part in pair]
-            if len(ids) == 2 and all(len(i) > room for i in ids):  # which one is longer decides the odd token
-                ids = [i if len(p) <= _CHUNK else self._long(p, None) for i, p in zip(ids, pair, strict=True)]
-            encoded.append(_joined(layout, ids, room))
-        return encoded
+            ids = []
+            for index, part in enumerate(pair):
+                if len(part) <= _CHUNK:
+                    ids.append(next(short))
+                elif windows is None or index != rendered.windowed:
+                    ids.append(self._long(part, room + 1))
+                else:
+                    ids.append(self._long(part, reach(room, windows.stride, windows.most) + 1))
+            yield _Read(layout, room, ids)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
@@ -119,15 +163,32 @@ def _pieces(text: str) -> Iterator[str]:
         start = end
 
 
-def _joined(layout: Sequence[_Slot], ids: Sequence[list[int]], room: int) -> Tokens:
-    kept = _longest_first([len(i) for i in ids], room)
+def _joined(layout: Sequence[_Slot], ids: Sequence[list[int]], *, truncated: bool) -> Tokens:
     token_ids: list[int] = []
     type_ids: list[int] = []
     for slot in layout:
-        new = [slot.special_id] if slot.text is None else ids[slot.text][: kept[slot.text]]
+        new = [slot.special_id] if slot.text is None else ids[slot.text]
         token_ids += new
         type_ids += itertools.repeat(slot.type_id, len(new))
-    return Tokens(token_ids, type_ids, truncated=sum(kept) < sum(map(len, ids)))
+    return Tokens(token_ids, type_ids, truncated)
+
+
+def _in_windows(read: _Read, windowed: int, windows: Windows) -> Reading:
+    ids, room = read.ids, read.room
+    if sum(map(len, ids)) <= room:
+        tokens = _joined(read.layout, ids, truncated=False)
+        return Reading((tokens,), len(tokens))
+    long = ids[windowed]
+    kept = ids[1 - windowed] if len(ids) == 2 else []
+    count = held(len(kept), len(long), room)
+    found = spans(len(long), room - count, windows.stride, windows.most)
+    end = found[-1][1]
+    truncated = count < len(kept) or end < len(long)
+    read_in = []
+    for start, stop in found:
+        cut = [long[start:stop], kept[:count]]
+        read_in.append(_joined(read.layout, cut[:: -1 if windowed else 1], truncated=truncated))
+    return Reading(read_in, len(read_in[0]) - (found[0][1] - found[0][0]) + end, truncated)
 
 
 def _longest_first(lengths: Sequence[int], room: int) -> list[int]:

@@ -18,3 +18,16 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One instance as an evaluator reads it: in one window if it fits, else in several.
+
+    `token_count`: the tokens of the instance that are read, those in several
+    windows and the special ones counted once. `truncated`: there are more.
+    """
+
+    windows: Sequence[Tokens]
+    token_count: int
+    truncated: bool = False

@@ -73,6 +73,7 @@ class FakeRuntime:
     """Gives each load a new backend; `behaviours` are by the name of a bundle's folder."""
 
     cores = 1
+    gives_way = False
 
     def __init__(self) -> None:
         self.behaviours: dict[str, Callable[[Sequence[Tokens]], Logits | None]] = {}

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.batching import Entry, Waiting
+from gnomon_scorer.domain.batching import PATIENCE_S, Entry, Waiting
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.ports import BatchLimits
 
 
@@ -16,12 +17,12 @@ class Version:
         self.limits = BatchLimits(**({"max_padded_tokens": 16, "max_instances": 5, "min_fill": 0.0} | limits))
 
 
-def entry(version, length, arrived=0.0, deadline=None):
-    return Entry(version, Tokens([1] * length, [0] * length), arrived, deadline)
+def entry(version, length, arrived=0.0, deadline=None, lane=Lane.ONLINE, caller=""):
+    return Entry(version, Tokens([1] * length, [0] * length), arrived, deadline, lane, caller)
 
 
-def waiting(*entries, patience_s=2.0):
-    queue = Waiting(patience_s)
+def waiting(*entries, turn_tokens=4096):
+    queue = Waiting(turn_tokens)
     for one in entries:
         queue.add(one)
     return queue
@@ -139,15 +140,100 @@ def test_every_entry_leaves_once_the_budget_is_kept_and_the_removed_never_run(de
     assert queue.tokens == 0
 
 
-@given(st.lists(st.floats(0.0, 5.0), min_size=1, max_size=30), st.floats(0.1, 5.0))
-@settings(max_examples=100, deadline=None)
-def test_nobody_starves_among_newcomers_in_a_hurry(hurries, patience_s):
+@pytest.mark.parametrize("lane", [Lane.ONLINE, Lane.BULK])
+def test_who_checks_an_answer_before_it_is_shown_goes_first(lane):
     version = Version(max_instances=1)
-    bulk = entry(version, 1, arrived=0.0, deadline=math.inf)
-    queue = waiting(bulk, patience_s=patience_s)
+    other = entry(version, 1, arrived=0.0, lane=lane)
+    urgent = entry(version, 1, arrived=0.5, lane=Lane.GUARDRAIL)
+
+    assert waiting(other, urgent).take_batch(0.5).entries == [urgent]
+
+
+def test_who_is_in_a_hurry_is_not_held_up_by_those_who_are_not():
+    version = Version(max_padded_tokens=100)
+    queue = waiting(*(entry(version, 4, lane=lane) for lane in (Lane.ONLINE, Lane.GUARDRAIL, Lane.ONLINE)))
+
+    assert [one.lane for one in queue.take_batch(0).entries] == [Lane.GUARDRAIL]
+    assert [one.lane for one in queue.take_batch(0).entries] == [Lane.ONLINE, Lane.ONLINE]
+
+
+def test_what_is_urgent_rides_along_with_what_is_not():
+    version = Version(max_padded_tokens=100)
+    old = entry(version, 4, arrived=-10.0)
+    new = entry(version, 4, arrived=0.0, lane=Lane.GUARDRAIL)
+
+    assert set(waiting(old, new).take_batch(0).entries) == {old, new}
+
+
+def test_what_cannot_be_ready_in_time_is_late_already():
+    version = Version()
+    hopeless, fine = entry(version, 10, deadline=0.5), entry(version, 10, deadline=2.0)
+
+    batch = waiting(hopeless, fine).take_batch(0.0, tokens_per_s=10)
+
+    assert (batch.late, batch.entries) == ([hopeless], [fine])
+
+
+def test_a_batch_is_no_larger_than_its_deadlines_allow():
+    version = Version(max_padded_tokens=100, max_instances=100)
+    hurried = entry(version, 4, deadline=1.0)
+    queue = waiting(hurried, *(entry(version, 4) for _ in range(9)))
+
+    batch = queue.take_batch(0.0, tokens_per_s=20)
+
+    assert batch.entries[0] is hurried
+    assert 4 * len(batch.entries) / 20 < 1.0
+    assert len(batch.entries) == 4
+
+
+def test_a_version_that_needs_more_cores_than_are_free_is_waited_for():
+    wide = Version(threads=2)
+    queue = waiting(entry(wide, 4), entry(Version(), 4, arrived=1.0))
+
+    assert queue.take_batch(1.0, cores=1).entries == []
+    assert {one.version for one in queue.take_batch(1.0, cores=2).entries} == {wide}
+
+
+@given(
+    st.sampled_from([Lane.ONLINE, Lane.BULK]),
+    st.lists(st.floats(0.0, 5.0), min_size=1, max_size=30),
+)
+@settings(max_examples=100, deadline=None)
+def test_nobody_starves_among_newcomers_in_a_hurry(lane, hurries):
+    version = Version(max_instances=1)
+    patient = entry(version, 1, arrived=0.0, deadline=math.inf, lane=lane)
+    queue = waiting(patient)
     now = 0.0
-    while bulk.is_waiting:
-        queue.add(entry(version, 1, arrived=now, deadline=now + 0.01 + hurries[int(now * 10) % len(hurries)]))
+    while patient.is_waiting:
+        deadline = now + 0.01 + hurries[int(now * 10) % len(hurries)]
+        queue.add(entry(version, 1, arrived=now, deadline=deadline, lane=Lane.GUARDRAIL))
         queue.take_batch(now)
         now += 0.1
-        assert now <= patience_s + 0.2
+        assert now <= PATIENCE_S[lane] + 0.2
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 20)), min_size=1, max_size=120))
+@settings(max_examples=100, deadline=None)
+def test_no_caller_gets_more_than_a_turn_and_a_batch_ahead_of_another_who_waits(described):
+    turn, version = 30, Version(max_padded_tokens=40, max_instances=100)
+    queue = waiting(
+        *(entry(version, n, arrived=i * 1e-3, caller=str(c)) for i, (c, n) in enumerate(described)),
+        turn_tokens=turn,
+    )
+    served = dict.fromkeys((str(c) for c, _ in described), 0)
+    while len(queue):
+        for one in queue.take_batch(1.0).entries:
+            served[one.caller] += len(one.tokens)
+        still = set(queue.tokens_by_caller)
+        assert all(served[a] - served[b] <= turn + 40 for a in served for b in still)
+
+
+def test_a_single_call_does_not_wait_for_a_flood_of_another_caller():
+    version = Version(max_padded_tokens=16, max_instances=1)
+    flood = [entry(version, 10, arrived=0.0, deadline=1.0, caller="flood") for _ in range(50)]
+    single = entry(version, 10, arrived=0.01, deadline=5.0, caller="single")
+    queue = waiting(*flood, single, turn_tokens=40)
+
+    order = [queue.take_batch(0.0).entries[0] for _ in range(51)]
+
+    assert order.index(single) <= 5

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -15,21 +16,29 @@ from gnomon.errors import (
     OverloadedError,
     VersionUnloadableError,
 )
+from gnomon_scorer.domain.lanes import Lane
+from gnomon_scorer.domain.observing import Silent
 from gnomon_scorer.domain.ports import BatchLimits
-from gnomon_scorer.domain.scheduler import Ran, Scheduler
+from gnomon_scorer.domain.scheduler import Cores, Ran, Scheduler
 from tests.scorer.fakes import FakeBackend, Gate, loaded_version, tokens, until
 
 POISON = 13
 
 
 @contextlib.asynccontextmanager
-async def running(lanes=1, max_queued_tokens=10_000, broken=lambda *_: None):
-    scheduler = Scheduler(lanes, max_queued_tokens, broken)
-    scheduler.start()
-    try:
-        yield scheduler
-    finally:
-        await scheduler.stop()
+async def running(cores=1, max_queued_tokens=10_000, broken=lambda *_: None, background=0, observer=None):
+    with ThreadPoolExecutor(cores) as threads, ThreadPoolExecutor(background or 1) as others:
+        scheduler = Scheduler(
+            Cores(cores, threads),
+            max_queued_tokens,
+            broken,
+            background=Cores(background, others, background=True) if background else None,
+            observer=observer,
+        )
+        try:
+            yield scheduler
+        finally:
+            await scheduler.stop()
 
 
 def fails_on_poison(batch):
@@ -72,11 +81,11 @@ async def test_load_makes_batches_and_idleness_does_not():
     assert [len(batch) for batch in backend.batches] == [1, 20]
 
 
-async def test_lanes_run_beside_each_other():
+async def test_calls_run_beside_each_other():
     gate = Gate()
     backend = FakeBackend(gate, limits=BatchLimits(64, max_instances=1))
     version = loaded_version(backend)
-    async with running(lanes=2) as scheduler:
+    async with running(cores=2) as scheduler:
         call = asyncio.create_task(scheduler.score([(version, tokens(i)) for i in range(2)], None))
         await until(lambda: len(backend.batches) == 2)
         gate.open()
@@ -175,7 +184,101 @@ async def test_a_full_queue_turns_callers_away_with_a_time_to_come_back():
         await asyncio.gather(busy, queued)
 
         assert refusal.value.retry_after_s > 0
-        assert refusal.value.metadata == {"queued_tokens": "8", "max_queued_tokens": "10"}
+        assert refusal.value.metadata == {
+            "why": "queue_full",
+            "lane": "ONLINE",
+            "queued_tokens": "8",
+            "max_queued_tokens": "10",
+        }
+
+
+async def test_bulk_work_has_a_queue_and_cores_of_its_own_where_it_can_give_way():
+    gate = Gate()
+    backend = FakeBackend(lambda batch: gate(batch) if len(batch[0]) > 1 else None)
+    version = loaded_version(backend)
+    async with running(max_queued_tokens=4, background=1) as scheduler:
+        bulk = [
+            asyncio.create_task(scheduler.score([(version, tokens(1, i))], None, Lane.BULK)) for i in (1, 2)
+        ]
+        await until(gate.entered.is_set)
+        urgent = await scheduler.score([(version, tokens(5))], None, Lane.GUARDRAIL)
+        gate.open()
+        await asyncio.gather(*bulk)
+
+    assert logits(urgent) == [5.0]
+
+
+async def test_bulk_work_shares_the_cores_where_it_cannot_give_way_and_comes_last():
+    gate = Gate()
+    backend = FakeBackend(gate, limits=BatchLimits(64, max_instances=1))
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(9))], None))
+        await until(gate.entered.is_set)
+        lanes = (Lane.BULK, Lane.ONLINE, Lane.GUARDRAIL)
+        calls = [asyncio.create_task(scheduler.score([(version, tokens(lane))], None, lane)) for lane in lanes]
+        await until(lambda: scheduler.queued_tokens == 3)
+        assert scheduler.queued_tokens_by_lane() == dict.fromkeys(Lane, 1)
+        gate.open()
+        await asyncio.gather(busy, *calls)
+
+    assert [one.ids for batch in backend.batches for one in batch] == [(9,), (1,), (2,), (3,)]
+
+
+async def test_what_cannot_be_answered_in_time_is_refused_before_it_waits():
+    gate = Gate()
+    backend = FakeBackend(gate)
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(*range(60)))], None))
+        await until(gate.entered.is_set)
+        waits = asyncio.create_task(scheduler.score([(version, tokens(*range(5000)))], None))
+        await until(lambda: scheduler.queued_tokens == 5000)
+        for ask in (
+            lambda deadline: scheduler.score([(version, tokens(1))], deadline),
+            lambda deadline: asyncio.sleep(0, scheduler.expect(100, deadline, Lane.ONLINE, "")),
+        ):
+            with pytest.raises(OverloadedError) as refusal:
+                await ask(time.monotonic() + 0.1)
+            assert refusal.value.metadata["why"] == "too_late"
+        assert scheduler.predicted_drain_s > 0.1
+        gate.open()
+        await asyncio.gather(busy, waits)
+
+
+async def test_the_observer_hears_of_all_that_happens_to_an_entry():
+    heard = Heard()
+    gate = Gate()
+    version = loaded_version(FakeBackend(lambda batch: gate(batch) or nan_on_poison(batch)))
+    async with running(observer=heard) as scheduler:
+        busy = asyncio.create_task(scheduler.score([(version, tokens(1))], None))
+        await until(gate.entered.is_set)
+        leaver = asyncio.create_task(scheduler.score([(version, tokens(2))], None))
+        await until(lambda: scheduler.queued_tokens == 1)
+        leaver.cancel()
+        with pytest.raises(DeadlineExceededError):
+            await scheduler.score([(version, tokens(3))], time.monotonic() + 0.02)
+        gate.open()
+        await busy
+        await scheduler.score([(version, tokens(POISON)), (version, tokens(4, 4))], None, Lane.GUARDRAIL)
+
+    assert heard.dropped_for == ["cancelled", "expired", "poisonous"]
+    assert heard.batches == [(1, 1, 1), (1, 2, 2)]
+    assert heard.lanes == [Lane.ONLINE, Lane.GUARDRAIL]
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.dropped_for, self.batches, self.lanes = [], [], []
+
+    def dropped(self, version, reason):
+        self.dropped_for.append(reason)
+
+    def ran(self, version, instances, tokens, padded_tokens, seconds):
+        self.batches.append((instances, tokens, padded_tokens))
+
+    def waited(self, version, lane, seconds):
+        self.lanes.append(lane)
 
 
 async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits():
@@ -220,10 +323,10 @@ async def test_a_version_in_use_is_closed_after_its_last_batch():
     st.integers(1, 3),
 )
 @settings(max_examples=40, deadline=None)
-def test_every_entry_is_answered_once_whatever_the_mix(calls, lanes):
+def test_every_entry_is_answered_once_whatever_the_mix(calls, cores):
     async def scenario():
         version = loaded_version(FakeBackend(fails_on_poison))
-        async with running(lanes) as scheduler:
+        async with running(cores) as scheduler:
             return await asyncio.gather(
                 *(
                     scheduler.score([(version, tokens(*[i] * length)) for i, length in call], None)

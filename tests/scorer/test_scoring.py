@@ -18,7 +18,7 @@ from gnomon.errors import (
 from gnomon.instances import text_span
 from gnomon.names import AliasName
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
-from gnomon_scorer.domain.scheduler import Scheduler
+from gnomon_scorer.domain.scheduler import Cores, Scheduler
 from gnomon_scorer.domain.scoring import Scored, ScoreRequest, ScoringService
 from tests.scorer.fakes import FakeTokenizer, until, version_name
 from tests.scorer.test_versions import World
@@ -30,11 +30,10 @@ V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
 async def scoring(*snapshot, load_wait_s=5.0):
     world = World(*(snapshot or (VersionCreated(V1), VersionCreated(V2))))
     with ThreadPoolExecutor(2) as quick, ThreadPoolExecutor(1) as slow:
-        scheduler = Scheduler(1, 10_000, world.versions.fail)
+        scheduler = Scheduler(Cores(1, quick), 10_000, world.versions.fail)
         service = ScoringService(
             world.follower, world.versions, scheduler, quick=quick, slow=slow, load_wait_s=load_wait_s
         )
-        scheduler.start()
         async with world.running():
             await until(lambda: world.follower.is_ready)
             yield world, service

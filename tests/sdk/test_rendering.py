@@ -47,14 +47,16 @@ def test_other_templates_are_not_known(template: str) -> None:
         (InputShape.INPUT, Rendered("Is it open today?")),
         (InputShape.OUTPUT, Rendered("Yes, until nine.")),
         (InputShape.INPUT_OUTPUT, Rendered("Is it open today?", "Yes, until nine.")),
-        (InputShape.DOCUMENTS_INPUT, Rendered("Is it open today?", "Open 8-21.\n\nClosed on Sunday.")),
+        (InputShape.DOCUMENTS_INPUT, Rendered("Is it open today?", "Open 8-21.\n\nClosed on Sunday.", 1)),
         (
             InputShape.DOCUMENTS_INPUT_OUTPUT,
-            Rendered("Is it open today?\nYes, until nine.", "Open 8-21.\n\nClosed on Sunday."),
+            Rendered("Is it open today?\nYes, until nine.", "Open 8-21.\n\nClosed on Sunday.", 1),
         ),
         (
             InputShape.TOOLS_INPUT_OUTPUT,
-            Rendered("Is it open today?\nYes, until nine.", 'hours Opening hours {"type": "object"}\nroute'),
+            Rendered(
+                "Is it open today?\nYes, until nine.", 'hours Opening hours {"type": "object"}\nroute', 1
+            ),
         ),
     ],
 )

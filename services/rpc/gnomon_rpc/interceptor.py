@@ -1,10 +1,11 @@
-"""What happens around every call: an ID, a log line, checks, error mapping."""
+"""What happens around every call: an ID, a log line, telemetry, checks, error mapping."""
 
+import asyncio
 import contextlib
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ import structlog
 
 from gnomon_rpc.errors import errors_become_statuses
 from gnomon_rpc.required import check_required
+from gnomon_rpc.telemetry import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -24,20 +26,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
     `per_item` names request fields whose items fail one by one in the handler
     (as instances do) and so are not checked here, by the method's full name.
+    `watches` are told of every call but those of health checks and reflection.
     """
 
-    def __init__(self, per_item: dict[str, frozenset[str]] | None = None) -> None:
+    def __init__(
+        self, per_item: dict[str, frozenset[str]] | None = None, watches: Sequence[Watch] = ()
+    ) -> None:
         self._per_item = per_item or {}
+        self._watches = watches
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
         handler = await continuation(call)
         if handler is None or call.method.startswith(_QUIET):
             return handler
         skip = self._per_item.get(call.method, frozenset())
-        return _wrapped(handler, call.method, skip)
+        return _wrapped(handler, call.method, skip, self._watches)
 
 
-def _wrapped(handler: Any, method: str, skip: frozenset[str]) -> Any:
+def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch]) -> Any:
     async def checked(requests: Any) -> AsyncIterator[Any]:
         async for request in requests:
             check_required(request, skip)
@@ -50,11 +56,11 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str]) -> Any:
         return request
 
     async def unary(request: Any, context: Any) -> Any:
-        async with _around(context, method):
+        async with _around(context, method, watches):
             return await behaviour(check(request), context)
 
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        async with _around(context, method):
+        async with _around(context, method, watches):
             async for response in behaviour(check(request), context):
                 yield response
 
@@ -69,23 +75,35 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str]) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _around(context: Any, method: str) -> AsyncIterator[None]:
+async def _around(context: Any, method: str, watches: Sequence[Watch]) -> AsyncIterator[None]:
     started = time.perf_counter()
     call_id = _call_id(context)
     with structlog.contextvars.bound_contextvars(call_id=call_id):
+        ends = [watch.begin(method, context) for watch in watches]
         code = "OK"
         try:
             async with errors_become_statuses(context, method):
                 yield
-        except grpc.aio.AbortError:
-            code = _code_of(context).name
-            raise
         except BaseException as error:
-            code = type(error).__name__
+            code = _code_after(error, context)
             raise
         finally:
+            for end in reversed(ends):
+                end(code)
             took_ms = round((time.perf_counter() - started) * 1000, 3)
             log.debug("call", method=method, code=code, took_ms=took_ms)
+
+
+def _code_after(error: BaseException, context: Any) -> str:
+    """Return the name of the status that the caller sees, or would see if it were still there."""
+    if isinstance(error, grpc.aio.AbortError):
+        return str(_code_of(context).name)
+    if isinstance(error, NotImplementedError):
+        return "UNIMPLEMENTED"
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        left_s = context.time_remaining()
+        return "CANCELLED" if left_s is None or left_s > 0 else "DEADLINE_EXCEEDED"
+    return "UNKNOWN"
 
 
 def _code_of(context: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gnomon.errors import GnomonError
 from gnomon_rpc import logs
 from gnomon_rpc.server import ListenError, stop_signal, until_stopped
-from gnomon_rpc.settings import ServerSettings, explain
+from gnomon_rpc.settings import ServerSettings, SettingError, explain
 
 S = TypeVar("S", bound=ServerSettings)
 
@@ -26,7 +26,7 @@ class App(Protocol):
 def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int:
     """Run a service until it is told to stop; return the process's exit status.
 
-    Wrong settings, a taken address, and what `start` raises as a GnomonError
+    Wrong settings or telemetry, a taken address, and what `start` raises as a GnomonError
     end with status 2 and a sentence each.
     """
     try:
@@ -38,7 +38,7 @@ def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int
     logs.configure(settings.log_level, service)
     try:
         asyncio.run(_serve(build, settings))
-    except (ListenError, GnomonError) as error:
+    except (ListenError, SettingError, GnomonError) as error:
         print(f"gnomon {service}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0

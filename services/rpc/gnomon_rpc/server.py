@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gnomon_rpc.interceptor import CallInterceptor
 from gnomon_rpc.settings import ServerSettings
+from gnomon_rpc.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +43,17 @@ class Server:
         settings: ServerSettings,
         services: list[Service],
         per_item: dict[str, frozenset[str]] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._settings = settings
+        self._telemetry = telemetry
         self._services = services
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(per_item)],
+            interceptors=[CallInterceptor(per_item, telemetry.watches if telemetry else ())],
             options=[
-                ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server behind it
+                # Unless asked for, a taken port is an error, not a second server behind it.
+                ("grpc.so_reuseport", int(settings.reuse_port)),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_permit_without_calls", 1),
@@ -63,7 +67,10 @@ class Server:
 
         Raises:
             ListenError: the address is taken or malformed.
+            SettingError: that of the metrics is.
         """
+        if self._telemetry is not None:
+            await self._telemetry.start()
         for service in self._services:
             service.add(service.servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -99,6 +106,8 @@ class Server:
         """Turn new calls away, let running ones end within the grace."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.grace_s)
+        if self._telemetry is not None:
+            await self._telemetry.stop()
         if self._settings.address_file:
             self._settings.address_file.unlink(missing_ok=True)
         log.info("stopped")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings
 
 
@@ -18,10 +18,41 @@ class ServerSettings(BaseSettings):
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="The largest request that is accepted."
     )
+    reuse_port: bool = Field(
+        default=False,
+        description="Let several processes listen at the same port; the system spreads connections over them.",
+    )
     parent_pid: int | None = Field(
         default=None, description="Stop once this process is no longer the parent; for embedded use."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_listen: str = Field(
+        default="",
+        description="Address to serve Prometheus metrics at over HTTP, such as 127.0.0.1:9412; not served if empty.",
+    )
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value:
+            host_and_port(value)
+        return value
+
+
+class SettingError(Exception):
+    """What the environment asks for cannot be done; the message says what to do."""
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the parts of `host:port` or `[host]:port`; an empty host means all.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("must be host:port, such as 127.0.0.1:9412")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def explain(error: ValidationError, prefix: str) -> str:

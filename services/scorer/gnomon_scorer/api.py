@@ -21,7 +21,8 @@ from gnomon_scorer.domain.scoring import Scored, ScoreRequest, Scores, ScoringSe
 from gnomon_scorer.domain.versions import Slot, State, Versions
 
 SERVICE = "gnomon.v1.ScorerService"
-PER_ITEM = {f"/{SERVICE}/Score": frozenset({"instances"})}  # instances are refused one by one
+# Instances are refused one by one.
+PER_ITEM = {f"/{SERVICE}/{method}": frozenset({"instances"}) for method in ("Score", "ScoreStream")}
 CALLER_HEADER = "x-gnomon-caller"
 _QUICK_OUTCOMES = 64  # a response of more is put together beside the event loop
 
@@ -46,11 +47,11 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
         scores = await self._scoring.score(
             ScoreRequest(
                 names=names,
-                readers=[functools.partial(_read, instance) for instance in request.instances],
+                readers=[functools.partial(read_instance, instance) for instance in request.instances],
                 size_bytes=request.ByteSize(),
                 deadline=None if remaining_s is None else time.monotonic() + remaining_s,
                 lane=Lane(request.lane or Lane.ONLINE),
-                caller=_caller(context),
+                caller=caller_of(context),
             )
         )
         if len(names) * len(request.instances) <= _QUICK_OUTCOMES:
@@ -73,13 +74,13 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
         )
 
 
-def _caller(context: Any) -> str:
+def caller_of(context: Any) -> str:
     """Return who sends the call, as the header says; an API key will say it better."""
     metadata = context.invocation_metadata() or ()
     return next((str(value)[:100] for key, value in metadata if key == CALLER_HEADER), "")
 
 
-def _read(message: resources_pb2.Instance) -> Instance:
+def read_instance(message: resources_pb2.Instance) -> Instance:
     try:
         check_required(message)
     except InvalidRequestError as error:
@@ -89,11 +90,11 @@ def _read(message: resources_pb2.Instance) -> Instance:
 
 
 def _response(scores: Scores) -> pb.ScoreResponse:
-    results = [pb.InstanceResult(outcomes=[_outcome(outcome) for outcome in row]) for row in scores.outcomes]
+    results = [pb.InstanceResult(outcomes=[outcome_of(outcome) for outcome in row]) for row in scores.outcomes]
     return pb.ScoreResponse(results=results, timing=_timing(scores.timing))
 
 
-def _outcome(outcome: Scored | GnomonError) -> pb.ScoreOutcome:
+def outcome_of(outcome: Scored | GnomonError) -> pb.ScoreOutcome:
     if isinstance(outcome, GnomonError):
         return pb.ScoreOutcome(error=to_status(outcome))
     return pb.ScoreOutcome(score=_score(outcome))

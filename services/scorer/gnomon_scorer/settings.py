@@ -31,6 +31,12 @@ class ScorerSettings(ServerSettings):
     threads: int = Field(
         default_factory=_cores, ge=1, description="How many batches run at once; the cores, if not given."
     )
+    inference_nice: int = Field(
+        default=5,
+        ge=0,
+        le=19,
+        description="How much inference gives way to what answers callers, as in `nice`; bulk work always comes last.",
+    )
     batch_tokens: int = Field(default=1024, ge=1, description="The most tokens of a batch, padding included.")
     max_queued_tokens: int = Field(
         default=262_144, ge=1, description="How many tokens may wait; beyond, calls are turned away."

@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
 from gnomon_rpc.server import Server, Service
+from gnomon_scorer.adapters import priority
 from gnomon_scorer.adapters.bundles import BundleCache
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime
 from gnomon_scorer.adapters.registry import Registry
@@ -13,7 +13,7 @@ from gnomon_scorer.adapters.tokenizers import TokenizerFiles
 from gnomon_scorer.api import PER_ITEM, SERVICE, ScorerApi
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.ports import Runtime
-from gnomon_scorer.domain.scheduler import Scheduler
+from gnomon_scorer.domain.scheduler import Cores, Scheduler
 from gnomon_scorer.domain.scoring import ScoringService
 from gnomon_scorer.domain.versions import Loader, State, Versions
 from gnomon_scorer.settings import ScorerSettings
@@ -27,9 +27,16 @@ class App:
         bundles = BundleCache(settings.cache_dir, self.registry)
         self.versions = Versions(Loader(bundles, TokenizerFiles(), runtime), settings.memory_budget_bytes)
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
-        self.scheduler = Scheduler(runtime.cores, settings.max_queued_tokens, self.versions.fail)
-        self._quick = ThreadPoolExecutor(max(2, settings.threads), thread_name_prefix="tokenize")
-        self._slow = ThreadPoolExecutor(1, thread_name_prefix="tokenize-large")
+        self._quick = priority.pool(max(2, settings.threads), 0, "tokenize")
+        self._slow = priority.pool(1, settings.inference_nice, "tokenize-large")
+        self._inference = priority.pool(runtime.cores, settings.inference_nice, "inference")
+        self._background = priority.pool(runtime.cores, priority.LAST, "background")
+        self.scheduler = Scheduler(
+            Cores(runtime.cores, self._inference),
+            settings.max_queued_tokens,
+            self.versions.fail,
+            background=Cores(runtime.cores, self._background, background=True) if runtime.gives_way else None,
+        )
         scoring = ScoringService(
             self.follower,
             self.versions,
@@ -48,7 +55,6 @@ class App:
 
     async def start(self) -> None:
         await self.server.start()
-        self.scheduler.start()
         self._tasks = [
             asyncio.create_task(self.follower.run(), name="follow the catalog"),
             asyncio.create_task(self._tell_health(), name="tell health"),
@@ -62,7 +68,7 @@ class App:
         await self.scheduler.stop()
         await self.versions.stop()
         await self.registry.close()
-        for pool in (self._quick, self._slow):
+        for pool in (self._quick, self._slow, self._inference, self._background):
             await asyncio.to_thread(pool.shutdown)
 
     async def _tell_health(self) -> None:

@@ -35,6 +35,7 @@ class OnnxRuntime:
     def __init__(self, threads: int, batch_tokens: int) -> None:
         check_installation()
         self.cores = threads
+        self.gives_way = True  # it computes in the thread that calls, whose priority is the scheduler's
         self._limits = BatchLimits(max_padded_tokens=batch_tokens)
 
     def load(self, bundle: Bundle) -> tuple[str, Backend]:

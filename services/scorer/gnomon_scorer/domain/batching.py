@@ -1,23 +1,27 @@
 """Which entries run next, and together. Pure: no clock, no threads.
 
 The order is earliest deadline first. An entry without a deadline, or with a
-far one, counts as due `patience_s` after it came; so nobody starves, and
-whoever is in a hurry still goes first. What fills the batch are entries of the
-same version and of similar length: the cost of a padded batch is longest ×
-count.
+far one, counts as due when its lane's patience ends; so nobody starves, and
+whoever is in a hurry still goes first. A caller who got more than a turn ahead
+of others that wait steps back until they have caught up. What fills the batch
+are entries of the same version and of similar length, none less urgent than
+the first: the cost of a padded batch is longest × count.
 """
 
 import bisect
 import heapq
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gnomon.tokens import Tokens
+from gnomon_scorer.domain.fairness import Turns
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.ports import BatchLimits
 
-PATIENCE_S = 2.0
+PATIENCE_S: Mapping[Lane, float] = {Lane.GUARDRAIL: 0.1, Lane.ONLINE: 2.0, Lane.BULK: 30.0}
+NEVER = float("inf")
 
 
 class Batchable(Protocol):
@@ -34,17 +38,20 @@ V = TypeVar("V", bound=Batchable)
 
 @dataclass(slots=True, eq=False)
 class Entry(Generic[V]):
-    """One instance that waits for one version. Times are on the scheduler's clock."""
+    """One window of an instance that waits for one version. Times are on the scheduler's clock."""
 
     version: V
     tokens: Tokens
     arrived: float
     deadline: float | None = None
+    lane: Lane = Lane.ONLINE
+    caller: str = ""
     number: int = field(default=0, init=False)  # the order of arrival
     is_waiting: bool = field(default=False, init=False)
 
-    def due(self, patience_s: float) -> float:
-        latest = self.arrived + patience_s
+    @property
+    def due(self) -> float:
+        latest = self.arrived + PATIENCE_S[self.lane]
         return latest if self.deadline is None else min(self.deadline, latest)
 
     def is_late(self, now: float) -> bool:
@@ -60,24 +67,38 @@ class Batch(Generic[V]):
 
 
 class Waiting(Generic[V]):
-    """The entries that no lane has taken yet."""
+    """The entries that nothing has taken yet.
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+    `turn_tokens`: how far one caller may get ahead of another who waits.
+    """
+
+    def __init__(self, turn_tokens: int = 4096) -> None:
         self.tokens = 0
-        self._patience_s = patience_s
         self._numbers = itertools.count()
-        self._order: list[tuple[float, int, Entry[V]]] = []  # a heap; removed entries stay until they surface
+        self._orders: dict[str, list[tuple[float, int, Entry[V]]]] = {}  # heaps, one a caller; removed
+        self._turns = Turns(turn_tokens)  # entries stay in them until they surface
         self._by_length: dict[Hashable, list[tuple[int, int, Entry[V]]]] = {}  # sorted, one list a version
         self._count = 0
+        self._in_lane: dict[Lane, int] = dict.fromkeys(Lane, 0)
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def tokens_by_caller(self) -> Mapping[str, int]:
+        return self._turns.waiting
+
+    @property
+    def tokens_by_lane(self) -> Mapping[Lane, int]:
+        return self._in_lane
+
     def add(self, entry: Entry[V]) -> None:
         entry.number = next(self._numbers)
         entry.is_waiting = True
-        heapq.heappush(self._order, (entry.due(self._patience_s), entry.number, entry))
+        heapq.heappush(self._orders.setdefault(entry.caller, []), (entry.due, entry.number, entry))
         bisect.insort(self._by_length.setdefault(entry.version, []), _place(entry))
+        self._turns.add(entry.caller, len(entry.tokens))
+        self._in_lane[entry.lane] += len(entry.tokens)
         self.tokens += len(entry.tokens)
         self._count += 1
 
@@ -90,45 +111,71 @@ class Waiting(Generic[V]):
         del peers[bisect.bisect_left(peers, _place(entry))]
         if not peers:
             del self._by_length[entry.version]
-        self.tokens -= len(entry.tokens)
+        size = len(entry.tokens)
+        self._in_lane[entry.lane] -= size
+        self.tokens -= size
         self._count -= 1
-        if not self._count:
-            self._order.clear()
+        if not self._turns.remove(entry.caller, size):
+            del self._orders[entry.caller]
 
     def of(self, version: V) -> list[Entry[V]]:
         """Return the entries that wait for a version."""
         return [entry for _, _, entry in self._by_length.get(version, ())]
 
-    def take_batch(self, now: float) -> Batch[V]:
+    def due(self) -> float:
+        """Return when the first entry is due; `NEVER` if none waits."""
+        return min((head.due for caller in self._orders if (head := self._head(caller))), default=NEVER)
+
+    def take_batch(self, now: float, cores: int | None = None, tokens_per_s: float = NEVER) -> Batch[V]:
         """Remove and return the next batch; no entries if nothing waits.
 
         The budget is kept except by a single entry that is over it alone.
+
+        Args:
+            cores: those that are free; a version that needs more is waited for.
+            tokens_per_s: of one call, as measured: what cannot be ready by its
+                deadline is late already, and a batch is made no larger than
+                the deadlines in it allow.
         """
         late: list[Entry[V]] = []
-        while self._order:
-            entry = heapq.heappop(self._order)[2]
-            if not entry.is_waiting:
+        while head := self._next():
+            if head.is_late(now + len(head.tokens) / tokens_per_s):
+                late.append(head)
+                self.remove(head)
                 continue
-            if entry.is_late(now):
-                late.append(entry)
-                self.remove(entry)
-                continue
-            entries = _fill(entry, self._by_length[entry.version], now)
+            if cores is not None and head.version.limits.threads > cores:
+                return Batch([], late)
+            entries = _fill(head, self._by_length[head.version], now, tokens_per_s)
             for taken in entries:
+                self._turns.serve(taken.caller, len(taken.tokens))
                 self.remove(taken)
             return Batch(entries, late)
         return Batch([], late)
+
+    def _next(self) -> Entry[V] | None:
+        """Return the entry that is due first, of the callers whose turn it may be."""
+        heads = [head for caller in self._turns.eligible() if (head := self._head(caller))]
+        return min(heads, key=lambda head: (head.due, head.number), default=None)
+
+    def _head(self, caller: str) -> Entry[V] | None:
+        order = self._orders[caller]
+        while order and not order[0][2].is_waiting:
+            heapq.heappop(order)
+        return order[0][2] if order else None
 
 
 def _place(entry: Entry[V]) -> tuple[int, int, Entry[V]]:
     return (len(entry.tokens), entry.number, entry)
 
 
-def _fill(head: Entry[V], peers: list[tuple[int, int, Entry[V]]], now: float) -> list[Entry[V]]:
-    """Return the head and those nearest to its length, as many as the limits allow."""
+def _fill(
+    head: Entry[V], peers: list[tuple[int, int, Entry[V]]], now: float, tokens_per_s: float
+) -> list[Entry[V]]:
+    """Return the head and those nearest to its length, as many as limits and deadlines allow."""
     limits = head.version.limits
     batch = [head]
     longest = total = len(head.tokens)
+    first_deadline = NEVER if head.deadline is None else head.deadline
     here = bisect.bisect_left(peers, _place(head))
     shorter, longer = here - 1, here + 1
     while len(batch) < limits.max_instances and (shorter >= 0 or longer < len(peers)):
@@ -137,13 +184,24 @@ def _fill(head: Entry[V], peers: list[tuple[int, int, Entry[V]]], now: float) ->
         from_below = up is None or (down is not None and down <= up)
         candidate = peers[shorter if from_below else longer][2]
         width = max(longest, len(candidate.tokens)) * (len(batch) + 1)
-        fits = width <= limits.max_padded_tokens and total + len(candidate.tokens) >= limits.min_fill * width
+        ready_at = now + width / tokens_per_s
+        fits = (
+            width <= limits.max_padded_tokens
+            and total + len(candidate.tokens) >= limits.min_fill * width
+            and ready_at < first_deadline
+        )
+        if not fits:  # those further away fit even less
+            shorter, longer = (-1, longer) if from_below else (shorter, len(peers))
+            continue
         if from_below:
-            shorter = shorter - 1 if fits else -1  # those further away fit even less
+            shorter -= 1
         else:
-            longer = longer + 1 if fits else len(peers)
-        if fits and not candidate.is_late(now):  # a late one is answered when it surfaces
-            batch.append(candidate)
-            longest = max(longest, len(candidate.tokens))
-            total += len(candidate.tokens)
+            longer += 1
+        if candidate.lane > head.lane or candidate.is_late(ready_at):  # a late one is answered when it surfaces
+            continue
+        batch.append(candidate)
+        longest = max(longest, len(candidate.tokens))
+        total += len(candidate.tokens)
+        if candidate.deadline is not None:
+            first_deadline = min(first_deadline, candidate.deadline)
     return batch

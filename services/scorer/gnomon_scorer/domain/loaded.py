@@ -60,6 +60,10 @@ class LoadedVersion:
             raise BadOutputError("The evaluator gives logits that are not finite.")
         return logits
 
+    def run_in_background(self, batch: Sequence[Tokens]) -> Logits:
+        """Do what `run` does, giving way to it."""
+        return self.run(batch)
+
     def prove(self) -> None:
         """Score a known text, or raise what `run` raises; blocks."""
         self.run([self._known_text()])

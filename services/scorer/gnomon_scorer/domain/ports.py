@@ -50,6 +50,10 @@ class Runtime(Protocol):
     def cores(self) -> int:
         """How many calls of `run` the device does at once, of one thread each."""
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether work in the background leaves the device to other work at any time, as threads do."""
+
     def load(self, bundle: "Bundle") -> tuple[str, Backend]:
         """Open an evaluator; return the format that was chosen and its backend; blocks.
 

@@ -1,34 +1,29 @@
-"""Runs what waits: a lane that is free takes the next batch. No timer.
+"""Runs what waits: a core that is free takes the next batch. No timer.
 
-While all lanes are busy the queue fills, and the next batch takes what fits
+While all cores are busy the queue fills, and the next batch takes what fits
 together: alone when idle, in batches when loaded.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import structlog
 
-from gnomon.errors import (
-    DeadlineExceededError,
-    EvaluatorFailedError,
-    GnomonError,
-    InternalError,
-    OverloadedError,
-    VersionUnloadableError,
-)
+from gnomon.errors import DeadlineExceededError, EvaluatorFailedError, GnomonError, InternalError, OverloadedError
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.batching import Batch, Entry, Waiting
+from gnomon_scorer.domain.admission import Density, Load, Speed, admit
+from gnomon_scorer.domain.batching import Entry, Waiting
 from gnomon_scorer.domain.lanes import Lane
-from gnomon_scorer.domain.loaded import LoadedVersion, first_line
+from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.observing import Observer, Silent
+from gnomon_scorer.domain.running import Running, run_all
 
 log = structlog.get_logger(__name__)
 
-_FIRST_TOKENS_PER_S = 10_000.0  # before anything was measured
-_MEMORY = 0.1  # the weight of the newest batch in the measured speed
+TURN_TOKENS = 4096  # how far one caller may get ahead of another who waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +37,15 @@ class Ran:
 
 Outcome = Ran | GnomonError
 Waiter = Entry[LoadedVersion]
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """What runs batches: `count` calls at once, each on a thread of `threads`."""
+
+    count: int
+    threads: Executor
+    background: bool = False  # gives way to the others on the same processor
 
 
 @dataclass(slots=True, eq=False)
@@ -60,44 +64,92 @@ class _Call:
             self.done.set_result(None)
 
 
-class Scheduler:
-    """Scores the entries of all callers on a fixed number of lanes.
+@dataclass(slots=True, eq=False)
+class _Station:
+    """Cores, the queues they serve, and what they are doing."""
 
-    `broken` is told when a version fails its proof after an error. `start`
-    before `score`, `stop` at the end.
+    cores: Cores
+    queues: list[Waiting[LoadedVersion]] = field(default_factory=list)
+    speed: Speed = field(default_factory=Speed)
+    busy: int = 0  # cores
+    tokens: int = 0  # being run
+
+    @property
+    def tokens_per_s(self) -> float:
+        return self.cores.count * self.speed.tokens_per_s
+
+    @property
+    def drain_s(self) -> float:
+        return (sum(queue.tokens for queue in self.queues) + self.tokens / 2) / self.tokens_per_s
+
+
+class Scheduler:
+    """Scores the entries of all callers.
+
+    Bulk entries wait in a queue of their own. Where the device lets work give
+    way (`background` is given), they run beside the others on cores that the
+    operating system takes away whenever the others need them; else both queues
+    share the cores, and what is due first runs first.
+
+    `broken` is told when a version fails its proof after an error.
     """
 
     def __init__(
         self,
-        lanes: int,
+        cores: Cores,
         max_queued_tokens: int,
         broken: Callable[[LoadedVersion, GnomonError], None] = lambda *_: None,
+        *,
+        background: Cores | None = None,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lanes = lanes
         self._max_queued_tokens = max_queued_tokens
         self._broken = broken
+        self._observer = observer or Silent()
         self._clock = clock
-        self._waiting: Waiting[LoadedVersion] = Waiting()
+        self._urgent: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
+        self._bulk: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
+        self._density = Density()
         self._calls: dict[Waiter, _Call] = {}  # of every entry whose caller is still there
-        self._arrived = asyncio.Event()
-        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
-        self._tasks: list[asyncio.Task[None]] = []
-        self._tokens_per_s = _FIRST_TOKENS_PER_S
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        main = _Station(cores, [self._urgent])
+        if background is None:
+            main.queues.append(self._bulk)
+            self._stations = {self._urgent: main, self._bulk: main}
+        else:
+            self._stations = {self._urgent: main, self._bulk: _Station(background, [self._bulk])}
 
     @property
     def queued_tokens(self) -> int:
-        return self._waiting.tokens
+        return self._urgent.tokens + self._bulk.tokens
 
-    def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._lane(), name=f"lane {n}") for n in range(self._lanes)]
+    def queued_tokens_by_lane(self) -> dict[Lane, int]:
+        return {lane: self._queue_of(lane).tokens_by_lane[lane] for lane in Lane}
+
+    @property
+    def predicted_drain_s(self) -> float:
+        """Return the seconds until all that is here would be done: the signal for more scorers."""
+        return max(station.drain_s for station in self._stations.values())
 
     async def stop(self) -> None:
-        """End the lanes; what is running ends first."""
-        for task in self._tasks:
-            task.cancel()
+        """Take nothing new; what is running ends first."""
+        self._stopped = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._threads.shutdown)
+
+    def expect(self, size_bytes: int, deadline: float | None, lane: Lane, caller: str) -> None:
+        """Refuse a request that comes too late before anything is done for it.
+
+        Raises:
+            OverloadedError: what is ahead of it takes longer than it has time.
+        """
+        tokens = int(size_bytes * self._density.tokens_per_byte) // 2  # half: the exact count follows
+        self._admit(tokens, deadline, lane, caller)
+
+    def measured(self, tokens: int, size_bytes: int) -> None:
+        """Take in how many tokens a request turned out to be."""
+        self._density.measure(tokens, size_bytes)
 
     async def score(
         self,
@@ -109,19 +161,20 @@ class Scheduler:
         """Return one outcome each, in order. A caller who is cancelled takes the entries along.
 
         Raises:
-            OverloadedError: the queue is full; nothing was queued.
+            OverloadedError: the queue is full, or too long for the deadline; nothing was queued.
             DeadlineExceededError: not all were scored in time.
         """
         now = self._clock()
-        entries = [Entry(version, tokens, now, deadline) for version, tokens in wanted]
+        entries = [Entry(version, tokens, now, deadline, lane, caller) for version, tokens in wanted]
         if not entries:
             return []
-        self._admit(sum(len(entry.tokens) for entry in entries))
+        self._admit(sum(len(entry.tokens) for entry in entries), deadline, lane, caller)
         call = _Call(asyncio.get_running_loop().create_future(), dict.fromkeys(entries), len(entries))
+        queue = self._queue_of(lane)
         for entry in entries:
             self._calls[entry] = call
-            self._waiting.add(entry)
-        self._arrived.set()
+            queue.add(entry)
+        self._dispatch(self._stations[queue])
         try:
             async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):
                 await call.done
@@ -130,107 +183,128 @@ class Scheduler:
                 "The deadline passed before all instances were scored. Allow more time or send fewer."
             ) from None
         finally:
-            for entry in entries:
-                self._calls.pop(entry, None)
-                self._waiting.remove(entry)
+            self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
 
-    def _admit(self, tokens: int) -> None:
-        queued = self._waiting.tokens
-        if queued and queued + tokens > self._max_queued_tokens:  # what is larger than the queue runs alone
-            raise OverloadedError(
-                "The scorer's queue is full. Retry after the given delay, or add scorers.",
-                retry_after_s=min(60.0, max(0.05, queued / self._tokens_per_s)),
-                queued_tokens=str(queued),
-                max_queued_tokens=str(self._max_queued_tokens),
+    def _forget(self, call: _Call, queue: Waiting[LoadedVersion]) -> None:
+        """Take a call's entries out; those that still wait are never run."""
+        late = self._clock()
+        for entry in call.outcomes:
+            self._calls.pop(entry, None)
+            if entry.is_waiting:
+                queue.remove(entry)
+                reason = "expired" if entry.is_late(late) else "cancelled"
+                self._observer.dropped(entry.version.name, reason)
+
+    def _queue_of(self, lane: Lane) -> Waiting[LoadedVersion]:
+        return self._bulk if lane is Lane.BULK else self._urgent
+
+    def _admit(self, tokens: int, deadline: float | None, lane: Lane, caller: str) -> None:
+        queue = self._queue_of(lane)
+        station = self._stations[queue]
+        load = Load(
+            queue.tokens_by_caller,
+            station.tokens,
+            station.tokens_per_s,
+            self._max_queued_tokens,
+            TURN_TOKENS,
+        )
+        try:
+            admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
+        except OverloadedError as error:
+            self._observer.refused(error.metadata["why"], lane)
+            raise
+
+    def _dispatch(self, station: _Station) -> None:
+        """Give free cores what is due first."""
+        while not self._stopped and station.busy < station.cores.count:
+            queue = min(station.queues, key=Waiting.due)
+            free = station.cores.count - station.busy
+            # A version that wants more cores than there are gets them all.
+            batch = queue.take_batch(
+                self._clock(), None if not station.busy else free, station.speed.tokens_per_s
             )
+            for entry in batch.late:
+                self._observer.dropped(entry.version.name, "expired")
+                error = DeadlineExceededError("The instance could not be scored before the deadline.")
+                self._settle(entry, error)
+            if batch.entries:
+                self._begin(station, batch.entries)
+            elif not batch.late:
+                return
 
-    async def _lane(self) -> None:
-        while True:
-            batch = self._waiting.take_batch(self._clock())
-            self._settle_late(batch)
-            if not batch.entries:
-                self._arrived.clear()
-                await self._arrived.wait()
-                continue
-            try:
-                await self._run_all(batch.entries)
-            except Exception:  # a defect here must not take the lane from all later callers
-                log.exception("a lane failed")
-                for entry in batch.entries:
-                    self._settle(entry, InternalError("The scorer has a defect; its log has the details."))
+    def _begin(self, station: _Station, entries: list[Waiter]) -> None:
+        cores = min(entries[0].version.limits.threads, station.cores.count)
+        tokens = sum(len(entry.tokens) for entry in entries)
+        station.busy += cores
+        station.tokens += tokens
 
-    def _settle_late(self, batch: Batch[LoadedVersion]) -> None:
-        for entry in batch.late:
-            self._settle(entry, DeadlineExceededError("The deadline passed before the instance was scored."))
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            station.busy -= cores
+            station.tokens -= tokens
+            self._dispatch(station)
 
-    async def _run_all(self, entries: list[Waiter]) -> None:
-        """Run a batch; halve it where it fails, until what is poisonous stands alone."""
+        task = asyncio.create_task(self._run(station, entries), name="a batch")
+        self._tasks.add(task)
+        task.add_done_callback(end)
+
+    async def _run(self, station: _Station, entries: list[Waiter]) -> None:
         version = entries[0].version
-        with version.in_use():
-            parts = [entries]
-            while parts:
-                part = [entry for entry in parts.pop() if entry in self._calls]
-                if not part:
-                    continue
-                error = await self._run(version, part)
-                if error is None:
-                    continue
-                log.warning(
-                    "a batch failed", version=str(version.name), size=len(part), error=type(error).__name__
-                )
-                if broken := await self._proof_failure(version):
-                    self._give_up(version, [*part, *(entry for rest in parts for entry in rest)], broken)
-                    return
-                if len(part) == 1:
-                    self._settle(part[0], _poisonous(version))
-                else:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-
-    async def _run(self, version: LoadedVersion, part: list[Waiter]) -> Exception | None:
-        started = self._clock()
-        loop = asyncio.get_running_loop()
+        running = Running(
+            version=version,
+            run=version.run_in_background if station.cores.background else version.run,
+            threads=station.cores.threads,
+            is_wanted=self._calls.__contains__,
+            ran=lambda part, rows, began, took: self._ran(station, part, rows, began, took),
+            failed=self._fail,
+            broken=self._give_up,
+            clock=self._clock,
+        )
         try:
-            rows = await loop.run_in_executor(self._threads, version.run, [entry.tokens for entry in part])
-        except Exception as error:
-            return error
-        took = self._clock() - started
-        self._measure(sum(len(entry.tokens) for entry in part), took)
+            with version.in_use():
+                await run_all(running, entries)
+        except Exception:  # a defect here must not take the core from all later callers
+            log.exception("a batch failed")
+            for entry in entries:
+                self._settle(entry, InternalError("The scorer has a defect; its log has the details."))
+
+    def _ran(
+        self, station: _Station, part: list[Waiter], rows: Sequence[Sequence[float]], began: float, took: float
+    ) -> None:
+        tokens = sum(len(entry.tokens) for entry in part)
+        version = part[0].version
+        station.speed.measure(tokens, took)
+        padded = len(part) * max(len(entry.tokens) for entry in part)
+        self._observer.ran(version.name, len(part), tokens, padded, took)
         for entry, row in zip(part, rows, strict=True):
-            self._settle(entry, Ran(row, started - entry.arrived, took))
-        return None
+            self._observer.waited(version.name, entry.lane, began - entry.arrived)
+            self._settle(entry, Ran(row, began - entry.arrived, took))
 
-    def _measure(self, tokens: int, took: float) -> None:
-        speed = self._lanes * tokens / max(took, 1e-6)
-        self._tokens_per_s += _MEMORY * (speed - self._tokens_per_s)
-
-    async def _proof_failure(self, version: LoadedVersion) -> GnomonError | None:
-        """Score a known text: health means *can score*."""
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, version.prove)
-        except Exception as error:
-            return VersionUnloadableError(
-                f"{version.name} fails on a known text: {first_line(error)} It will be loaded again.",
-                retry_after_s=1.0,
+    def _fail(self, entry: Waiter) -> None:
+        """Answer for an instance that has no score, alone as in a batch."""
+        version = entry.version
+        self._observer.dropped(version.name, "poisonous")
+        self._settle(
+            entry,
+            EvaluatorFailedError(
+                f"{version.name} has no finite score for this instance. "
+                "Report the instance to the metric's owner.",
                 metric_version=str(version.name),
-            )
-        return None
+            ),
+        )
 
     def _give_up(self, version: LoadedVersion, entries: list[Waiter], error: GnomonError) -> None:
         log.error("a version cannot score any more", version=str(version.name))
         self._broken(version, error)
-        for entry in (*entries, *self._waiting.of(version)):
-            self._waiting.remove(entry)
+        for queue in (self._urgent, self._bulk):
+            for entry in queue.of(version):
+                queue.remove(entry)
+                entries.append(entry)
+        for entry in entries:
+            self._observer.dropped(version.name, "broken")
             self._settle(entry, error)
 
     def _settle(self, entry: Waiter, outcome: Outcome) -> None:
         if call := self._calls.get(entry):  # the caller may have left meanwhile
             call.settle(entry, outcome)
-
-
-def _poisonous(version: LoadedVersion) -> EvaluatorFailedError:
-    return EvaluatorFailedError(
-        f"{version.name} has no finite score for this instance. Report the instance to the metric's owner.",
-        metric_version=str(version.name),
-    )

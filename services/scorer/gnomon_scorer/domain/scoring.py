@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -23,6 +23,9 @@ MAX_VERSIONS = 16
 MAX_INSTANCES = 256
 _LARGE_BYTES = 64 * 1024  # a request that takes long to tokenize does not wait among those that do not
 _FOR_THE_ANSWER = 0.8  # the share of a caller's time that waiting for a load may take
+
+
+Found = dict[MetricVersionName, LoadedVersion | GnomonError]  # what each name means, or why it means nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +111,27 @@ class ScoringService:
         """
         _check(request)
         self._check_deadline(request)
-        with contextlib.ExitStack() as leases:
-            names = dict.fromkeys(request.names)
-            answers = await asyncio.gather(*(self._version(name, request, leases) for name in names))
-            found = dict(zip(names, answers, strict=True))
-            loaded = [version for version in answers if isinstance(version, LoadedVersion)]
-            if not loaded:
-                raise _of_all([answer for answer in answers if isinstance(answer, GnomonError)])
-            return await self._score(request, found, loaded)
+        async with self.holding(request.names, request.deadline) as found:
+            return await self.score_with(found, request)
 
-    async def _score(
-        self,
-        request: ScoreRequest,
-        found: dict[MetricVersionName, LoadedVersion | GnomonError],
-        loaded: list[LoadedVersion],
-    ) -> Scores:
+    @contextlib.asynccontextmanager
+    async def holding(
+        self, names: Sequence[MetricVersionName], deadline: float | None = None
+    ) -> AsyncIterator[Found]:
+        """Give the versions that names mean now, loaded if need be; they stay in memory while entered."""
+        with contextlib.ExitStack() as leases:
+            distinct = dict.fromkeys(names)
+            answers = await asyncio.gather(*(self._version(name, deadline, leases) for name in distinct))
+            yield dict(zip(distinct, answers, strict=True))
+
+    async def score_with(self, found: Found, request: ScoreRequest) -> Scores:
+        """Do what `score` does with versions that are held."""
+        loaded = [version for version in found.values() if isinstance(version, LoadedVersion)]
+        if not loaded:
+            raise first_to_tell(found.values())
         started = self._clock()
-        executor = self._slow if request.size_bytes > _LARGE_BYTES else self._quick
+        is_slow = request.size_bytes > _LARGE_BYTES or request.lane is Lane.BULK
+        executor = self._slow if is_slow else self._quick
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(executor, tokenize, request.readers, loaded)
         took = self._clock() - started
@@ -147,13 +154,13 @@ class ScoringService:
         return Scores(outcomes, _timing(took, ran))
 
     async def _version(
-        self, name: MetricVersionName, request: ScoreRequest, leases: contextlib.ExitStack
+        self, name: MetricVersionName, deadline: float | None, leases: contextlib.ExitStack
     ) -> LoadedVersion | GnomonError:
         try:
             number = await self._follower.resolve(name)
             wait_s = self._load_wait_s
-            if request.deadline is not None:
-                wait_s = min(wait_s, _FOR_THE_ANSWER * (request.deadline - self._clock()))
+            if deadline is not None:
+                wait_s = min(wait_s, _FOR_THE_ANSWER * (deadline - self._clock()))
             version = await self._versions.get(number, wait_s, pinned=name.alias is None)
         except GnomonError as error:
             return error
@@ -178,8 +185,9 @@ def _check(request: ScoreRequest) -> None:
             )
 
 
-def _of_all(errors: list[GnomonError]) -> GnomonError:
-    """Return what to say where no version can be used: what may pass first, then what is."""
+def first_to_tell(answers: Iterable[LoadedVersion | GnomonError]) -> GnomonError:
+    """Return what to say of versions that cannot be used: what may pass first, then what is."""
+    errors = [answer for answer in answers if isinstance(answer, GnomonError)]
     return min(errors, key=lambda error: (error.retry_after_s is None, isinstance(error, NotFoundError)))
 
 

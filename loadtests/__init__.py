@@ -1,0 +1,1 @@
+"""Load tests of a scorer, judged by service objectives. See README.md."""

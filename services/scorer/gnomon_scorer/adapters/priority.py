@@ -1,0 +1,27 @@
+"""How threads give way: by the operating system's own priorities.
+
+Inference keeps every core busy; what answers callers must still run at once,
+and bulk work only where nobody else wants to.
+"""
+
+import contextlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+LAST = 19
+
+
+def give_way(nice: int) -> None:
+    """Lower the priority of the calling thread, and of threads that it starts; on Linux only.
+
+    `nice` counts from 0, ordinary, to 19, last. It cannot be taken back.
+    """
+    if nice and hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; all works without
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+
+def pool(threads: int, nice: int, name: str) -> ThreadPoolExecutor:
+    """Return threads of one priority."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=give_way, initargs=(nice,))

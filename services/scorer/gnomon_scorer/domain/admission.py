@@ -1,0 +1,107 @@
+"""Who is let in: predictions from measured speed. Pure.
+
+Refusing on arrival costs a caller a millisecond; a queue that nobody can
+leave in time costs everybody everything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gnomon.errors import OverloadedError
+from gnomon_scorer.domain.lanes import Lane
+
+_FIRST_TOKENS_PER_S = 10_000.0  # before anything was measured
+_FIRST_TOKENS_PER_BYTE = 0.25
+_MEMORY = 0.05  # the weight of the newest batch in what is measured
+_TRUST = 0.85  # the share of a caller's time that a prediction may fill: speeds vary
+_LONGEST_RETRY_S = 60.0
+_SHORTEST_RETRY_S = 0.05
+
+
+class Speed:
+    """What one call of the device does, measured in tokens a second."""
+
+    def __init__(self) -> None:
+        self.tokens_per_s = _FIRST_TOKENS_PER_S
+        self._tokens = 0.0
+        self._seconds = 0.0
+
+    def measure(self, tokens: int, seconds: float) -> None:
+        """Take in one batch. Long batches count for more: tokens and seconds are averaged, not their ratio."""
+        self._tokens += _MEMORY * (tokens - self._tokens)
+        self._seconds += _MEMORY * (max(seconds, 1e-6) - self._seconds)
+        self.tokens_per_s = self._tokens / self._seconds
+
+
+class Density:
+    """How many tokens a byte of a request holds: known before it is tokenized, for a first look."""
+
+    def __init__(self) -> None:
+        self.tokens_per_byte = _FIRST_TOKENS_PER_BYTE
+
+    def measure(self, tokens: int, size_bytes: int) -> None:
+        self.tokens_per_byte += _MEMORY * (tokens / max(size_bytes, 1) - self.tokens_per_byte)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is there when a request comes. Tokens of one queue; speed of all cores together."""
+
+    waiting: Mapping[str, int]  # tokens, by caller
+    running: int
+    tokens_per_s: float
+    max_tokens: int
+    turn_tokens: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.waiting.values())
+
+    def ahead_of(self, caller: str) -> int:
+        """Return the tokens that run before a new request of this caller, as turns are taken."""
+        own = self.waiting.get(caller, 0)
+        others = sum(
+            min(tokens, own + self.turn_tokens) for name, tokens in self.waiting.items() if name != caller
+        )
+        return own + others + self.running // 2  # what runs is half done, on average
+
+    def drain_s(self) -> float:
+        """Return the seconds until all that is here is done."""
+        return (self.total + self.running // 2) / self.tokens_per_s
+
+
+def admit(load: Load, tokens: int, caller: str, remaining_s: float | None, lane: Lane) -> None:
+    """Let a request in, or refuse it.
+
+    A full queue refuses a caller who has a fair share of it. A request larger
+    than the queue is let in when nothing waits. One without a deadline is
+    never too late.
+
+    Raises:
+        OverloadedError: with `retry_after_s`; its metadata `why` is
+            `queue_full`, `unfair_share` or `too_late`.
+    """
+    own = load.waiting.get(caller, 0)
+    total = load.total
+    if total and total + tokens > load.max_tokens:
+        share = load.max_tokens / (len(load.waiting) + (caller not in load.waiting))
+        if own + tokens > share or total + tokens > 2 * load.max_tokens:
+            why = "unfair_share" if len(load.waiting) > 1 and own + tokens > share else "queue_full"
+            raise _refusal(why, "The scorer's queue is full.", load.drain_s(), load, lane)
+    if remaining_s is None:
+        return
+    wait_s = (load.ahead_of(caller) + tokens) / load.tokens_per_s
+    if load.ahead_of(caller) and wait_s > _TRUST * remaining_s:
+        late_s = wait_s - _TRUST * remaining_s
+        raise _refusal("too_late", "The scorer cannot answer before the deadline.", late_s, load, lane)
+
+
+def _refusal(why: str, what: str, retry_after_s: float, load: Load, lane: Lane) -> OverloadedError:
+    return OverloadedError(
+        f"{what} Retry after the given delay, or add scorers.",
+        retry_after_s=min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, retry_after_s)),
+        why=why,
+        lane=lane.name,
+        queued_tokens=str(load.total),
+        max_queued_tokens=str(load.max_tokens),
+    )
