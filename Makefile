@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install clean
+.PHONY: demo test test-slow lint format generate check-install bench-scorer clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -40,6 +40,11 @@ generate: $(VENV)/.dev
 # The built wheel alone, with what a scorer needs and nothing else.
 check-install: $(VENV)/.dev
 	$(BIN)/python tools/check_install.py
+
+# The scorer beside its raw limit and its peers, on a quiet machine: under 45 minutes, after a first time that
+# also trains an evaluator and installs the peers. ARGS=--quick tries every step for seconds.
+bench-scorer: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.scorer $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build

@@ -24,7 +24,9 @@ class LogNormal:
         if p95 < mean:
             return "p95 must not be below mean"
         if p95 > mean * math.exp(_Z95**2 / 2):
-            return f"p95 can be {math.exp(_Z95**2 / 2):.2f} times the mean at most; give a list of parts instead"
+            return (
+                f"p95 can be {math.exp(_Z95**2 / 2):.2f} times the mean at most; give a list of parts instead"
+            )
         return None
 
     def draw(self, random_: random.Random) -> int:

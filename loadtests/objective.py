@@ -69,7 +69,7 @@ def parse(fields: Mapping[str, Any], origin: str) -> Objective:
         InvalidRequestError: fields are missing, unknown, of the wrong type, or do not fit together.
     """
     reader = _Reader(fields)
-    read = {
+    read: dict[str, Any] = {
         "name": reader.text("name"),
         "average_qps": reader.number("average_qps"),
         "peak_qps": reader.number("peak_qps"),

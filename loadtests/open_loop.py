@@ -61,7 +61,7 @@ def arrivals(
     number = round(rate_per_s * seconds)
     if kind == "constant":
         return [n * seconds / number for n in range(number)]
-    draw = random.Random(seed)  # noqa: S311: a load, not a secret
+    draw = random.Random(seed)
     return sorted(draw.random() * seconds for _ in range(number))
 
 

@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call, and what its answer said if there was one. The sample's code tells also of an instance's error."""
+    """A call, and its answer if there was one. The sample's code is that of its instance, if it has one."""
 
     sample: Sample
     answer: Answer | None
@@ -110,10 +110,10 @@ async def _send(pipe: Connection, plan: Plan) -> None:
         start = await asyncio.to_thread(pipe.recv)
         late_by = time.monotonic() - start
         samples = await run(target.send, [at - late_by for at in plan.times], plan.lane)
-    pipe.send([_call(i, one, late_by, target.responses.get(i)) for i, one in enumerate(samples)])
+    pipe.send([_call(one, late_by, target.responses.get(i)) for i, one in enumerate(samples)])
 
 
-def _call(i: int, sample: Sample, late_by: float, response: bytes | None) -> Called:
+def _call(sample: Sample, late_by: float, response: bytes | None) -> Called:
     answer = None if response is None else read_answer(response)
     moved = replace(
         sample,

@@ -36,7 +36,7 @@ def score_requests(
         InvalidRequestError: a metric's name is malformed.
     """
     names = [shorthand.metric_version(one) for one in ([metrics] if isinstance(metrics, str) else metrics)]
-    head = pb.ScoreRequest(metric_versions=names, lane=pb.Lane.Value(lane.upper() or "LANE_UNSPECIFIED"))
+    head = pb.ScoreRequest(metric_versions=names, lane=lane.upper() or None)
     rows = iter(instances)
     requests = []
     while rest := list(itertools.islice(rows, per_request)):

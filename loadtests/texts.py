@@ -39,7 +39,7 @@ class Texts:
             raise InvalidRequestError("There are no texts to make a load of.")
         sizes = {field: sum(map(len, found)) for field, found in self._words.items()}
         self._shares = {field: size / sum(sizes.values()) for field, size in sizes.items()}
-        self._random = random.Random(seed)  # noqa: S311: a load, not a secret
+        self._random = random.Random(seed)
         self._serial = count(self._random.randrange(10**6, 9 * 10**6))
         self._overhead, self._per_character = 0.0, 0.25  # tokens; until `measure`
 
@@ -82,7 +82,7 @@ class Texts:
             self._per_character, self._overhead = max(slope, 1e-3), overhead
 
     def mix(self, mix: Mix, number: int) -> tuple[list[Instance], list[int]]:
-        """Return so many instances with lengths of a mix, and the length each was meant to have, in tokens."""
+        """Return so many instances with lengths of a mix, and the tokens each was meant to have."""
         tokens = [mix.draw(self._random) for _ in range(number)]
         return [self.draw(self._characters(one)) for one in tokens], tokens
 
@@ -91,7 +91,7 @@ class Texts:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the texts of a file: JSON rows (`.jsonl`) with `input`, `output` or `documents`, else one text a line.
+    """Read a file of texts: one a line, or JSON rows (`.jsonl`) of `input`, `output`, `documents`, `text`.
 
     A bare text is both input and output; the metric reads what it reads.
 

@@ -19,10 +19,14 @@ from gnomon.errors import (
 from gnomon.status import from_status
 
 _DETAILS = "grpc-status-details-bin"
+_PUSHBACK = "grpc-retry-pushback-ms"  # gRPC's own way to say when to come back; details say it better
 
 # What grpc.aio puts over the status of a service that ends a call while the client still sends
 # (https://github.com/grpc/grpc/issues/36066). Another attempt shows the status itself.
 _STATUS_LOST = "Internal error from Core"
+
+# What a service that stops does to calls that come too late for it to answer: nothing was begun.
+_CAME_TOO_LATE = "CANCELLED"
 
 
 def failure_of(error: grpc.RpcError, service: str, address: str) -> GnomonError:
@@ -33,7 +37,9 @@ def failure_of(error: grpc.RpcError, service: str, address: str) -> GnomonError:
     status = _status_of(error)
     if status is not None and status.details:
         return from_status(status)
-    return _bare(error.code(), error.details() or "", f"The {service} at {address}")
+    failure = _bare(error.code(), error.details() or "", f"The {service} at {address}")
+    failure.retry_after_s = _pushback_s(error)
+    return failure
 
 
 def _status_of(error: Any) -> status_pb2.Status | None:
@@ -46,11 +52,18 @@ def _status_of(error: Any) -> status_pb2.Status | None:
     return None
 
 
+def _pushback_s(error: Any) -> float | None:
+    found = next((value for key, value in error.trailing_metadata() or () if key == _PUSHBACK), "")
+    return int(found) / 1000 if str(found).isdecimal() else None  # negative: do not come back
+
+
 def _bare(code: grpc.StatusCode, details: str, who: str) -> GnomonError:
     """Return the error for a status without details: gRPC's own, or a proxy's."""
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
         cls: type[GnomonError] = OverloadedError
-    elif code is grpc.StatusCode.INTERNAL and details == _STATUS_LOST:
+    elif (code is grpc.StatusCode.INTERNAL and details == _STATUS_LOST) or (
+        code is grpc.StatusCode.CANCELLED and details == _CAME_TOO_LATE
+    ):
         cls = ServiceUnavailableError
     else:
         cls = BY_CODE.get(code.value[0], GnomonError)

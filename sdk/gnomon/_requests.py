@@ -11,6 +11,8 @@ from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.v1 import resources_pb2 as pb
 
+_CALLER_CHARACTERS = 100
+
 LabelClass = str | Mapping[str, Any] | pb.Metric.LabelClass
 
 
@@ -77,6 +79,15 @@ def training_parameters(parameters: Mapping[str, Any]) -> pb.TrainingParameters:
             except (TypeError, ValueError) as error:
                 raise refused(f"parameters.{key}", f"cannot be {value!r}: {error}") from error
     return message
+
+
+def caller_metadata(caller: str | None) -> list[tuple[str, str]]:
+    """Return what tells a scorer which application calls."""
+    if caller is None:
+        return []
+    if not (0 < len(caller) <= _CALLER_CHARACTERS and caller.isascii() and caller.isprintable()):
+        raise refused("caller", f"must be 1 to {_CALLER_CHARACTERS} printable ASCII characters")
+    return [("x-gnomon-caller", caller.strip())]
 
 
 def refused(field: str, rule: str) -> InvalidRequestError:

@@ -1,6 +1,7 @@
 """When a call is tried again, and when it is given up. Pure."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 
@@ -69,6 +70,33 @@ class Attempts:
         self.failures += 1
         self._last = error
         return delay_s
+
+
+class HedgeBudget:
+    """Lets one call in ten be sent twice: a slow service must not get twice the work.
+
+    What was not used is kept for at most 100 calls.
+    """
+
+    _COST = 10
+    _MOST = 100
+
+    def __init__(self) -> None:
+        self._credit = self._COST - 1  # the first call may be sent twice
+        self._lock = threading.Lock()
+
+    def call(self) -> None:
+        """Count a call that may want to be sent twice."""
+        with self._lock:
+            self._credit = min(self._MOST, self._credit + 1)
+
+    def spend(self) -> bool:
+        """Tell whether a call may be sent a second time, and count it if so."""
+        with self._lock:
+            if self._credit < self._COST:
+                return False
+            self._credit -= self._COST
+            return True
 
 
 def is_transient(error: GnomonError) -> bool:

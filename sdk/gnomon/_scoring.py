@@ -19,6 +19,9 @@ from gnomon.v1 import scorer_service_pb2 as scorer
 Given = Instance | pb.Instance | Mapping[str, Any]  # a mapping: texts as input, output, documents
 Outcome = pb.Score | GnomonError
 
+Streamed = Given | GnomonError  # an error stands for a row of which no instance could be made
+
+LANES = {"guardrail": scorer.GUARDRAIL, "online": scorer.ONLINE, "bulk": scorer.BULK}
 COLUMNS = ("input", "output", "documents", "tools", "messages", "trace", "session")
 BATCH = 64
 IN_FLIGHT = 4
@@ -41,6 +44,25 @@ def metrics_of(metrics: str | Iterable[str]) -> Metrics:
     if len(set(given)) < len(given):
         raise refused("metrics", "must not name one twice")
     return Metrics(given, tuple(map(shorthand.metric_version, given)))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the requests of one call of the user are made."""
+
+    lane: scorer.Lane = scorer.LANE_UNSPECIFIED
+    timeout_s: float | None = None
+    hedge_after_s: float | None = None
+
+
+def options_of(
+    lane: str | None = None, timeout_s: float | None = None, hedge_after_s: float | None = None
+) -> Options:
+    if lane is not None and lane not in LANES:
+        raise refused("lane", f"is {lane!r}; it must be one of: {', '.join(LANES)}")
+    if hedge_after_s is not None and not hedge_after_s >= 0:
+        raise refused("hedge_after_s", f"is {hedge_after_s}; it must be 0 or more")
+    return Options(scorer.LANE_UNSPECIFIED if lane is None else LANES[lane], timeout_s, hedge_after_s)
 
 
 def one_instance(
@@ -111,12 +133,17 @@ def messages_of(instances: Iterable[Given]) -> list[pb.Instance | GnomonError]:
     return found
 
 
-def request_of(metrics: Metrics, instances: Iterable[pb.Instance]) -> scorer.ScoreRequest:
-    return scorer.ScoreRequest(metric_versions=metrics.versions, instances=instances)
+def request_of(
+    metrics: Metrics, instances: Iterable[pb.Instance], lane: scorer.Lane = scorer.LANE_UNSPECIFIED
+) -> scorer.ScoreRequest:
+    return scorer.ScoreRequest(metric_versions=metrics.versions, instances=instances, lane=lane)
 
 
 def requests_of(
-    metrics: Metrics, instances: Iterable[pb.Instance | GnomonError], batch: int
+    metrics: Metrics,
+    instances: Iterable[pb.Instance | GnomonError],
+    batch: int,
+    lane: scorer.Lane = scorer.LANE_UNSPECIFIED,
 ) -> Iterator[scorer.ScoreRequest]:
     """Yield requests of at most `batch` instances, and of at most 4 MiB where they hold more than one."""
     if not 1 <= batch <= _MAX_INSTANCES:
@@ -128,20 +155,21 @@ def requests_of(
             continue
         more_bytes = message.ByteSize()
         if messages and (len(messages) == batch or size_bytes + more_bytes > _REQUEST_BYTES):
-            yield request_of(metrics, messages)
+            yield request_of(metrics, messages, lane)
             messages, size_bytes = [], 0
         messages.append(message)
         size_bytes += more_bytes
     if messages:
-        yield request_of(metrics, messages)
+        yield request_of(metrics, messages, lane)
 
 
 def rows_of(metrics: Metrics, response: scorer.ScoreResponse) -> list[dict[str, Outcome]]:
     """Return one row an instance: the score, or the error, of each metric by its name as it was given."""
-    return [
-        {name: _outcome(outcome) for name, outcome in zip(metrics.given, result.outcomes, strict=True)}
-        for result in response.results
-    ]
+    return [row_of(metrics, result) for result in response.results]
+
+
+def row_of(metrics: Metrics, result: scorer.InstanceResult) -> dict[str, Outcome]:
+    return {name: _outcome(outcome) for name, outcome in zip(metrics.given, result.outcomes, strict=True)}
 
 
 def _outcome(outcome: scorer.ScoreOutcome) -> Outcome:

@@ -51,6 +51,10 @@ class _Read:
     room: int
     ids: list[list[int]]
 
+    @property
+    def fits(self) -> bool:
+        return sum(map(len, self.ids)) <= self.room
+
 
 class TokenizerError(ValueError):
     """A `tokenizer.json` cannot be used; the message says why."""
@@ -90,12 +94,15 @@ class JsonTokenizer:
         encoded = []
         for rendered, read in zip(texts, self._read(texts, max_tokens, None), strict=True):
             ids = read.ids
+            if read.fits:
+                encoded.append(_joined(read.layout, ids, truncated=False))
+                continue
             if len(ids) == 2 and all(len(i) > read.room for i in ids):  # the longer gets the odd token
                 whole = zip(ids, (rendered.text, rendered.pair or ""), strict=True)
                 ids = [i if len(text) <= _CHUNK else self._long(text, None) for i, text in whole]
             kept = _longest_first([len(i) for i in ids], read.room)
             cut = [i[:count] for i, count in zip(ids, kept, strict=True)]
-            encoded.append(_joined(read.layout, cut, truncated=sum(kept) < sum(map(len, ids))))
+            encoded.append(_joined(read.layout, cut, truncated=True))
         return encoded
 
     def encode_windows(
@@ -116,7 +123,7 @@ class JsonTokenizer:
             for rendered, read in zip(texts, self._read(texts, max_tokens, windows), strict=True)
         ]
 
-    def _read(self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None) -> Iterator["_Read"]:
+    def _read(self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None) -> Iterator[_Read]:
         """Yield the tokens of each text: all of a short one, of a long one at least one more than is read."""
         parts = [(t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
         short = iter(self._ids([part for pair in parts for part in pair if len(part) <= _CHUNK]))
@@ -175,7 +182,7 @@ def _joined(layout: Sequence[_Slot], ids: Sequence[list[int]], *, truncated: boo
 
 def _in_windows(read: _Read, windowed: int, windows: Windows) -> Reading:
     ids, room = read.ids, read.room
-    if sum(map(len, ids)) <= room:
+    if read.fits:
         tokens = _joined(read.layout, ids, truncated=False)
         return Reading((tokens,), len(tokens))
     long = ids[windowed]

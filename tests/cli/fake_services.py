@@ -218,6 +218,19 @@ class FakeServices:
             raise NotFoundError("There is no metric unknown.", resource="metrics/unknown")
         return scorer_pb.ScoreResponse(results=[_result(request, instance) for instance in request.instances])
 
+    async def ScoreStream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        versions: list[str] = []
+        async for request in requests:
+            if request.metric_versions:
+                if any("unknown" in name for name in request.metric_versions):
+                    raise NotFoundError("There is no metric unknown.", resource="metrics/unknown")
+                versions = [name.replace("production", "3") for name in request.metric_versions]
+                yield scorer_pb.ScoreStreamResponse(metric_versions=versions)
+            if request.instances:
+                self.score_requests.append(request)
+                whole = scorer_pb.ScoreRequest(metric_versions=versions, instances=request.instances)
+                yield scorer_pb.ScoreStreamResponse(results=[_result(whole, one) for one in whole.instances])
+
     async def ListLoadedVersions(self, request: Any, context: Any) -> Any:
         version = scorer_pb.LoadedVersion(
             metric_version="metrics/tone/versions/1",

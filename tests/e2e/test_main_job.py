@@ -30,12 +30,18 @@ def test_a_served_score_equals_the_trainers_on_every_test_row(deployed, trained)
     rows = deployed.client.score("commitment", instances=instances)
 
     assert len(predictions) == trained.report.test_rows >= 150
+    assert any(prediction.score.window_count > 1 for prediction in predictions)
     for prediction, row in zip(predictions, rows, strict=True):
         score = row["commitment"]
         assert (score.label, score.flagged) == (prediction.score.label, prediction.score.flagged)
+        assert windows_of(score) == windows_of(prediction.score)
         for served, measured in zip(score.classes, prediction.score.classes, strict=True):
             assert served.logit == pytest.approx(measured.logit, abs=1e-4)
             assert served.probability == pytest.approx(measured.probability, abs=1e-4)
+
+
+def windows_of(score):
+    return score.window_count, score.deciding_window, score.token_count, score.truncated
 
 
 def test_the_version_tells_what_it_was_made_from(deployed, trained):

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from gnomon.bundle import BundleFile, Calibration, Evaluator, Format, Threshold, digest
+from gnomon.bundle import BundleFile, Calibration, Evaluator, Format, Threshold, Windows, digest
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.rendering import template_for
 
@@ -148,6 +148,7 @@ def make_bundle(
     seed: int = 0,
     model: bytes | None = None,
     tokenizer: bytes | None = None,
+    windows: Windows | None = None,
 ) -> MadeBundle:
     """Return a sound bundle; `model` and `tokenizer` replace what it would hold."""
     evaluator = Evaluator(
@@ -162,6 +163,7 @@ def make_bundle(
         calibration=Calibration(temperature=1.5),
         threshold=Threshold(threshold),
         formats=(Format("onnx-fp32", "model.onnx"),),
+        windows=windows,
     )
     contents = {
         "evaluator.json": evaluator.to_json().encode(),

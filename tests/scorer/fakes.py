@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gnomon.bundle import Windows
 from gnomon.errors import GnomonError, NotFoundError, RegistryUnavailableError
 from gnomon.names import MetricVersionName
 from gnomon.rendering import Rendered
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading, Tokens
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.ports import BatchLimits, Bundle, CatalogEvent, Logits
 from tests.scorer.evaluators import make_bundle
@@ -54,6 +55,10 @@ class FakeBackend:
         self.is_closed = True
 
 
+def cut(whole: Tokens, start: int, stop: int) -> Tokens:
+    return Tokens(whole.ids[start:stop], whole.type_ids[start:stop])
+
+
 class FakeTokenizer:
     """A word is a token; its ID is its length."""
 
@@ -61,6 +66,17 @@ class FakeTokenizer:
         every = [[len(word) for word in f"{t.text} {t.pair or ''}".split()] for t in texts]
         return [
             Tokens(ids[:max_tokens], (0,) * len(ids[:max_tokens]), len(ids) > max_tokens) for ids in every
+        ]
+
+    def encode_windows(
+        self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None
+    ) -> list[Reading]:
+        """Windows that do not overlap, as many as it takes."""
+        if windows is None:
+            return [Reading((t,), len(t), t.truncated) for t in self.encode(texts, max_tokens)]
+        whole = self.encode(texts, 10**6)
+        return [
+            Reading([cut(t, i, i + max_tokens) for i in range(0, len(t), max_tokens)], len(t)) for t in whole
         ]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +219,18 @@ def logits_of(outcome: scorer.ScoreOutcome) -> list[float]:
 
 @contextlib.asynccontextmanager
 async def scoring(
-    fake: FakeRegistry, cache: Path, runtime: OnnxRuntime | None = None, **settings: Any
+    fake: FakeRegistry,
+    cache: Path,
+    runtime: OnnxRuntime | None = None,
+    make_app: Callable[[ScorerSettings, OnnxRuntime], App] = App,
+    **settings: Any,
 ) -> AsyncIterator[Caller]:
     """Serve a scorer of a registry; yield who calls it."""
+    settings = {"cache_bytes": 0} | settings  # who repeats a text here wants it run again
     made = ScorerSettings(
         listen="127.0.0.1:0", registry_address=fake.address, cache_dir=cache, grace_s=0.2, **settings
     )
-    app = App(made, runtime or OnnxRuntime(2, made.batch_tokens))
+    app = make_app(made, runtime or OnnxRuntime(2, made.batch_tokens))
     await app.start()
     try:
         options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from gnomon.bundle import Windows
 from gnomon.errors import NotFoundError, RegistryUnavailableError
 from gnomon.names import AliasName
 from gnomon.rendering import Rendered
@@ -130,6 +131,18 @@ def test_a_tokenizer_gives_tokens_for_each_text_in_order_cut_to_the_limit(tokeni
     assert all(len(one.ids) == len(one.type_ids) <= 8 for one in tokens)
     assert tokens == [tokenizer.encode([text], 8)[0] for text in texts]
     assert tokenizer.encode([], 8) == []
+
+
+def test_a_tokenizer_reads_what_is_too_long_in_windows(tokenizer):
+    texts = [Rendered("good"), Rendered("movie " * 20)]
+
+    fits, long = tokenizer.encode_windows(texts, 8, Windows(4, 64))
+
+    assert list(fits.windows) == tokenizer.encode(texts[:1], 8)
+    assert len(long.windows) > 1
+    assert all(len(one.ids) == len(one.type_ids) <= 8 for one in long.windows)
+    assert not long.truncated
+    assert tokenizer.encode_windows(texts[1:], 8, None)[0].truncated
 
 
 class MissingOrigin:

@@ -216,7 +216,9 @@ async def test_bulk_work_shares_the_cores_where_it_cannot_give_way_and_comes_las
         busy = asyncio.create_task(scheduler.score([(version, tokens(9))], None))
         await until(gate.entered.is_set)
         lanes = (Lane.BULK, Lane.ONLINE, Lane.GUARDRAIL)
-        calls = [asyncio.create_task(scheduler.score([(version, tokens(lane))], None, lane)) for lane in lanes]
+        calls = [
+            asyncio.create_task(scheduler.score([(version, tokens(lane))], None, lane)) for lane in lanes
+        ]
         await until(lambda: scheduler.queued_tokens == 3)
         assert scheduler.queued_tokens_by_lane() == dict.fromkeys(Lane, 1)
         gate.open()

@@ -27,12 +27,12 @@ V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
 
 
 @contextlib.asynccontextmanager
-async def scoring(*snapshot, load_wait_s=5.0):
+async def scoring(*snapshot, load_wait_s=5.0, **more):
     world = World(*(snapshot or (VersionCreated(V1), VersionCreated(V2))))
     with ThreadPoolExecutor(2) as quick, ThreadPoolExecutor(1) as slow:
         scheduler = Scheduler(Cores(1, quick), 10_000, world.versions.fail)
         service = ScoringService(
-            world.follower, world.versions, scheduler, quick=quick, slow=slow, load_wait_s=load_wait_s
+            world.follower, world.versions, scheduler, quick=quick, slow=slow, load_wait_s=load_wait_s, **more
         )
         async with world.running():
             await until(lambda: world.follower.is_ready)

@@ -46,12 +46,12 @@ async def serving(listen: str = "127.0.0.1:0", **methods: Callable[..., Any]) ->
         await server.stop()
 
 
-def connected(kind: str, address: str, timeout_s: float = 10.0) -> Any:
+def connected(kind: str, address: str, timeout_s: float = 10.0, **options: Any) -> Any:
     """Return a client of all three services at one address, to be awaited whichever kind it is."""
     addresses: dict[str, Any] = dict.fromkeys(("registry", "trainer", "scorer"), address)
     if kind == "async":
-        return AsyncClient(**addresses, timeout_s=timeout_s)
-    return Awaited(Client(**addresses, timeout_s=timeout_s))
+        return AsyncClient(**addresses, timeout_s=timeout_s, **options)
+    return Awaited(Client(**addresses, timeout_s=timeout_s, **options))
 
 
 class Awaited:

@@ -16,6 +16,7 @@ from gnomon.bundle import (
     Format,
     LineageRecord,
     Threshold,
+    Windows,
     check_files,
     digest,
     is_sha256,
@@ -55,6 +56,15 @@ def test_an_evaluator_is_read_as_it_is_written() -> None:
     assert parse_evaluator(EVALUATOR.to_json().encode()) == EVALUATOR
 
 
+def test_an_evaluator_may_declare_windows_and_older_ones_have_none() -> None:
+    windowed = replace(EVALUATOR, windows=Windows(128, 4, "mean"))
+    older = {key: value for key, value in json.loads(EVALUATOR.to_json()).items() if key != "windows"}
+
+    assert parse_evaluator(windowed.to_json()) == windowed
+    assert parse_evaluator(json.dumps(older)) == EVALUATOR
+    assert parse_evaluator(raw(windows={"stride": 9})).windows == Windows(9, 8, "max")
+
+
 def test_what_a_newer_release_adds_is_passed_over() -> None:
     calibration = {"temperature": 1.25, "method": "temperature", "rows": 100, "bins": 15}
     assert parse_evaluator(raw(extra=1, calibration=calibration)) == EVALUATOR
@@ -81,6 +91,15 @@ def test_what_a_newer_release_adds_is_passed_over() -> None:
         ({"threshold": {}}, "cannot be read"),
         ({"formats": []}, "onnx-fp32"),
         ({"formats": [7]}, "cannot be read"),
+        ({"windows": []}, "windows"),
+        ({"windows": {}}, "stride"),
+        ({"windows": {"stride": 0}}, "windows.stride"),
+        ({"windows": {"stride": 257}}, "windows.stride"),
+        ({"windows": {"stride": "many"}}, "windows.stride"),
+        ({"windows": {"stride": 8, "most": 65}}, "windows.most"),
+        ({"windows": {"stride": 8, "most": True}}, "windows.most"),
+        ({"windows": {"stride": 8, "reducer": "min"}}, "windows.reducer"),
+        ({"windows": {"stride": 8, "reducer": ["max"]}}, "windows.reducer"),
     ],
 )
 def test_a_field_that_breaks_a_rule_is_named(changes: dict[str, Any], said: str) -> None:

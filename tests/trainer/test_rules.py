@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,46 @@ def test_a_recipe_may_say_what_many_rows_change() -> None:
     assert few == PARAMETERS
     assert (parameters.epochs, origins["epochs"]) == (3, "data")
     assert (parameters.batch_size, origins["batch_size"]) == (8, "request")
+
+
+WINDOWED = replace(PARAMETERS, window_stride=48, max_windows=4)  # of 64 tokens
+
+
+@pytest.mark.parametrize(
+    ("requested", "flags", "expected"),
+    [
+        ({}, True, {"window_stride": (48, "recipe"), "window_reducer": ("max", "recipe")}),
+        ({"max_tokens": 32}, True, {"window_stride": (16, "data")}),
+        ({"window_stride": 0}, True, {"window_stride": (0, "request")}),
+        ({"window_stride": 64}, True, {"window_stride": (64, "request")}),
+        ({}, False, {"window_reducer": ("mean", "data")}),
+        ({"window_reducer": "max"}, False, {"window_reducer": ("max", "request")}),
+    ],
+)
+def test_windows_fit_what_is_read_at_once_and_what_is_looked_for(
+    requested: dict[str, Any], flags: bool, expected: dict[str, Any]
+) -> None:
+    recipe = Recipe("quick", "Quick", "For tests.", "somewhere", WINDOWED)
+
+    parameters, origins = resolve(recipe, requested, 100, flags=flags)
+
+    assert {key: (getattr(parameters, key), origins[key]) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("requested", "said"),
+    [
+        ({"window_stride": 65}, "window_stride is 65; it must be at most max_tokens"),
+        ({"window_stride": -1}, "window_stride is -1"),
+        ({"max_windows": 65}, "max_windows is 65"),
+        ({"window_reducer": "min"}, "window_reducer is 'min'; it must be in {max, mean}"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(requested: dict[str, Any], said: str) -> None:
+    recipe = Recipe("quick", "Quick", "For tests.", "somewhere", WINDOWED)
+
+    with pytest.raises(InvalidRequestError, match=said):
+        resolve(recipe, requested, 100)
 
 
 @given(st.dictionaries(st.sampled_from(["epochs", "learning_rate", "validation_share"]), st.floats()))

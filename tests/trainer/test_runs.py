@@ -58,7 +58,7 @@ async def test_a_run_records_every_parameter_and_where_it_came_from(trainer: Tra
     assert resolved["epochs"] == ("9", "request")
     assert resolved["seed"] == ("0", "request")
     assert resolved["learning_rate"] == ("0.0001", "recipe")
-    assert len(resolved) == 11
+    assert len(resolved) == len(resources.TrainingParameters.DESCRIPTOR.fields)
     assert run.parameters == resources.TrainingParameters(epochs=9, seed=0)
 
 

@@ -14,6 +14,7 @@ from gnomon._async.recipes import AsyncRecipes
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
+from gnomon._requests import caller_metadata
 from gnomon.addresses import address_of
 from gnomon.v1 import registry_service_pb2 as registry_pb
 
@@ -31,6 +32,9 @@ class AsyncClient(AsyncScoring):
     of files get a second more a MiB. All errors of the services are classes of
     `gnomon.errors`.
 
+    `caller` names the application: a scorer that has more to do than it can
+    shares itself evenly between callers.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
     """
@@ -42,10 +46,12 @@ class AsyncClient(AsyncScoring):
         trainer: str | None = None,
         scorer: str | None = None,
         timeout_s: float = 30.0,
+        caller: str | None = None,
     ) -> None:
         self._registry = AsyncConnection("registry", address_of("registry", registry), timeout_s)
         self._trainer = AsyncConnection("trainer", address_of("trainer", trainer), timeout_s)
-        self._scorer = AsyncConnection("scorer", address_of("scorer", scorer), timeout_s)
+        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
+        self._scorer = AsyncConnection("scorer", scorer_address, timeout_s, metadata)
         self.projects = AsyncProjects(self._registry)
         self.metrics = AsyncMetrics(self._registry)
         self.versions = AsyncVersions(self._registry)

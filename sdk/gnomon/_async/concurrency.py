@@ -1,10 +1,14 @@
 """What differs between the two clients: how to open a channel, wait, and do things side by side."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar
+import contextlib
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
+
+from gnomon._reading import PATIENCE_S, PlainReader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,3 +56,92 @@ async def side_by_side(function: Callable[[T], Awaitable[R]], items: Iterable[T]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def hedged(
+    call: Any,
+    request: Any,
+    after_s: float,
+    may_hedge: Callable[[], bool],
+    *,
+    timeout_s: float | None,
+    metadata: Any,
+) -> Any:
+    """Call, and once more if there is no answer after a while; the first answer counts, the other call ends.
+
+    An error counts as an answer if both calls give one: the first call's.
+    """
+    calls = [asyncio.ensure_future(_answer(call(request, timeout=timeout_s, metadata=metadata)))]
+    try:
+        await asyncio.wait(calls, timeout=after_s)
+        if not calls[0].done() and may_hedge():
+            left_s = None if timeout_s is None else max(0.0, timeout_s - after_s)
+            calls.append(asyncio.ensure_future(_answer(call(request, timeout=left_s, metadata=metadata))))
+        waiting = set(calls)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                if not one.cancelled() and one.exception() is None:
+                    return one.result()
+        return calls[0].result()
+    finally:
+        for one in calls:
+            one.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _answer(call: Any) -> Any:
+    return await call
+
+
+Condition = asyncio.Condition
+
+
+@contextlib.asynccontextmanager
+async def beside(
+    function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+) -> AsyncIterator[None]:
+    """Run a function beside the block; at the block's end it is ended."""
+    task = asyncio.ensure_future(function(*args, **kwargs))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Reader(Generic[T, R]):
+    """Reads a source some items at a time, each converted, without blocking the event loop.
+
+    An error of the source or of the conversion is raised once all items before
+    it were given.
+    """
+
+    def __init__(self, source: Iterable[T] | AsyncIterable[T], convert: Callable[[T], R]) -> None:
+        self._waiting = aiter(source) if isinstance(source, AsyncIterable) else None
+        self._plain = None if isinstance(source, AsyncIterable) else PlainReader(source, convert)
+        self._convert = convert
+        self._error: Exception | None = None
+
+    async def take(self, count: int) -> list[R]:
+        """Return at most so many of the next items, fewer from a slow source, none at its end."""
+        if self._plain is not None:
+            return await asyncio.to_thread(self._plain.take, count)
+        return await self._take(count)
+
+    async def _take(self, count: int) -> list[R]:
+        assert self._waiting is not None
+        if self._error is not None:
+            raise self._error
+        items: list[R] = []
+        until = time.monotonic() + PATIENCE_S
+        try:
+            async for item in self._waiting:
+                items.append(self._convert(item))
+                if len(items) == count or time.monotonic() > until:
+                    break
+        except Exception as error:
+            if not items:
+                raise
+            self._error = error
+        return items

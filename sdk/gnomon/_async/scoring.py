@@ -1,14 +1,16 @@
 """Scoring: the methods of the client itself."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from gnomon import _scoring
 from gnomon._async.concurrency import in_thread, side_by_side
 from gnomon._async.connection import AsyncConnection
+from gnomon._async.streaming import AsyncRowStream
 from gnomon._frames import cells_of, pandas, with_scores
-from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Outcome
+from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Options, Outcome, Streamed, options_of
 from gnomon.errors import MessageTooLargeError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer
@@ -38,7 +40,9 @@ class AsyncScoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> pb.Score: ...
 
     @overload
@@ -50,7 +54,9 @@ class AsyncScoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> dict[str, pb.Score]: ...
 
     @overload
@@ -59,7 +65,9 @@ class AsyncScoring:
         metrics: str | list[str] | tuple[str, ...],
         *,
         instances: Iterable[Given],
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> list[dict[str, Outcome]]: ...
 
     async def score(
@@ -71,7 +79,9 @@ class AsyncScoring:
         output: str | None = None,
         documents: Iterable[str] = (),
         instances: Iterable[Given] | None = None,
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> pb.Score | dict[str, pb.Score] | list[dict[str, Outcome]]:
         """Score one instance, or many.
 
@@ -84,7 +94,12 @@ class AsyncScoring:
             instance: a span, a trace, a session, or a mapping of texts.
             input, output, documents: the texts of a span, in place of `instance`.
             instances: many of what `instance` may be, in place of it.
+            lane: `guardrail` if somebody waits for the verdict before an answer is
+                shown, `bulk` if nobody waits, else `online`, which None means.
             timeout_s: of each request, with its repetitions; the client's if None.
+            hedge_after_s: send a request that has no answer by then a second time,
+                and take the first answer; it helps against a scorer of several
+                that is slow now. At most one request in ten is sent twice.
 
         Returns:
             The score of the instance; with several metrics, a dict of them by
@@ -97,21 +112,78 @@ class AsyncScoring:
             VersionUnloadableError: the version's evaluator cannot be loaded.
         """
         wanted = _scoring.metrics_of(metrics)
+        options = options_of(lane, timeout_s, hedge_after_s)
         if instances is not None:
-            return await self._score_many(wanted, instances, BATCH, timeout_s)
+            return await self._score_many(wanted, instances, BATCH, options)
         only = _scoring.one_instance(instance, input, output, documents)
-        request = _scoring.request_of(wanted, [_scoring.message_of(only)])
-        response = await self._score_request(request, timeout_s)
+        request = _scoring.request_of(wanted, [_scoring.message_of(only)], options.lane)
+        response = await self._score_request(request, options)
         scores = _scoring.scores_or_raise(_scoring.rows_of(wanted, response)[0])
         return scores[metrics] if isinstance(metrics, str) else scores
 
     async def score_batch(
-        self, metrics: str | Iterable[str], instances: Iterable[Given], *, timeout_s: float | None = None
+        self,
+        metrics: str | Iterable[str],
+        instances: Iterable[Given],
+        *,
+        lane: str | None = None,
+        timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> scorer.ScoreResponse:
         """Score at most 256 instances in one request, and return the response as it is, with its timing."""
+        options = options_of(lane, timeout_s, hedge_after_s)
         messages = map(_scoring.message_of, instances)
-        request = _scoring.request_of(_scoring.metrics_of(metrics), messages)
-        return await self._score_request(request, timeout_s)
+        request = _scoring.request_of(_scoring.metrics_of(metrics), messages, options.lane)
+        return await self._score_request(request, options)
+
+    async def score_stream(
+        self,
+        metrics: str | Iterable[str],
+        instances: Iterable[Streamed] | AsyncIterable[Streamed],
+        *,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[dict[str, Outcome], None]:
+        """Score rows of which there are too many for memory, in the lane `bulk`.
+
+            async for row in client.score_stream("toxicity", rows_of_a_file()):
+                row["toxicity"]  # its score, or its error
+
+        What an alias means is looked up once, at the start. A scorer that is
+        away or restarted is seen as a delay: what was not answered is sent again.
+
+        Args:
+            instances: read as they are scored, at most some thousand ahead, and
+                beside the caller: in a thread, where they do not come
+                asynchronously. An error among them stands for an instance that
+                could not be made, and is its outcome.
+            timeout_s: how long there may be no progress for failures; the
+                client's if None.
+
+        Yields:
+            A dict of the scores by metric for each instance, in their order, in
+            which an instance that could not be scored has its error.
+
+        Raises:
+            NotFoundError: there is no such metric, version or alias.
+            Exception: what `instances` raised, after the scores of those before it.
+        """
+        options = options_of("bulk", timeout_s)
+        stream = AsyncRowStream(self._scorer, _scoring.metrics_of(metrics), instances, options)
+        async with aclosing(stream.scored()) as rows:
+            async for row in rows:
+                yield row
+
+    async def resolve(
+        self, metrics: str | Iterable[str], *, timeout_s: float | None = None
+    ) -> dict[str, str]:
+        """Return the version, by its number, that the scorer scores each metric with now."""
+        nothing: list[Streamed] = []
+        options = options_of("bulk", timeout_s)
+        stream = AsyncRowStream(self._scorer, _scoring.metrics_of(metrics), nothing, options)
+        async with aclosing(stream.scored()) as rows:
+            async for _ in rows:
+                pass
+        return stream.versions
 
     async def score_frame(
         self,
@@ -120,6 +192,7 @@ class AsyncScoring:
         *,
         columns: Mapping[str, str] | None = None,
         batch: int = BATCH,
+        lane: str = "bulk",
         timeout_s: float | None = None,
     ) -> "pd.DataFrame":
         """Score every row of a DataFrame.
@@ -129,6 +202,7 @@ class AsyncScoring:
                 by default the columns of those names. A cell is a text, or a list
                 of messages (`{"role": …, "content": …}`) or documents.
             batch: rows a request, 1 to 256.
+            lane: as in `score`.
 
         Returns:
             A copy of the frame with the columns `<metric>.label`,
@@ -141,9 +215,9 @@ class AsyncScoring:
             InvalidRequestError: the frame lacks a column.
         """
         await in_thread(pandas)
-        wanted = _scoring.metrics_of(metrics)
+        wanted, options = _scoring.metrics_of(metrics), options_of(lane, timeout_s)
         rows_of_frame = await in_thread(cells_of, frame, columns)
-        rows = await self._score_many(wanted, rows_of_frame, batch, timeout_s)
+        rows = await self._score_many(wanted, rows_of_frame, batch, options)
         return await in_thread(with_scores, frame, wanted.given, rows)
 
     async def loaded_versions(self) -> AsyncIterator[scorer.LoadedVersion]:
@@ -154,26 +228,28 @@ class AsyncScoring:
                 yield version
 
     async def _score_many(
-        self, metrics: Metrics, instances: Iterable[Given], batch: int, timeout_s: float | None
+        self, metrics: Metrics, instances: Iterable[Given], batch: int, options: Options
     ) -> list[dict[str, Outcome]]:
         messages = await in_thread(_scoring.messages_of, instances)
-        requests = _scoring.requests_of(metrics, messages, batch)
-        parts = await side_by_side(partial(self._score_rows, metrics, timeout_s), requests, IN_FLIGHT)
+        requests = _scoring.requests_of(metrics, messages, batch, options.lane)
+        parts = await side_by_side(partial(self._score_rows, metrics, options), requests, IN_FLIGHT)
         return _scoring.in_order(metrics, messages, parts)
 
     async def _score_rows(
-        self, metrics: Metrics, timeout_s: float | None, request: scorer.ScoreRequest
+        self, metrics: Metrics, options: Options, request: scorer.ScoreRequest
     ) -> list[dict[str, Outcome]]:
         try:
-            return _scoring.rows_of(metrics, await self._score_request(request, timeout_s))
+            return _scoring.rows_of(metrics, await self._score_request(request, options))
         except MessageTooLargeError as error:
             if len(request.instances) > 1:
                 raise
             return _scoring.all_failed(metrics, request, error)  # it is the instance that is too large
 
-    async def _score_request(
-        self, request: scorer.ScoreRequest, timeout_s: float | None
-    ) -> scorer.ScoreResponse:
+    async def _score_request(self, request: scorer.ScoreRequest, options: Options) -> scorer.ScoreResponse:
         return await self._scorer.unary(
-            f"{_SERVICE}/Score", request, scorer.ScoreResponse, timeout_s=timeout_s
+            f"{_SERVICE}/Score",
+            request,
+            scorer.ScoreResponse,
+            timeout_s=options.timeout_s,
+            hedge_after_s=options.hedge_after_s,
         )

@@ -7,6 +7,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
+from gnomon._requests import caller_metadata
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
@@ -33,6 +34,9 @@ class Client(Scoring):
     of files get a second more a MiB. All errors of the services are classes of
     `gnomon.errors`.
 
+    `caller` names the application: a scorer that has more to do than it can
+    shares itself evenly between callers.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
     """
@@ -44,10 +48,12 @@ class Client(Scoring):
         trainer: str | None = None,
         scorer: str | None = None,
         timeout_s: float = 30.0,
+        caller: str | None = None,
     ) -> None:
         self._registry = Connection("registry", address_of("registry", registry), timeout_s)
         self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s)
-        self._scorer = Connection("scorer", address_of("scorer", scorer), timeout_s)
+        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
+        self._scorer = Connection("scorer", scorer_address, timeout_s, metadata)
         self.projects = Projects(self._registry)
         self.metrics = Metrics(self._registry)
         self.versions = Versions(self._registry)

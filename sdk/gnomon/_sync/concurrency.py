@@ -1,11 +1,16 @@
 """What differs between the two clients: how to open a channel, wait, and do things side by side."""
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 import grpc
+
+from gnomon._reading import PlainReader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,3 +46,58 @@ def side_by_side(function: Callable[[T], R], items: Iterable[T], limit: int) -> 
             return list(threads.map(function, items))
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
+
+
+def hedged(
+    call: Any,
+    request: Any,
+    after_s: float,
+    may_hedge: Callable[[], bool],
+    *,
+    timeout_s: float | None,
+    metadata: Any,
+) -> Any:
+    """Call, and once more if there is no answer after a while; the first answer counts, the other call ends.
+
+    An error counts as an answer if both calls give one: the first call's.
+    """
+    answered: SimpleQueue[Any] = SimpleQueue()
+    calls: list[Any] = []
+
+    def start(limit_s: float | None) -> None:
+        calls.append(call.future(request, timeout=limit_s, metadata=metadata))
+        calls[-1].add_done_callback(answered.put)
+
+    try:
+        start(timeout_s)
+        try:
+            done = answered.get(timeout=after_s)
+        except Empty:
+            if may_hedge():
+                start(None if timeout_s is None else max(0.0, timeout_s - after_s))
+            done = answered.get()
+        if len(calls) > 1 and done.code() is not grpc.StatusCode.OK:
+            other = answered.get()
+            done = other if other.code() is grpc.StatusCode.OK else calls[0]
+        return done.result()
+    finally:
+        for one in calls:
+            one.cancel()
+
+
+Condition = threading.Condition
+_END_S = 0.2  # for what runs beside to end; what waits for a slow source ends with its next item
+
+
+@contextlib.contextmanager
+def beside(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+    """Run a function beside the block, in a thread; it has to end when the block does."""
+    thread = threading.Thread(target=function, args=args, kwargs=kwargs, name="gnomon-beside", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(_END_S)
+
+
+Reader = PlainReader

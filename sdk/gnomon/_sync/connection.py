@@ -5,7 +5,8 @@
 Every call of the client goes through here.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from gnomon._failures import failure_of
-from gnomon._retry import Attempts
+from gnomon._retry import Attempts, HedgeBudget
 from gnomon._sync import concurrency
 from gnomon.errors import CancelledError, GnomonError
 
@@ -41,13 +42,17 @@ class Connection:
     """One service at one address. The channel is opened by the first call.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
-    gives none.
+    gives none. `metadata` goes with every call.
     """
 
-    def __init__(self, service: str, address: str, timeout_s: float) -> None:
+    def __init__(
+        self, service: str, address: str, timeout_s: float, metadata: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.service = service
         self.address = address
         self.timeout_s = timeout_s
+        self._metadata = tuple(metadata)
+        self._hedges = HedgeBudget()
         self._channel: Any = None
         self._callables: dict[str, Any] = {}
         self._closed = False
@@ -68,18 +73,35 @@ class Connection:
         *,
         timeout_s: float | None = None,
         repeated_is: type[GnomonError] | None = None,
+        hedge_after_s: float | None = None,
     ) -> M:
         """Call a method until it succeeds, fails for good, or the time is over.
 
         `repeated_is` is what the method answers to a call that was carried out
         already, as a delete does with NotFoundError: after a failed attempt,
         whose fate nobody knows, that is success and gives an empty response.
+
+        `hedge_after_s` is for methods without side effects: a call that has no
+        answer by then is sent a second time, and the first answer counts. At
+        most one call in ten is, and none that was turned away.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
         while True:
             call = self._callable("unary_unary", method, response)
             try:
-                result: M = call(request, timeout=attempts.remaining_s())
+                left_s = attempts.remaining_s()
+                if hedge_after_s is None or attempts.failures:
+                    result: M = call(request, timeout=left_s, metadata=self._metadata)
+                else:
+                    self._hedges.call()
+                    result = concurrency.hedged(
+                        call,
+                        request,
+                        hedge_after_s,
+                        self._hedges.spend,
+                        timeout_s=left_s,
+                        metadata=self._metadata,
+                    )
                 return result
             except grpc.RpcError as error:
                 failure = failure_of(error, self.service, self.address)
@@ -108,7 +130,7 @@ class Connection:
             call = self._callable("stream_unary", method, response)
             source = _Source(requests())
             try:
-                result: M = call(source.items(), timeout=attempts.remaining_s())
+                result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=self._metadata)
                 return result
             except grpc.RpcError as error:
                 failure = failure_of(error, self.service, self.address)
@@ -127,7 +149,22 @@ class Connection:
 
         Without `timeout_s` the stream may last for ever.
         """
-        call = self._callable("unary_stream", method, response)(request, timeout=timeout_s)
+        start = self._callable("unary_stream", method, response)
+        call = start(request, timeout=timeout_s, metadata=self._metadata)
+        with closing(self._answers(call)) as answers:
+            yield from answers
+
+    def duplex(self, method: str, requests: Iterator[Message], response: type[M]) -> Generator[M, None, None]:
+        """Call a method with a stream of requests that answers with a stream, once.
+
+        The requests are read beside the caller, in the other client by a thread
+        of gRPC; their source must not raise.
+        """
+        call = self._callable("stream_stream", method, response)(requests, metadata=self._metadata)
+        with closing(self._answers(call)) as answers:
+            yield from answers
+
+    def _answers(self, call: Any) -> Generator[Any, None, None]:
         try:
             yield from call
             return

@@ -2,15 +2,17 @@
 
 """Scoring: the methods of the client itself."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from gnomon import _scoring
 from gnomon._frames import cells_of, pandas, with_scores
-from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Outcome
+from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Options, Outcome, Streamed, options_of
 from gnomon._sync.concurrency import in_thread, side_by_side
 from gnomon._sync.connection import Connection
+from gnomon._sync.streaming import RowStream
 from gnomon.errors import MessageTooLargeError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer
@@ -40,7 +42,9 @@ class Scoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> pb.Score: ...
 
     @overload
@@ -52,7 +56,9 @@ class Scoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> dict[str, pb.Score]: ...
 
     @overload
@@ -61,7 +67,9 @@ class Scoring:
         metrics: str | list[str] | tuple[str, ...],
         *,
         instances: Iterable[Given],
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> list[dict[str, Outcome]]: ...
 
     def score(
@@ -73,7 +81,9 @@ class Scoring:
         output: str | None = None,
         documents: Iterable[str] = (),
         instances: Iterable[Given] | None = None,
+        lane: str | None = None,
         timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> pb.Score | dict[str, pb.Score] | list[dict[str, Outcome]]:
         """Score one instance, or many.
 
@@ -86,7 +96,12 @@ class Scoring:
             instance: a span, a trace, a session, or a mapping of texts.
             input, output, documents: the texts of a span, in place of `instance`.
             instances: many of what `instance` may be, in place of it.
+            lane: `guardrail` if somebody waits for the verdict before an answer is
+                shown, `bulk` if nobody waits, else `online`, which None means.
             timeout_s: of each request, with its repetitions; the client's if None.
+            hedge_after_s: send a request that has no answer by then a second time,
+                and take the first answer; it helps against a scorer of several
+                that is slow now. At most one request in ten is sent twice.
 
         Returns:
             The score of the instance; with several metrics, a dict of them by
@@ -99,21 +114,75 @@ class Scoring:
             VersionUnloadableError: the version's evaluator cannot be loaded.
         """
         wanted = _scoring.metrics_of(metrics)
+        options = options_of(lane, timeout_s, hedge_after_s)
         if instances is not None:
-            return self._score_many(wanted, instances, BATCH, timeout_s)
+            return self._score_many(wanted, instances, BATCH, options)
         only = _scoring.one_instance(instance, input, output, documents)
-        request = _scoring.request_of(wanted, [_scoring.message_of(only)])
-        response = self._score_request(request, timeout_s)
+        request = _scoring.request_of(wanted, [_scoring.message_of(only)], options.lane)
+        response = self._score_request(request, options)
         scores = _scoring.scores_or_raise(_scoring.rows_of(wanted, response)[0])
         return scores[metrics] if isinstance(metrics, str) else scores
 
     def score_batch(
-        self, metrics: str | Iterable[str], instances: Iterable[Given], *, timeout_s: float | None = None
+        self,
+        metrics: str | Iterable[str],
+        instances: Iterable[Given],
+        *,
+        lane: str | None = None,
+        timeout_s: float | None = None,
+        hedge_after_s: float | None = None,
     ) -> scorer.ScoreResponse:
         """Score at most 256 instances in one request, and return the response as it is, with its timing."""
+        options = options_of(lane, timeout_s, hedge_after_s)
         messages = map(_scoring.message_of, instances)
-        request = _scoring.request_of(_scoring.metrics_of(metrics), messages)
-        return self._score_request(request, timeout_s)
+        request = _scoring.request_of(_scoring.metrics_of(metrics), messages, options.lane)
+        return self._score_request(request, options)
+
+    def score_stream(
+        self,
+        metrics: str | Iterable[str],
+        instances: Iterable[Streamed] | Iterable[Streamed],
+        *,
+        timeout_s: float | None = None,
+    ) -> Generator[dict[str, Outcome], None, None]:
+        """Score rows of which there are too many for memory, in the lane `bulk`.
+
+            for row in client.score_stream("toxicity", rows_of_a_file()):
+                row["toxicity"]  # its score, or its error
+
+        What an alias means is looked up once, at the start. A scorer that is
+        away or restarted is seen as a delay: what was not answered is sent again.
+
+        Args:
+            instances: read as they are scored, at most some thousand ahead, and
+                beside the caller: in a thread, where they do not come
+                asynchronously. An error among them stands for an instance that
+                could not be made, and is its outcome.
+            timeout_s: how long there may be no progress for failures; the
+                client's if None.
+
+        Yields:
+            A dict of the scores by metric for each instance, in their order, in
+            which an instance that could not be scored has its error.
+
+        Raises:
+            NotFoundError: there is no such metric, version or alias.
+            Exception: what `instances` raised, after the scores of those before it.
+        """
+        options = options_of("bulk", timeout_s)
+        stream = RowStream(self._scorer, _scoring.metrics_of(metrics), instances, options)
+        with closing(stream.scored()) as rows:
+            yield from rows
+
+    def resolve(self, metrics: str | Iterable[str], *, timeout_s: float | None = None) -> dict[str, str]:
+        """Return the version, by its number, that the scorer scores each metric with now."""
+        nothing: list[Streamed] = []
+        options = options_of("bulk", timeout_s)
+        stream = RowStream(self._scorer, _scoring.metrics_of(metrics), nothing, options)
+        with closing(stream.scored()) as rows:
+            for _ in rows:
+                pass
+        return stream.versions
 
     def score_frame(
         self,
@@ -122,6 +191,7 @@ class Scoring:
         *,
         columns: Mapping[str, str] | None = None,
         batch: int = BATCH,
+        lane: str = "bulk",
         timeout_s: float | None = None,
     ) -> "pd.DataFrame":
         """Score every row of a DataFrame.
@@ -131,6 +201,7 @@ class Scoring:
                 by default the columns of those names. A cell is a text, or a list
                 of messages (`{"role": …, "content": …}`) or documents.
             batch: rows a request, 1 to 256.
+            lane: as in `score`.
 
         Returns:
             A copy of the frame with the columns `<metric>.label`,
@@ -143,9 +214,9 @@ class Scoring:
             InvalidRequestError: the frame lacks a column.
         """
         in_thread(pandas)
-        wanted = _scoring.metrics_of(metrics)
+        wanted, options = _scoring.metrics_of(metrics), options_of(lane, timeout_s)
         rows_of_frame = in_thread(cells_of, frame, columns)
-        rows = self._score_many(wanted, rows_of_frame, batch, timeout_s)
+        rows = self._score_many(wanted, rows_of_frame, batch, options)
         return in_thread(with_scores, frame, wanted.given, rows)
 
     def loaded_versions(self) -> Iterator[scorer.LoadedVersion]:
@@ -155,22 +226,28 @@ class Scoring:
             yield from page.loaded_versions
 
     def _score_many(
-        self, metrics: Metrics, instances: Iterable[Given], batch: int, timeout_s: float | None
+        self, metrics: Metrics, instances: Iterable[Given], batch: int, options: Options
     ) -> list[dict[str, Outcome]]:
         messages = in_thread(_scoring.messages_of, instances)
-        requests = _scoring.requests_of(metrics, messages, batch)
-        parts = side_by_side(partial(self._score_rows, metrics, timeout_s), requests, IN_FLIGHT)
+        requests = _scoring.requests_of(metrics, messages, batch, options.lane)
+        parts = side_by_side(partial(self._score_rows, metrics, options), requests, IN_FLIGHT)
         return _scoring.in_order(metrics, messages, parts)
 
     def _score_rows(
-        self, metrics: Metrics, timeout_s: float | None, request: scorer.ScoreRequest
+        self, metrics: Metrics, options: Options, request: scorer.ScoreRequest
     ) -> list[dict[str, Outcome]]:
         try:
-            return _scoring.rows_of(metrics, self._score_request(request, timeout_s))
+            return _scoring.rows_of(metrics, self._score_request(request, options))
         except MessageTooLargeError as error:
             if len(request.instances) > 1:
                 raise
             return _scoring.all_failed(metrics, request, error)  # it is the instance that is too large
 
-    def _score_request(self, request: scorer.ScoreRequest, timeout_s: float | None) -> scorer.ScoreResponse:
-        return self._scorer.unary(f"{_SERVICE}/Score", request, scorer.ScoreResponse, timeout_s=timeout_s)
+    def _score_request(self, request: scorer.ScoreRequest, options: Options) -> scorer.ScoreResponse:
+        return self._scorer.unary(
+            f"{_SERVICE}/Score",
+            request,
+            scorer.ScoreResponse,
+            timeout_s=options.timeout_s,
+            hedge_after_s=options.hedge_after_s,
+        )

@@ -1,19 +1,20 @@
-"""Scoring a file: several requests in flight, the rows in their order, an error a row."""
+"""Scoring a file: streamed, an error a row, and where a process was killed the next one goes on."""
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnomon import shorthand
-from gnomon.cli import rows
-from gnomon.cli.rows import Row
+from gnomon.cli import rows, writing
+from gnomon.cli.journal import Journal
+from gnomon.cli.rows import Row, Source
 from gnomon.convert import step_from_proto
-from gnomon.errors import GnomonError
+from gnomon.errors import GnomonError, InvalidRequestError
 from gnomon.instances import Instance, Step
 from gnomon.names import MetricName, MetricVersionName
 from gnomon.v1 import resources_pb2 as pb
@@ -21,34 +22,37 @@ from gnomon.v1 import resources_pb2 as pb
 if TYPE_CHECKING:
     from gnomon import Client
 
-ROWS_A_REQUEST = 64
-IN_FLIGHT = 4
-_OWN = frozenset({"label", "flagged", "error"})
+_NO_PROGRESS_S = 120.0  # a scorer that is away for longer ends the command, not the job
+_OWN = frozenset({"label", "flagged", "error", "version"})
 
 Outcome = pb.Score | GnomonError
+Progress = Callable[[str, int, float], None]
+"""Told what is done now, `Scoring` or `Writing`; how many rows are; and which share of the file that is."""
 
 
 @dataclass
 class Summary:
-    """What came out, by metric."""
+    """What came out, by metric. `rows_before` were scored by a process before this one."""
 
     metrics: Sequence[str]
     rows: int = 0
+    rows_before: int = 0
     seconds: float = 0.0
     labels: dict[str, Counter[str]] = field(default_factory=dict)
     flagged: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     versions: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, outcomes: Mapping[str, Outcome]) -> None:
+    def add(self, cells: Mapping[str, Any]) -> None:
+        """Count a row by the columns of its scores."""
         self.rows += 1
-        for metric, outcome in outcomes.items():
-            if isinstance(outcome, GnomonError):
+        for metric in self.metrics:
+            if cells[f"{metric}.error"] is not None:
                 self.errors[metric] += 1
                 continue
-            self.labels.setdefault(metric, Counter())[outcome.label] += 1
-            self.flagged[metric] += outcome.flagged
-            self.versions.setdefault(metric, set()).add(outcome.metric_version)
+            self.labels.setdefault(metric, Counter())[cells[f"{metric}.label"]] += 1
+            self.flagged[metric] += cells[f"{metric}.flagged"]
+            self.versions.setdefault(metric, set()).add(cells[f"{metric}.version"])
 
     def as_dict(self) -> dict[str, Any]:
         metrics = {
@@ -60,7 +64,17 @@ class Summary:
             }
             for metric in self.metrics
         }
-        return {"rows": self.rows, "seconds": round(self.seconds, 3), "metrics": metrics}
+        seconds = round(self.seconds, 3)
+        return {"rows": self.rows, "rows_before": self.rows_before, "seconds": seconds, "metrics": metrics}
+
+
+class StoppedError(Exception):
+    """The job did not end, for a reason; what is done of it is kept."""
+
+    def __init__(self, reason: BaseException, rows_done: int) -> None:
+        super().__init__(rows_done)
+        self.reason = reason
+        self.rows_done = rows_done
 
 
 def score_file(
@@ -70,28 +84,81 @@ def score_file(
     target: Path,
     *,
     columns: Mapping[str, str],
-    progress: Callable[[int], None],
+    restart: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> Summary:
-    """Score every row of `source` into `target`; `progress` is told how many rows are done.
+    """Score every row of `source` into `target`, which appears whole at the end.
+
+    What is done until then is kept beside the target, and gone on with by the
+    next call with the same arguments, with the same versions.
 
     Raises:
         GnomonError: no row could be scored for a reason that concerns all, such
             as an unknown metric; nothing is written then.
+        StoppedError: the same, or an interruption, when some rows were scored.
     """
-    summary, began = Summary(metrics), time.monotonic()
+    file, began = Source(source), time.monotonic()
+    rows.format_of(target)
+    if target.resolve() == source.resolve():
+        raise InvalidRequestError(f"{target} is the file that is read. Name another.")
     definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
-    # A CSV header needs all columns before the first row is written.
-    header = rows.columns_of(source) if rows.format_of(target) == "csv" else []
-    for metric, definition in definitions.items():
-        header += _columns(metric, [entry.label for entry in definition.classes])
     reader = _Reader(columns, step_from_proto(definitions[metrics[0]].step))
-    with rows.Writer(target, header) as writer:
-        for row, outcomes in _scored(client, metrics, rows.read(source), reader):
-            writer.write(row.cells | cells_of(outcomes))
-            summary.add(outcomes)
-            progress(summary.rows)
+    added = {
+        name: kind
+        for metric, definition in definitions.items()
+        for name, kind in _columns(metric, [entry.label for entry in definition.classes]).items()
+    }
+    job = _job(source, metrics, columns)
+    with Journal(target) as journal:
+        versions = _versions(client, journal, job, restart)
+        summary = Summary(metrics, rows_before=journal.rows_done)
+        try:
+            with closing(_scored(client, versions, file, reader, journal.rows_done)) as scored:
+                for outcomes, share in scored:
+                    journal.add(cells_of(outcomes))
+                    progress("Scoring", journal.rows_done, share)
+            journal.sync()
+            if _job(source, metrics, columns) != job:
+                raise InvalidRequestError(f"{source} was changed while it was scored.")
+            writing.write(file, target, added, _counted(journal, summary, file, progress))
+        except (GnomonError, OSError, KeyboardInterrupt) as error:
+            if journal.rows_done:
+                raise StoppedError(error, journal.rows_done) from error
+            raise
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _job(source: Path, metrics: Sequence[str], columns: Mapping[str, str]) -> dict[str, Any]:
+    found = source.stat()
+    return {
+        "file": str(source.resolve()),
+        "size_bytes": found.st_size,
+        "modified_ns": found.st_mtime_ns,
+        "metrics": list(metrics),
+        "columns": dict(columns),
+    }
+
+
+def _versions(client: "Client", journal: Journal, job: dict[str, Any], restart: bool) -> dict[str, str]:
+    """Return the version of each metric: those of the job that is gone on with, or what they mean now.
+
+    Raises:
+        InvalidRequestError: what is there is part of another job.
+    """
+    begun = None if restart else journal.job()
+    if begun is None:
+        begun = job | {"versions": client.resolve(job["metrics"])}
+        journal.clear()
+    versions: dict[str, str] = begun["versions"]
+    other = [key for key, value in job.items() if begun.get(key) != value]
+    if other:
+        raise InvalidRequestError(
+            f"{journal.folder} holds the scores of another job: its {' and '.join(other)} differ. "
+            "Name another output, or forget them with --restart (or by removing the folder)."
+        )
+    journal.begin(begun)
+    return versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,47 +170,37 @@ class _Reader:
 
     def read(self, row: Row) -> Instance | GnomonError:
         if row.problem:
-            return GnomonError(f"Line {row.line} {row.problem}.")
+            return GnomonError(f"{row.place} {row.problem}.")
         try:
             return rows.instance_of(row.cells, self.columns, self.step)
         except GnomonError as error:
-            return GnomonError(f"Line {row.line}: {error.message}")
+            return GnomonError(f"{row.place}: {error.message}")
 
 
 def _scored(
-    client: "Client", metrics: Sequence[str], source: Iterable[Row], reader: _Reader
-) -> Iterator[tuple[Row, dict[str, Outcome]]]:
-    """Yield the rows in their order; at most `IN_FLIGHT` requests are out at a time."""
-    waiting: deque[Future[list[tuple[Row, dict[str, Outcome]]]]] = deque()
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        try:
-            for part in _parts(source):
-                waiting.append(pool.submit(_score_part, client, metrics, part, reader))
-                if len(waiting) > IN_FLIGHT:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    client: "Client", versions: Mapping[str, str], file: Source, reader: _Reader, done: int
+) -> Iterator[tuple[dict[str, Outcome], float]]:
+    """Yield the outcomes of the rows after those that are done, and the share of the file up to there."""
+    shares: deque[float] = deque()
+
+    def instances() -> Iterator[Instance | GnomonError]:
+        for row in islice(file, done, None):
+            shares.append(file.share)
+            yield reader.read(row)
+
+    distinct = list(dict.fromkeys(versions.values()))
+    with closing(client.score_stream(distinct, instances(), timeout_s=_NO_PROGRESS_S)) as scored:
+        for outcomes in scored:
+            yield {metric: outcomes[version] for metric, version in versions.items()}, shares.popleft()
 
 
-def _parts(source: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(source)
-    while part := list(islice(iterator, ROWS_A_REQUEST)):
-        yield part
-
-
-def _score_part(
-    client: "Client", metrics: Sequence[str], part: Sequence[Row], reader: _Reader
-) -> list[tuple[Row, dict[str, Outcome]]]:
-    instances = [reader.read(row) for row in part]
-    good = [instance for instance in instances if not isinstance(instance, GnomonError)]
-    scored = iter(client.score(list(metrics), instances=good) if good else ())
-    return [
-        (row, dict.fromkeys(metrics, instance) if isinstance(instance, GnomonError) else next(scored))
-        for row, instance in zip(part, instances, strict=True)
-    ]
+def _counted(
+    journal: Journal, summary: Summary, file: Source, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    for cells in journal.cells():
+        summary.add(cells)
+        progress("Writing", summary.rows, file.share)
+        yield cells
 
 
 def cells_of(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -160,14 +217,14 @@ def cells_of(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     return cells
 
 
-def _columns(metric: str, classes: Iterable[str]) -> list[str]:
-    probabilities = [_class_column(metric, label) for label in classes]
-    return [f"{metric}.label", f"{metric}.flagged", *probabilities, f"{metric}.version", f"{metric}.error"]
+def _columns(metric: str, classes: Sequence[str]) -> dict[str, type]:
+    probabilities: dict[str, type] = {_class_column(metric, label): float for label in classes}
+    verdict: dict[str, type] = {f"{metric}.label": str, f"{metric}.flagged": bool}
+    return verdict | probabilities | {f"{metric}.version": str, f"{metric}.error": str}
 
 
 def _class_column(metric: str, label: str) -> str:
-    own = label in _OWN | {"version"}
-    return f"{metric}.{label}.probability" if own else f"{metric}.{label}"
+    return f"{metric}.{label}.probability" if label in _OWN else f"{metric}.{label}"
 
 
 def _metric_of(metric: str) -> str:

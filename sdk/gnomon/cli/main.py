@@ -18,6 +18,7 @@ from gnomon.cli import (
     recipes,
     runs,
     score,
+    score_file,
     status,
     up,
     versions,
@@ -54,6 +55,7 @@ app.command("up", rich_help_panel="Run")(up.up)
 app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
 app.command("score", rich_help_panel="Use")(score.score)
+app.command("score-file", rich_help_panel="Use")(score_file.score_file)
 for _group in (projects, metrics, datasets, recipes, runs, versions, aliases):
     app.add_typer(_group.app, rich_help_panel="Use")
 

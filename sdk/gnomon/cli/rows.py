@@ -1,30 +1,38 @@
-"""Files of rows to score: CSV or JSON Lines, in and out, also gzipped. No pandas."""
+"""Files of rows to score: CSV or JSON Lines, also gzipped, and Parquet. No pandas."""
 
 import csv
 import gzip
+import io
 import json
+import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Literal, cast
 
 from gnomon import _scoring
 from gnomon._scoring import COLUMNS
+from gnomon.cli import parquet
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Instance, Step
 
-Format = Literal["csv", "jsonl"]
-_ENDINGS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+Format = Literal["csv", "jsonl", "parquet"]
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 _LARGEST_CELL = 64 * 1024 * 1024  # characters; csv itself stops at 128 Ki
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file: its cells, or why it cannot be read."""
+    """One row of a file: its cells, or why it cannot be read. `place` is such as `Line 7`."""
 
-    line: int
+    place: str
     cells: dict[str, Any]
     problem: str = ""
 
@@ -36,36 +44,54 @@ def format_of(path: Path) -> Format:
         InvalidRequestError: the ending is not known.
     """
     ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if ending.lower() not in _ENDINGS:
+    found = _ENDINGS.get(ending.lower())
+    if found is None or (found == "parquet" and path.suffix == ".gz"):
         raise InvalidRequestError(
-            f"{path} must end with .csv, .jsonl or .ndjson, and .gz after it if gzipped."
+            f"{path} must end with .parquet, or with .csv, .jsonl or .ndjson, and .gz after these if gzipped."
         )
-    return _ENDINGS[ending.lower()]
+    return found
+
+
+class Source:
+    """A file to read. `share` tells how much of it the current iteration has read, in [0, 1]."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.format = format_of(path)
+        self.share = 0.0
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows. What is no row yields its problem; the others go on.
+
+        Raises:
+            InvalidRequestError: it is no such file at all.
+        """
+        if self.format == "parquet":
+            for number, (cells, share) in enumerate(parquet.rows(self.path), 1):
+                self.share = share
+                yield Row(f"Row {number}", cells)
+            return
+        with self.path.open("rb") as raw:
+            size_bytes = max(1, os.fstat(raw.fileno()).st_size)
+            unpacked = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw
+            file = io.TextIOWrapper(cast(IO[bytes], unpacked), encoding="utf-8-sig", newline="")
+            try:
+                for row in _read_csv(self.path, file) if self.format == "csv" else _read_jsonl(file):
+                    self.share = raw.tell() / size_bytes
+                    yield row
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise InvalidRequestError(f"{self.path} is no whole gzip file: {error}.") from error
+
+    def columns(self) -> list[str]:
+        """Return every column, in the order in which they first appear; JSON Lines are read for that."""
+        if self.format == "parquet":
+            return parquet.columns(self.path)
+        return list(dict.fromkeys(column for row in self for column in row.cells))
 
 
 def read(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file. A line that is no row yields its problem; the others go on."""
-    with _open_text(path, "r") as file:
-        try:
-            yield from _read_csv(path, file) if format_of(path) == "csv" else _read_jsonl(file)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InvalidRequestError(f"{path} is no whole gzip file: {error}.") from error
-
-
-def _open_text(path: Path, mode: Literal["r", "w"]) -> IO[str]:
-    if path.suffix == ".gz" or path.name.endswith(".gz.part"):
-        packed = gzip.open(path, f"{mode}t", encoding=_encoding(mode), errors=_errors(mode), newline="")  # noqa: SIM115
-        return cast(IO[str], packed)
-    return path.open(mode, encoding=_encoding(mode), errors=_errors(mode), newline="")
-
-
-def _errors(mode: str) -> str:
-    """Half a character cannot be written in UTF-8; its escape, which is JSON's own, can."""
-    return "strict" if mode == "r" else "backslashreplace"
-
-
-def _encoding(mode: str) -> str:
-    return "utf-8-sig" if mode == "r" else "utf-8"
+    """Yield the rows of a file, as `Source` does."""
+    return iter(Source(path))
 
 
 def _read_csv(path: Path, file: IO[str]) -> Iterator[Row]:
@@ -88,24 +114,22 @@ def _read_csv(path: Path, file: IO[str]) -> Iterator[Row]:
             continue
         cells: dict[str, Any] = dict(zip(header, values, strict=False))
         wrong = len(values) != len(header)
-        yield Row(line, cells, f"has {len(values)} cells under {len(header)} columns" if wrong else "")
+        yield Row(
+            f"Line {line}", cells, f"has {len(values)} cells under {len(header)} columns" if wrong else ""
+        )
 
 
 def _read_jsonl(file: IO[str]) -> Iterator[Row]:
     for line, text in enumerate(file, 1):
         if not text.strip():
             continue
+        place = f"Line {line}"
         try:
             cells = json.loads(text)
         except (ValueError, RecursionError) as error:
-            yield Row(line, {}, f"is not JSON: {str(error)[:100]}")
+            yield Row(place, {}, f"is not JSON: {str(error)[:100]}")
             continue
-        yield Row(line, cells) if isinstance(cells, dict) else Row(line, {}, "is not a JSON object")
-
-
-def columns_of(path: Path) -> list[str]:
-    """Return every column of a file, in the order in which they first appear."""
-    return list(dict.fromkeys(column for row in read(path) for column in row.cells))
+        yield Row(place, cells) if isinstance(cells, dict) else Row(place, {}, "is not a JSON object")
 
 
 def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step) -> Instance:
@@ -123,45 +147,3 @@ def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step
     if not found:
         raise InvalidRequestError(f"The row has none of the columns {', '.join(COLUMNS)}; see --column.")
     return _scoring.instance_of(found, step)
-
-
-class Writer:
-    """Writes rows to a file that appears whole when all went well, or not at all.
-
-    `columns` is needed for CSV, where the header comes first.
-    """
-
-    def __init__(self, path: Path, columns: Iterable[str]) -> None:
-        self._path = path
-        self._part = path.with_name(f"{path.name}.part")
-        self._format = format_of(path)
-        self._columns = list(dict.fromkeys(columns))
-
-    def __enter__(self) -> "Writer":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _open_text(self._part, "w")
-        if self._format == "csv":
-            csv.writer(self._file).writerow(self._columns)
-        return self
-
-    def write(self, cells: Mapping[str, Any]) -> None:
-        """Write one row. In CSV, lists and objects become JSON, and what is missing is empty."""
-        if self._format == "jsonl":
-            self._file.write(json.dumps(cells, ensure_ascii=False) + "\n")
-        else:
-            csv.writer(self._file).writerow([_csv_cell(cells.get(column)) for column in self._columns])
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        if error is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
-
-
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -65,6 +65,13 @@ def create(
     evaluations_per_epoch: Annotated[int | None, _parameter("Evaluations in every epoch.")] = None,
     patience: Annotated[int | None, _parameter("Evaluations without improvement before it stops.")] = None,
     seed: Annotated[int | None, _parameter("Seeds initialization and data order.")] = None,
+    window_stride: Annotated[
+        int | None, _parameter("Tokens between the windows of what is too long; 0 cuts it.")
+    ] = None,
+    max_windows: Annotated[int | None, _parameter("Most windows of an instance.")] = None,
+    window_reducer: Annotated[
+        str | None, _parameter("How windows become one score: max, the deciding one; mean.")
+    ] = None,
 ) -> None:
     """Check the two sets and queue a run."""
     parameters = {
@@ -79,6 +86,9 @@ def create(
         "evaluations_per_epoch": evaluations_per_epoch,
         "patience": patience,
         "seed": seed,
+        "window_stride": window_stride,
+        "max_windows": max_windows,
+        "window_reducer": window_reducer,
     }
     operation = session.client.runs.create(
         project,

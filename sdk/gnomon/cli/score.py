@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 from google.protobuf import json_format
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gnomon.cli import bulk, problems, view
-from gnomon.cli.bulk import Summary
+from gnomon.cli import problems
 from gnomon.cli.datasets import Mapping, parse_columns
-from gnomon.cli.output import Output, grid, table
+from gnomon.cli.output import grid
+from gnomon.cli.score_file import run
 from gnomon.cli.session import Session, command
 from gnomon.convert import instance_to_proto
 from gnomon.errors import InvalidRequestError
@@ -47,7 +46,8 @@ def score(
         typer.Option(help="A JSON file with a span, a trace or a session.", rich_help_panel=_ONE),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Rows as CSV or JSON Lines, also .gz.", rich_help_panel=_FILE)
+        Path | None,
+        typer.Option(help="Rows as CSV, JSON Lines (also .gz) or Parquet.", rich_help_panel=_FILE),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write the rows with their scores.", rich_help_panel=_FILE)
@@ -58,7 +58,8 @@ def score(
 
     A file's columns are input, output, documents, messages, trace or session; all
     others are kept. Every metric adds its label, whether it is flagged, the
-    probability of each class, its version, and why a row has no score.
+    probability of each class, its version, and why a row has no score. For a file
+    it is `gnomon score-file`.
     """
     texts = input_text is not None or output_text is not None or bool(document)
     if sum((texts, instance is not None, file is not None)) != 1:
@@ -66,7 +67,7 @@ def score(
     if (file is None) != (out is None):
         raise typer.BadParameter("--file and --out belong together")
     if file is not None and out is not None:
-        _score_file(session, metrics, file, out, parse_columns(column))
+        run(session, metrics, file, out, parse_columns(column))
         return
     span = text_span(input=input_text, output=output_text, documents=tuple(document or ()))
     given = read_instance(instance) if instance else instance_to_proto(span)
@@ -118,39 +119,3 @@ def _one_score(result: pb.Score) -> RenderableType:
     ]
     read = f"{result.token_count} tokens read" + (", the rest was cut" if result.truncated else "")
     return Group(head, grid(bars), Text(read, style="dim"))
-
-
-def _score_file(session: Session, metrics: list[str], file: Path, out: Path, columns: dict[str, str]) -> None:
-    if out.resolve() == file.resolve():
-        raise InvalidRequestError("--out is the file that is read. Name another.")
-    with _progress(session.output) as progress:
-        task = progress.add_task(f"Scoring {file.name}", total=None)
-        summary = bulk.score_file(
-            session.client,
-            metrics,
-            file,
-            out,
-            columns=columns,
-            progress=lambda done: progress.update(task, completed=done),
-        )
-    session.output.show({**summary.as_dict(), "file": str(out)}, lambda _: _summary(summary, out))
-
-
-def _progress(output: Output) -> Progress:
-    rate = TextColumn("{task.completed:.0f} rows")
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), rate, TimeElapsedColumn())
-    return Progress(*columns, console=output.notes, transient=True, disable=not output.notes.is_terminal)
-
-
-def _summary(summary: Summary, out: Path) -> RenderableType:
-    figures = summary.as_dict()
-    sentence = f"Scored {summary.rows} rows in {view.duration(summary.seconds)}"
-    speed = f" ({summary.rows / summary.seconds:.0f} rows/s)" if summary.seconds > 0 else ""
-    columns = {
-        "metric": lambda entry: entry[0],
-        "version": lambda entry: ", ".join(map(view.short, entry[1]["metric_versions"])),
-        "labels": lambda entry: ", ".join(f"{label} {count}" for label, count in entry[1]["labels"].items()),
-        "flagged": lambda entry: entry[1]["flagged"],
-        "errors": lambda entry: entry[1]["errors"],
-    }
-    return Group(Text(f"{sentence}{speed} into {out}."), table(figures["metrics"].items(), columns))

@@ -19,6 +19,7 @@ from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
 from gnomon_rpc.server import Server, Service
+from gnomon_rpc.telemetry import Telemetry
 
 NAME = "gnomon.v1.RegistryService"
 
@@ -31,7 +32,7 @@ class App:
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
-        self._server = Server(settings, [self._service(settings)])
+        self._server = Server(settings, [self._service(settings)], telemetry=Telemetry("registry", settings))
 
     def _service(self, settings: RegistrySettings) -> Service:
         catalog, blobs = self._catalog, self._blobs

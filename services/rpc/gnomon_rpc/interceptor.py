@@ -34,13 +34,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     ) -> None:
         self._per_item = per_item or {}
         self._watches = watches
+        self._wrapped: dict[str, Any] = {}  # by method; the methods of a server are few and fixed
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
         handler = await continuation(call)
         if handler is None or call.method.startswith(_QUIET):
             return handler
-        skip = self._per_item.get(call.method, frozenset())
-        return _wrapped(handler, call.method, skip, self._watches)
+        if call.method not in self._wrapped:
+            skip = self._per_item.get(call.method, frozenset())
+            self._wrapped[call.method] = _wrapped(handler, call.method, skip, self._watches)
+        return self._wrapped[call.method]
 
 
 def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch]) -> Any:

@@ -47,8 +47,15 @@ def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int
 async def _serve(build: Callable[[S], App], settings: S) -> None:
     stop = stop_signal()
     app = build(settings)  # within the loop, which grpc's server asks for
+    stopped = asyncio.create_task(until_stopped(stop, settings.parent_pid))
+    starting = asyncio.create_task(app.start())  # may wait long for what it needs
     try:
-        await app.start()
-        await until_stopped(stop, settings.parent_pid)
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            await stopped
     finally:
+        starting.cancel()
+        stopped.cancel()
+        await asyncio.gather(starting, stopped, return_exceptions=True)
         await app.stop()

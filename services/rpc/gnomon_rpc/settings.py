@@ -28,7 +28,7 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_listen: str = Field(
         default="",
-        description="Address to serve Prometheus metrics at over HTTP, such as 127.0.0.1:9412; not served if empty.",
+        description="Address for Prometheus metrics over HTTP, such as 127.0.0.1:9412; none if empty.",
     )
 
     @field_validator("metrics_listen")
@@ -49,8 +49,8 @@ def host_and_port(address: str) -> tuple[str, int]:
     Raises:
         ValueError: it is neither.
     """
-    host, _, port = address.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("must be host:port, such as 127.0.0.1:9412")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -47,11 +47,12 @@ class Telemetry:
             self.watches.append(self.spans)
 
     def _collect(self, listen: str) -> None:
-        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
         from gnomon_rpc.telemetry_calls import CallNumbers
         from gnomon_rpc.telemetry_page import MetricsPage
 
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a line a series that nobody asks for
         self.registry = CollectorRegistry()  # its own: several servers may share a process
         ProcessCollector(registry=self.registry)
         self.page = MetricsPage(listen, self.registry)

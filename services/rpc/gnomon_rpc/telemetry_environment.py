@@ -38,7 +38,7 @@ def _is_wanted(signal: str) -> bool:
     protocol = os.environ.get(variable) or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "grpc"
     if protocol != "grpc":
         raise SettingError(
-            f"OpenTelemetry is asked for over {protocol!r}; Gnomon sends it over grpc. Set {variable}=grpc and "
+            f"OpenTelemetry is asked for over {protocol!r}; Gnomon sends over grpc. Set {variable}=grpc and "
             f"the endpoint's port for it, or OTEL_{signal}_EXPORTER=none."
         )
     return True

@@ -17,12 +17,13 @@ _MOST_BYTES = 16 * 1024  # of a request
 
 
 class MetricsPage:
-    """`GET /metrics`. Before each answer `refresh` is called, in the event loop, to bring gauges up to date."""
+    """`GET /metrics`. Before it answers it calls `refresh` in the event loop, to bring gauges up to date."""
 
     def __init__(self, listen: str, registry: CollectorRegistry) -> None:
         self._listen = listen
         self._registry = registry
         self._server: asyncio.Server | None = None
+        self._one_at_a_time = asyncio.Lock()
         self._open: set[asyncio.Task[None]] = set()
         self.refresh: Callable[[], None] = lambda: None
         self.address = ""
@@ -64,6 +65,8 @@ class MetricsPage:
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asked is gone, or never asked
+        except asyncio.CancelledError:
+            pass  # the page closes; streams of 3.11 take a cancelled task for a defect
         finally:
             self._open.discard(task)
             writer.close()
@@ -77,9 +80,10 @@ class MetricsPage:
             return _response("405 Method Not Allowed", "text/plain", b"Only GET.\n")
         if rest.partition(" ")[0].partition("?")[0] != "/metrics":
             return _response("404 Not Found", "text/plain", b"See /metrics.\n")
-        self.refresh()
         encode, content_type = choose_encoder(_accepted(headers))
-        body = await asyncio.to_thread(encode, self._registry)  # thousands of lines where versions are many
+        async with self._one_at_a_time:  # nobody may read between the gauges of another's refresh
+            self.refresh()
+            body = await asyncio.to_thread(encode, self._registry)  # thousands of lines if versions are many
         return _response("200 OK", content_type, body, with_body=method == "GET")
 
 

@@ -90,7 +90,9 @@ def read_instance(message: resources_pb2.Instance) -> Instance:
 
 
 def _response(scores: Scores) -> pb.ScoreResponse:
-    results = [pb.InstanceResult(outcomes=[outcome_of(outcome) for outcome in row]) for row in scores.outcomes]
+    results = [
+        pb.InstanceResult(outcomes=[outcome_of(outcome) for outcome in row]) for row in scores.outcomes
+    ]
     return pb.ScoreResponse(results=results, timing=_timing(scores.timing))
 
 
@@ -114,6 +116,9 @@ def _score(scored: Scored) -> resources_pb2.Score:
         threshold=scored.evaluator.threshold.value,
         token_count=scored.token_count,
         truncated=scored.truncated,
+        window_count=scored.window_count,
+        deciding_window=scored.deciding_window,
+        cached=scored.is_cached,
     )
 
 

@@ -1,12 +1,11 @@
 """`gnomon.v1.ScorerService/ScoreStream`."""
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from gnomon.errors import GnomonError, InvalidRequestError, Violation
+from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import MetricVersionName
 from gnomon.v1 import scorer_service_pb2 as pb
 from gnomon_scorer.api import ScorerApi, caller_of, outcome_of, read_instance
@@ -51,9 +50,7 @@ async def _first(messages: AsyncIterator[pb.ScoreStreamRequest]) -> pb.ScoreStre
         if message.metric_versions or message.instances:
             return message
     rule = "must be set in the first message"
-    raise InvalidRequestError(
-        "The stream has no message.", violations=[Violation("metric_versions", rule)]
-    )
+    raise InvalidRequestError("The stream has no message.", violations=[Violation("metric_versions", rule)])
 
 
 async def _rows(

@@ -49,6 +49,12 @@ class ScorerSettings(ServerSettings):
         ge=0,
         description="How much versions may take; the least recently used leave, those with an alias last.",
     )
+    cache_bytes: int = Field(
+        default=32 * 1024**2,
+        ge=0,
+        description="About how much memory answers may take that are kept for texts that come again; "
+        "0 keeps none. `cache_dir` is for bundles.",
+    )
     registry_silence_s: float = Field(
         default=30.0, gt=0, description="How long the registry may send nothing before it counts as away."
     )

@@ -5,16 +5,21 @@ import sys
 
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
 from gnomon_rpc.server import Server, Service
+from gnomon_rpc.telemetry import Telemetry
 from gnomon_scorer.adapters import priority
 from gnomon_scorer.adapters.bundles import BundleCache
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime
 from gnomon_scorer.adapters.registry import Registry
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
-from gnomon_scorer.api import PER_ITEM, SERVICE, ScorerApi
+from gnomon_scorer.api import PER_ITEM, SERVICE
+from gnomon_scorer.api_stream import StreamingScorerApi
 from gnomon_scorer.domain.following import Follower
+from gnomon_scorer.domain.observing import Observer, Silent
 from gnomon_scorer.domain.ports import Runtime
+from gnomon_scorer.domain.response_cache import ResponseCache
 from gnomon_scorer.domain.scheduler import Cores, Scheduler
-from gnomon_scorer.domain.scoring import ScoringService
+from gnomon_scorer.domain.scoring import ScoringService, Tracer
+from gnomon_scorer.domain.streaming import Streams
 from gnomon_scorer.domain.versions import Loader, State, Versions
 from gnomon_scorer.settings import ScorerSettings
 
@@ -22,11 +27,15 @@ from gnomon_scorer.settings import ScorerSettings
 class App:
     """A built scorer. `server.address` is known once it is started."""
 
-    def __init__(self, settings: ScorerSettings, runtime: Runtime) -> None:
+    def __init__(
+        self, settings: ScorerSettings, runtime: Runtime, telemetry: Telemetry | None = None
+    ) -> None:
+        self.telemetry = telemetry or Telemetry("scorer", settings)
         self.registry = Registry(settings.registry_address)
         bundles = BundleCache(settings.cache_dir, self.registry)
         self.versions = Versions(Loader(bundles, TokenizerFiles(), runtime), settings.memory_budget_bytes)
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
+        observer = self._observer()
         self._quick = priority.pool(max(2, settings.threads), 0, "tokenize")
         self._slow = priority.pool(1, settings.inference_nice, "tokenize-large")
         self._inference = priority.pool(runtime.cores, settings.inference_nice, "inference")
@@ -36,6 +45,7 @@ class App:
             settings.max_queued_tokens,
             self.versions.fail,
             background=Cores(runtime.cores, self._background, background=True) if runtime.gives_way else None,
+            observer=observer,
         )
         scoring = ScoringService(
             self.follower,
@@ -44,23 +54,51 @@ class App:
             quick=self._quick,
             slow=self._slow,
             load_wait_s=settings.load_wait_s,
+            cache=ResponseCache(settings.cache_bytes) if settings.cache_bytes else None,
+            observer=observer,
+            tracer=self._tracer(),
         )
-        service = Service(
-            SERVICE, add_ScorerServiceServicer_to_server, ScorerApi(scoring, self.versions), ready=False
-        )
-        self.server = Server(settings, [service], PER_ITEM)
+        self.streams = Streams(scoring)
+        api = StreamingScorerApi(scoring, self.versions, self.streams)
+        service = Service(SERVICE, add_ScorerServiceServicer_to_server, api, ready=False)
+        self.server = Server(settings, [service], PER_ITEM, self.telemetry)
+        self._shares_port = settings.reuse_port
+        self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self.follower.changed = self._changed.set
         self._tasks: list[asyncio.Task[None]] = []
 
+    def _observer(self) -> Observer:
+        if self.telemetry.registry is None or self.telemetry.page is None:
+            return Silent()
+        from gnomon_scorer.adapters.prometheus import PrometheusObserver
+
+        observer = PrometheusObserver(self.telemetry.registry)
+        self.telemetry.page.refresh = lambda: observer.refresh(self.scheduler, self.versions.slots())
+        return observer
+
+    def _tracer(self) -> Tracer | None:
+        if self.telemetry.spans is None:
+            return None
+        from gnomon_scorer.adapters.tracing import OpenTelemetryTracer
+
+        return OpenTelemetryTracer(self.telemetry.spans.tracer, self.telemetry.spans.events)
+
     async def start(self) -> None:
-        await self.server.start()
+        """Listen at once; at a shared port only when ready, as callers cannot choose the process there."""
+        if not self._shares_port:
+            await self.server.start()
         self._tasks = [
             asyncio.create_task(self.follower.run(), name="follow the catalog"),
             asyncio.create_task(self._tell_health(), name="tell health"),
         ]
+        if self._shares_port:
+            await self._ready.wait()
+            await self.server.start()
+            await self.server.set_ready(SERVICE, True)
 
     async def stop(self) -> None:
+        self.streams.stop()
         await self.server.stop()
         for task in self._tasks:
             task.cancel()
@@ -74,7 +112,6 @@ class App:
     async def _tell_health(self) -> None:
         """Keep the health service in line: the scorer's own state, and each version's by its name."""
         told: set[str] = set()
-        is_ready = False
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -84,9 +121,9 @@ class App:
             for name, ready in states.items():
                 await self.server.set_health(name, ready)
             told |= states.keys()
-            if not is_ready and self.follower.is_ready:
-                is_ready = True
+            if not self._ready.is_set() and self.follower.is_ready:
                 await self.server.set_ready(SERVICE, True)
+                self._ready.set()
 
 
 def build(settings: ScorerSettings) -> App:

@@ -16,6 +16,7 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_rpc.server import Server, Service
+from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
@@ -103,7 +104,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     )
     services = _services(_dataset_use_cases(settings, datasets, rows, catalog, heavy), run_use_cases)
     return TrainerApp(
-        server=Server(settings, services, servicer.PER_ITEM),
+        server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
         database=database,
         datasets=datasets,
         runs=runs,
@@ -195,7 +196,9 @@ def _environment(settings: TrainerSettings) -> dict[str, str]:
     """A worker reads the same settings, wherever the trainer had them from."""
     prefix = str(settings.model_config["env_prefix"])
     shared = settings.model_dump(
-        mode="json", exclude={"listen", "address_file", "parent_pid", "workers"}, exclude_none=True
+        mode="json",
+        exclude={"listen", "address_file", "parent_pid", "workers", "metrics_listen"},
+        exclude_none=True,
     )
     variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
     return variables | {f"{prefix}PARENT_PID": str(os.getpid())}

@@ -11,13 +11,16 @@ import pytest
 from google.protobuf import json_format
 from tokenizers import Tokenizer
 
-from gnomon.bundle import ONNX_FP32, parse_evaluator
+from gnomon.bundle import ONNX_FP32, Windows, parse_evaluator
 from gnomon.decision import decide
 from gnomon.errors import BaseModelMissingError, DatasetUnsuitableError, TrainingFailedError
 from gnomon.instances import text_span
 from gnomon.rendering import render
+from gnomon.tokenizing import JsonTokenizer
 from gnomon.v1 import resources_pb2
+from gnomon.windows import reduce
 from gnomon_trainer.adapters.fine_tuning import FineTuner
+from gnomon_trainer.adapters.fine_tuning.scoring import OnnxEvaluator
 from gnomon_trainer.domain.training import Row, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
@@ -180,6 +183,39 @@ def test_a_long_instance_is_cut_and_said_to_be(base_model: Path, tmp_path: Path)
     warnings = " ".join(trained.report["warnings"])
     assert "base model reads 64 tokens" in warnings
     assert "1 of 61 test rows" in warnings
+
+
+@pytest.mark.parametrize("reducer", ["max", "mean"])
+def test_long_rows_are_measured_in_windows_as_a_scorer_reads_them(
+    base_model: Path, tmp_path: Path, reducer: str
+) -> None:
+    what = tiny.plan(epochs=1, max_tokens=12, window_stride=4, max_windows=3, window_reducer=reducer)
+    far = Row(61, text_span(input="w1 " * 200_000, output=" ".join(["w2", "w3"])), "true")
+    what.test_rows.append(far)  # type: ignore[attr-defined]
+    trained = tiny.train(base_model, tmp_path, what)
+
+    folder = trained.bundle_folder
+    evaluator = parse_evaluator((folder / "evaluator.json").read_bytes())
+    assert evaluator.windows == Windows(4, 3, reducer)
+    tokenizer = JsonTokenizer.read((folder / "tokenizer.json").read_text())
+    onnx_evaluator = OnnxEvaluator(folder / "model.onnx")
+    predictions = tiny.read_lines(trained.predictions_path)
+    for row, predicted in zip(what.test_rows, predictions, strict=True):
+        rendered = render(row.instance, evaluator.template, evaluator.step)
+        (reading,) = tokenizer.encode_windows([rendered], evaluator.max_tokens, evaluator.windows)
+        logits = [onnx_evaluator.logits([window])[0].tolist() for window in reading.windows]
+        reduced = reduce(logits, reducer, [1])
+        assert np.allclose(reduced.logits, predicted["logits"], atol=1e-5)
+        assert predicted["deciding_window"] == reduced.deciding_window
+        assert predicted["window_count"] == len(reading.windows)
+        assert predicted["token_count"] == reading.token_count
+    counts = [prediction["window_count"] for prediction in predictions]
+    assert (min(counts[:-1]), counts[-1], predictions[-1]["truncated"]) == (1, 3, True)  # type: ignore[type-var]
+    assert 1 < sum(count > 1 for count in counts) < len(counts)  # type: ignore[operator]
+    warnings = " ".join(trained.report["warnings"])
+    assert f"{sum(map(bool, (p['truncated'] for p in predictions)))} of 61 test rows" in warnings
+    assert "only their beginnings were learned from" in warnings
+    assert "up to 3 windows" in (folder / "MODEL_CARD.md").read_text()
 
 
 def test_a_loss_that_is_no_number_says_at_which_step_and_what_to_lower(

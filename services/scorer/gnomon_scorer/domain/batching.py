@@ -197,7 +197,9 @@ def _fill(
             shorter -= 1
         else:
             longer += 1
-        if candidate.lane > head.lane or candidate.is_late(ready_at):  # a late one is answered when it surfaces
+        if candidate.lane > head.lane or candidate.is_late(
+            ready_at
+        ):  # a late one is answered when it surfaces
             continue
         batch.append(candidate)
         longest = max(longest, len(candidate.tokens))

@@ -36,6 +36,7 @@ class LoadedVersion:
         self.evaluator: Evaluator = bundle.evaluator
         self.tokenizer = tokenizer
         self.tokenizer_sha256 = bundle.tokenizer_sha256
+        self.bundle_digest = bundle.digest
         self.format = format
         self.memory_bytes = backend.memory_bytes
         self.limits: BatchLimits = backend.limits

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gnomon.bundle import Evaluator
+from gnomon.bundle import Evaluator, Windows
 from gnomon.names import AliasName, MetricVersionName
 from gnomon.rendering import Rendered
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,15 @@ class Runtime(Protocol):
 
 
 class Tokenizer(Protocol):
-    """Turns rendered instances into tokens, each cut to `max_tokens`, longest text of a pair first."""
+    """Turns rendered instances into tokens; see `gnomon.tokenizing`."""
 
     def encode(self, texts: Sequence[Rendered], max_tokens: int) -> list[Tokens]:
-        """Return the tokens of each text, at most `max_tokens`; blocks."""
+        """Return the tokens of each text, at most `max_tokens`, the longer text of a pair cut first; blocks."""
+
+    def encode_windows(
+        self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None
+    ) -> list[Reading]:
+        """Return how each text is read, in windows of at most `max_tokens`; cut if there are none; blocks."""
 
 
 class Tokenizers(Protocol):
@@ -80,12 +85,16 @@ class Tokenizers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle on this machine, every file checked against its digest."""
+    """A bundle on this machine, every file checked against its digest; the folder bears the bundle's."""
 
     folder: Path
     evaluator: Evaluator
     tokenizer_file: Path
     tokenizer_sha256: str
+
+    @property
+    def digest(self) -> str:
+        return self.folder.name
 
 
 class Bundles(Protocol):

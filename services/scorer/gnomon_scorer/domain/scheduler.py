@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gnomon.errors import DeadlineExceededError, EvaluatorFailedError, GnomonError, InternalError, OverloadedError
+from gnomon.errors import (
+    DeadlineExceededError,
+    EvaluatorFailedError,
+    GnomonError,
+    InternalError,
+    OverloadedError,
+)
 from gnomon.tokens import Tokens
 from gnomon_scorer.domain.admission import Density, Load, Speed, admit
 from gnomon_scorer.domain.batching import Entry, Waiting
@@ -33,6 +39,7 @@ class Ran:
     logits: Sequence[float]
     queue_s: float
     inference_s: float
+    batch_instances: int = 1  # how many shared the batch
 
 
 Outcome = Ran | GnomonError
@@ -270,7 +277,12 @@ class Scheduler:
                 self._settle(entry, InternalError("The scorer has a defect; its log has the details."))
 
     def _ran(
-        self, station: _Station, part: list[Waiter], rows: Sequence[Sequence[float]], began: float, took: float
+        self,
+        station: _Station,
+        part: list[Waiter],
+        rows: Sequence[Sequence[float]],
+        began: float,
+        took: float,
     ) -> None:
         tokens = sum(len(entry.tokens) for entry in part)
         version = part[0].version
@@ -279,7 +291,7 @@ class Scheduler:
         self._observer.ran(version.name, len(part), tokens, padded, took)
         for entry, row in zip(part, rows, strict=True):
             self._observer.waited(version.name, entry.lane, began - entry.arrived)
-            self._settle(entry, Ran(row, began - entry.arrived, took))
+            self._settle(entry, Ran(row, began - entry.arrived, took, len(part)))
 
     def _fail(self, entry: Waiter) -> None:
         """Answer for an instance that has no score, alone as in a batch."""

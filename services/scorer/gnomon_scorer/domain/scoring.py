@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Protocol
 
 from gnomon.bundle import Evaluator
 from gnomon.decision import Decision, decide
 from gnomon.errors import DeadlineExceededError, GnomonError, InvalidRequestError, NotFoundError, Violation
 from gnomon.names import MetricVersionName
-from gnomon.tokens import Tokens
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.observing import Observer, Silent
+from gnomon_scorer.domain.questions import Question
+from gnomon_scorer.domain.response_cache import Answer, ResponseCache
 from gnomon_scorer.domain.scheduler import Outcome, Ran, Scheduler
-from gnomon_scorer.domain.tokenizing import ReadInstance, TokensOrError, tokenize, way_of
+from gnomon_scorer.domain.tokenizing import Asked, ReadInstance, ask
 from gnomon_scorer.domain.versions import Versions
 
 MAX_VERSIONS = 16
@@ -38,6 +42,9 @@ class Scored:
     logits: Sequence[float]
     token_count: int
     truncated: bool
+    window_count: int = 1
+    deciding_window: int | None = 0  # None: several windows were combined
+    is_cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,25 @@ class Scores:
     timing: Timing
 
 
+class Tracer(Protocol):
+    """Is told how a request was scored, in the task that handles it. Must be quick and never raise."""
+
+    def scored(
+        self,
+        request: ScoreRequest,
+        scores: Scores,
+        began: float,
+        ran: Sequence[tuple[LoadedVersion, Outcome]],
+    ) -> None:
+        """Tokenizing began at `began`, on the service's clock; `ran` is of each entry that was queued."""
+
+
 class ScoringService:
-    """Scores requests of all callers. `quick` and `slow` run tokenizers: slow ones, large requests."""
+    """Scores requests of all callers.
+
+    `quick` and `slow` run tokenizers: slow ones, large requests. Without a
+    `cache` every text is run, however often it comes.
+    """
 
     def __init__(
         self,
@@ -84,6 +108,9 @@ class ScoringService:
         quick: Executor,
         slow: Executor,
         load_wait_s: float,
+        cache: ResponseCache | None = None,
+        observer: Observer | None = None,
+        tracer: Tracer | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._follower = follower
@@ -92,6 +119,9 @@ class ScoringService:
         self._quick = quick
         self._slow = slow
         self._load_wait_s = load_wait_s
+        self._cache = cache
+        self._observer = observer or Silent()
+        self._tracer = tracer
         self._clock = clock
 
     async def score(self, request: ScoreRequest) -> Scores:
@@ -121,7 +151,8 @@ class ScoringService:
         """Give the versions that names mean now, loaded if need be; they stay in memory while entered."""
         with contextlib.ExitStack() as leases:
             distinct = dict.fromkeys(names)
-            answers = await asyncio.gather(*(self._version(name, deadline, leases) for name in distinct))
+            waiting = [self._version(name, deadline, leases) for name in distinct]
+            answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
             yield dict(zip(distinct, answers, strict=True))
 
     async def score_with(self, found: Found, request: ScoreRequest) -> Scores:
@@ -133,25 +164,52 @@ class ScoringService:
         is_slow = request.size_bytes > _LARGE_BYTES or request.lane is Lane.BULK
         executor = self._slow if is_slow else self._quick
         loop = asyncio.get_running_loop()
-        tokens = await loop.run_in_executor(executor, tokenize, request.readers, loaded)
+        asked = await loop.run_in_executor(executor, ask, request.readers, loaded, self._cache)
         took = self._clock() - started
+        self._tell(asked, len(request.readers), took)
         self._check_deadline(request)
-        versions = list(dict.fromkeys(loaded))  # an alias and its number are one version
-        wanted = [
-            (version, read)
-            for version in versions
-            for read in tokens[way_of(version)]
-            if isinstance(read, Tokens)
-        ]
-        ran = await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
-        rows = iter(ran)
-        columns = {v: [_outcome(v, read, rows) for read in tokens[way_of(v)]] for v in versions}
+        ran = await self._run(asked.questions, request)
+        scored = {question: _scored(question) for question in asked.questions}
+        columns = {
+            version: [scored[one] if isinstance(one, Question) else one for one in column]
+            for version, column in asked.columns.items()
+        }
         by_name = [found[name] for name in request.names]
         outcomes = [
             [columns[v][i] if isinstance(v, LoadedVersion) else v for v in by_name]
             for i in range(len(request.readers))
         ]
-        return Scores(outcomes, _timing(took, ran))
+        all_cached = bool(scored) and all(question.is_cached for question in scored)
+        scores = Scores(outcomes, _timing(0.0 if all_cached else took, [outcome for _, outcome in ran]))
+        if self._tracer is not None:
+            self._tracer.scored(request, scores, started, ran)
+        return scores
+
+    async def _run(
+        self, questions: Sequence[Question], request: ScoreRequest
+    ) -> list[tuple[LoadedVersion, Outcome]]:
+        """Have answered what the cache does not know; each window is an entry of its own."""
+        wanted = [(q.version, window) for q in questions if q.reading for window in q.reading.windows]
+        ran = await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+        outcomes = iter(ran)
+        for question in questions:
+            if question.reading is not None:
+                question.settle(list(itertools.islice(outcomes, len(question.reading.windows))))
+                self._keep(question, request.lane)
+        return [(version, outcome) for (version, _), outcome in zip(wanted, ran, strict=True)]
+
+    def _keep(self, question: Question, lane: Lane) -> None:
+        # A bulk job asks for each row once: its answers would push out those that are asked for again.
+        if self._cache is None or question.key is None or lane is Lane.BULK:
+            return
+        if isinstance(question.answer, Answer):
+            self._cache.put(question.key, question.answer)
+
+    def _tell(self, asked: Asked, instances: int, took: float) -> None:
+        self._observer.tokenized(instances, took)
+        if self._cache is not None:
+            for question in asked.questions:
+                self._observer.looked_up(question.is_cached)
 
     async def _version(
         self, name: MetricVersionName, deadline: float | None, leases: contextlib.ExitStack
@@ -191,19 +249,21 @@ def first_to_tell(answers: Iterable[LoadedVersion | GnomonError]) -> GnomonError
     return min(errors, key=lambda error: (error.retry_after_s is None, isinstance(error, NotFoundError)))
 
 
-def _outcome(version: LoadedVersion, read: TokensOrError, rows: Iterator[Outcome]) -> Scored | GnomonError:
-    if isinstance(read, GnomonError):
-        return read
-    row = next(rows)
-    if isinstance(row, GnomonError):
-        return row
+def _scored(question: Question) -> Scored | GnomonError:
+    version, answer = question.version, question.answer
+    assert answer is not None
+    if isinstance(answer, GnomonError):
+        return answer
     return Scored(
         version=version.name,
         evaluator=version.evaluator,
-        decision=decide(version.evaluator, row.logits),
-        logits=row.logits,
-        token_count=len(read),
-        truncated=read.truncated,
+        decision=decide(version.evaluator, answer.logits),
+        logits=answer.logits,
+        token_count=answer.token_count,
+        truncated=answer.truncated,
+        window_count=answer.window_count,
+        deciding_window=answer.deciding_window,
+        is_cached=question.is_cached,
     )
 
 

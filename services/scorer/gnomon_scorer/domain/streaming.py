@@ -63,8 +63,8 @@ class Streams:
 
     def __init__(self, scoring: ScoringService, ahead: Ahead | None = None) -> None:
         self._scoring = scoring
-        self._ahead = ahead or Ahead()
-        self._open: set[Stream] = set()
+        self.ahead = ahead or Ahead()
+        self.running: set[Stream] = set()
         self._is_stopped = False
 
     @contextlib.asynccontextmanager
@@ -86,18 +86,18 @@ class Streams:
                 raise first_to_tell(found.values())
             if self._is_stopped:
                 raise _stopping()
-            stream = Stream(self._scoring, names, found, caller, self._ahead)
-            self._open.add(stream)
+            stream = Stream(self._scoring, names, found, caller, self.ahead)
+            self.running.add(stream)
             try:
                 yield stream
             finally:
-                self._open.discard(stream)
+                self.running.discard(stream)
                 await stream.close()
 
     def stop(self) -> None:
         """End all streams, and those that come; their callers go on elsewhere or later."""
         self._is_stopped = True
-        for stream in self._open:
+        for stream in self.running:
             stream.end(_stopping())
 
 
@@ -121,7 +121,7 @@ class Stream:
         self._reading: asyncio.Task[None] | None = None
         self._end: GnomonError | None = None
         self._changed = asyncio.Event()
-        self._unanswered_rows = self._rows_to_score = self._bytes_to_score = 0
+        self.unanswered_rows = self.rows_to_score = self._bytes_to_score = 0
 
     @property
     def versions(self) -> tuple[MetricVersionName, ...]:
@@ -147,7 +147,7 @@ class Stream:
             if self._parts and self._parts[0].done():
                 outcomes = self._parts.popleft().result()
                 yield outcomes
-                self._unanswered_rows -= len(outcomes)
+                self.unanswered_rows -= len(outcomes)
                 self._changed.set()
             elif reading.done() and not self._parts:
                 reading.result()
@@ -185,9 +185,9 @@ class Stream:
     def _has_room(self) -> bool:
         ahead = self._ahead
         return (
-            self._rows_to_score * len(self._found) < ahead.rows_to_score
+            self.rows_to_score * len(self._found) < ahead.rows_to_score
             and self._bytes_to_score < ahead.bytes_to_score
-            and self._unanswered_rows < ahead.unanswered_rows
+            and self.unanswered_rows < ahead.unanswered_rows
         )
 
     def _begin(self, rows: Sequence[Row]) -> None:
@@ -200,8 +200,8 @@ class Stream:
             lane=Lane.BULK,
             caller=self._caller,
         )
-        self._unanswered_rows += len(rows)
-        self._rows_to_score += len(rows)
+        self.unanswered_rows += len(rows)
+        self.rows_to_score += len(rows)
         self._bytes_to_score += size_bytes
         part = asyncio.create_task(self._score(request), name="score a part of a stream")
         part.add_done_callback(lambda _: self._leave(len(rows), size_bytes))
@@ -209,7 +209,7 @@ class Stream:
         self._changed.set()
 
     def _leave(self, rows: int, size_bytes: int) -> None:
-        self._rows_to_score -= rows
+        self.rows_to_score -= rows
         self._bytes_to_score -= size_bytes
         self._changed.set()
 

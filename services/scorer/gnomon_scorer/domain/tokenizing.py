@@ -1,66 +1,100 @@
-"""Renders and tokenizes the instances of a request, each distinct way once."""
+"""From the instances of a request to questions: rendered and tokenized once for each distinct way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from gnomon.bundle import Evaluator, Windows
 from gnomon.errors import GnomonError, InstanceInvalidError
 from gnomon.instances import Instance
 from gnomon.rendering import Rendered, render
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading
 from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.questions import Question
+from gnomon_scorer.domain.response_cache import ResponseCache, key_of
 
 ReadInstance = Callable[[], Instance]  # raises GnomonError where an item of the request is no instance
 
-Way = tuple[str, str, str, int]  # tokenizer digest, template, step, max tokens
-TokensOrError = Tokens | GnomonError
+Way = tuple[str, int, Windows | None]  # tokenizer digest, max tokens, windows: what decides a text's tokens
 
 
-@dataclass(slots=True)
-class _Item:
-    instance: Instance | None = None
-    error: GnomonError | None = None
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`columns[v][i]`: what is asked of version v about instance i, or why nothing can be.
+
+    With a cache, a text that a request has several times is one question.
+    `questions` holds each once.
+    """
+
+    columns: dict[LoadedVersion, list[Question | GnomonError]]
+    questions: list[Question]
 
 
-def way_of(version: LoadedVersion) -> Way:
-    """Return what decides the tokens: versions of the same way share them."""
-    evaluator = version.evaluator
-    return (version.tokenizer_sha256, evaluator.template, evaluator.step, evaluator.max_tokens)
-
-
-def tokenize(
-    readers: Sequence[ReadInstance], versions: Sequence[LoadedVersion]
-) -> dict[Way, list[TokensOrError]]:
-    """Return the tokens, or what is wrong, of each instance for each way; blocks."""
+def ask(
+    readers: Sequence[ReadInstance], versions: Iterable[LoadedVersion], cache: ResponseCache | None
+) -> Asked:
+    """Return the questions of a request, those answered already that the cache knows; blocks."""
     items = [_read(reader) for reader in readers]
-    ways = {way_of(version): version for version in versions}
-    return {way: _tokenize(items, version) for way, version in ways.items()}
+    rendered: dict[tuple[str, str], list[Rendered | GnomonError]] = {}
+    asked = Asked({}, [])
+    for version in dict.fromkeys(versions):  # an alias and its number are one version
+        evaluator = version.evaluator
+        template = (evaluator.template, evaluator.step)
+        if template not in rendered:
+            rendered[template] = [_render(item, evaluator) for item in items]
+        column = _column(version, rendered[template], cache)
+        asked.columns[version] = column
+        asked.questions.extend(dict.fromkeys(q for q in column if isinstance(q, Question)))
+    _tokenize([question for question in asked.questions if question.answer is None])
+    return asked
 
 
-def _read(reader: ReadInstance) -> _Item:
+def _read(reader: ReadInstance) -> Instance | GnomonError:
     try:
-        return _Item(instance=reader())
-    except GnomonError as error:
-        return _Item(error=error)
-
-
-def _tokenize(items: Sequence[_Item], version: LoadedVersion) -> list[TokensOrError]:
-    rendered = [_render(item, version) for item in items]
-    texts = [text for text in rendered if isinstance(text, Rendered)]
-    tokens = iter(version.tokenizer.encode(texts, version.evaluator.max_tokens))
-    return [_checked(next(tokens)) if isinstance(text, Rendered) else text for text in rendered]
-
-
-def _render(item: _Item, version: LoadedVersion) -> Rendered | GnomonError:
-    if item.instance is None:
-        assert item.error is not None
-        return item.error
-    try:
-        return render(item.instance, version.evaluator.template, version.evaluator.step)
+        return reader()
     except GnomonError as error:
         return error
 
 
-def _checked(tokens: Tokens) -> TokensOrError:
-    if not len(tokens):
-        return InstanceInvalidError("The instance holds nothing that the evaluator can read.")
-    return tokens
+def _render(item: Instance | GnomonError, evaluator: Evaluator) -> Rendered | GnomonError:
+    if isinstance(item, GnomonError):
+        return item
+    try:
+        return render(item, evaluator.template, evaluator.step)
+    except GnomonError as error:
+        return error
+
+
+def _column(
+    version: LoadedVersion, texts: Sequence[Rendered | GnomonError], cache: ResponseCache | None
+) -> list[Question | GnomonError]:
+    if cache is None:
+        return [Question(version, text) if isinstance(text, Rendered) else text for text in texts]
+    known: dict[Rendered, Question] = {}
+    for text in texts:
+        if isinstance(text, Rendered) and text not in known:
+            key = key_of(version, text)
+            answer = cache.get(key)
+            known[text] = Question(version, text, key, answer=answer, is_cached=answer is not None)
+    return [known[text] if isinstance(text, Rendered) else text for text in texts]
+
+
+def _tokenize(questions: Sequence[Question]) -> None:
+    """Give each question its reading, or the error that its text cannot be read."""
+    ways: dict[Way, list[Question]] = {}
+    for question in questions:
+        evaluator = question.version.evaluator
+        way = (question.version.tokenizer_sha256, evaluator.max_tokens, evaluator.windows)
+        ways.setdefault(way, []).append(question)
+    for (_, max_tokens, windows), some in ways.items():
+        texts = list(dict.fromkeys(question.text for question in some))
+        readings = some[0].version.tokenizer.encode_windows(texts, max_tokens, windows)
+        by_text = dict(zip(texts, readings, strict=True))
+        for question in some:
+            _take(question, by_text[question.text])
+
+
+def _take(question: Question, reading: Reading) -> None:
+    if reading.token_count:
+        question.reading = reading
+    else:
+        question.answer = InstanceInvalidError("The instance holds nothing that the evaluator can read.")

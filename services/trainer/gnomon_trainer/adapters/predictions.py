@@ -54,4 +54,6 @@ def _predicted(row: Row, said: dict[str, Any], evaluator: Evaluator) -> Predicte
         threshold=evaluator.threshold.value,
         token_count=said["token_count"],
         truncated=said["truncated"],
+        window_count=said.get("window_count", 1),  # runs from before there were windows
+        deciding_window=said.get("deciding_window", 0),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from gnomon.errors import InvalidRequestError
 from gnomon.names import check_id
 from gnomon_trainer.adapters import base_models
-from gnomon_trainer.domain.recipes import NAMES, ManyRows, Recipe, check_ranges
+from gnomon_trainer.domain.recipes import NAMES, REQUIRED, ManyRows, Recipe, check_ranges
 from gnomon_trainer.domain.training import Parameters
 
 _EMBEDDED = Path(__file__).parents[1] / "recipes"
@@ -59,8 +59,9 @@ def _texts(raw: dict[str, Any]) -> dict[str, str]:
 
 
 def _parameters(raw: Any) -> Parameters:
-    if not isinstance(raw, dict) or set(raw) != set(NAMES):
-        raise ValueError(f"[parameters] needs exactly {', '.join(NAMES)}")
+    if not isinstance(raw, dict) or not set(REQUIRED) <= set(raw) <= set(NAMES):
+        optional = ", ".join(name for name in NAMES if name not in REQUIRED)
+        raise ValueError(f"[parameters] needs {', '.join(REQUIRED)}, and may have {optional}")
     return Parameters(**_values(raw, "parameters"))
 
 
@@ -78,7 +79,7 @@ def _many_rows(raw: Any) -> ManyRows | None:
 
 def _values(raw: dict[str, Any], table: str) -> dict[str, Any]:
     for name, value in raw.items():
-        fits = isinstance(value, int if _TYPES[name] is int else int | float)
+        fits = isinstance(value, int | float if _TYPES[name] is float else _TYPES[name])
         if not fits or isinstance(value, bool):
             raise ValueError(f"{table}.{name} must be a {_TYPES[name].__name__}")
     check_ranges(raw, table)

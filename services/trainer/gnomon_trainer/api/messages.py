@@ -79,9 +79,9 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         error=_status(run.error),
         progress=_progress(run, latest),
         resolved_parameters=[
-            pb.ResolvedParameter(key=key, value=f"{value:g}", origin=spec.origins[key])
+            pb.ResolvedParameter(key=key, value=f"{value:g}", origin=spec.origins.get(key, "recipe"))
             if isinstance(value, float)
-            else pb.ResolvedParameter(key=key, value=str(value), origin=spec.origins[key])
+            else pb.ResolvedParameter(key=key, value=str(value), origin=spec.origins.get(key, "recipe"))
             for key, value in asdict(spec.parameters).items()
         ],
         findings=map(finding_message, spec.findings),
@@ -145,6 +145,8 @@ def prediction_message(predicted: PredictedRow) -> pb.Prediction:
             threshold=predicted.threshold,
             token_count=predicted.token_count,
             truncated=predicted.truncated,
+            window_count=predicted.window_count,
+            deciding_window=predicted.deciding_window,
         ),
     )
 

@@ -57,9 +57,7 @@ def evaluate(test: TestSet, scores: Sequence[Decision]) -> dict[str, Any]:
     evaluator, truth = test.evaluator, test.truth
     size = len(evaluator.classes)
     draws = measures.draw(len(truth), test.seed)
-    index = {label: i for i, label in enumerate(evaluator.classes)}
-    predicted = np.array([index[score.label] for score in scores], dtype=np.int64)
-    matrices = measures.confusion(truth, predicted, size, draws)
+    matrices = measures.confusion(truth, predicted(evaluator, scores), size, draws)
     probabilities = np.exp(log_softmax(test.logits, evaluator.calibration.temperature))
     rankings = [measures.ranking(probabilities[:, c], truth == c, draws) for c in range(size)]
     before, after = (_calibration_error(test, t, draws) for t in (1.0, evaluator.calibration.temperature))
@@ -89,6 +87,32 @@ def evaluate(test: TestSet, scores: Sequence[Decision]) -> dict[str, Any]:
         },
         "threshold": asdict(evaluator.threshold),
     }
+
+
+def macro_f1(test: TestSet) -> Measure:
+    """Return the macro-F1 alone, with its interval, as `evaluate` does."""
+    draws = measures.draw(len(test.truth), test.seed)
+    found = measures.interval("macro_f1", measures.macro_f1(_matrices(test, draws)))
+    assert found is not None  # every row has a true class
+    return found
+
+
+def point_estimates(test: TestSet) -> tuple[float, float]:
+    """Return macro-F1 and expected calibration error, without intervals."""
+    once = np.ones((len(test.truth), 1), dtype=np.uint8)
+    ece = _calibration_error(test, test.evaluator.calibration.temperature, once)
+    return float(measures.macro_f1(_matrices(test, once))[0]), float(ece[0])
+
+
+def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
+    """Return the labels of scores as class indices."""
+    index = {label: i for i, label in enumerate(evaluator.classes)}
+    return np.array([index[score.label] for score in scores], dtype=np.int64)
+
+
+def _matrices(test: TestSet, draws: Draws) -> Floats:
+    labels = predicted(test.evaluator, decisions(test.evaluator, test.logits))
+    return measures.confusion(test.truth, labels, len(test.evaluator.classes), draws)
 
 
 def cautions(report: Mapping[str, Any], truncated: int) -> list[str]:

@@ -1,6 +1,7 @@
 """MODEL_CARD.md: an evaluator explained to people. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from gnomon.bundle import Evaluator
@@ -51,10 +52,21 @@ def _what(evaluator: Evaluator) -> str:
     return (
         f"A fine-tuned classifier ({evaluator.output_type.value}) that reads the "
         f"{evaluator.input_shape.value.replace('_', ' + ')} of a {evaluator.step.value.replace('_', ' ')}, "
-        f"at most {evaluator.max_tokens} tokens of it.\n\n"
+        f"{_reads(evaluator)}.\n\n"
         f"- Classes: {', '.join(f'`{label}`' for label in evaluator.classes)}\n"
         f"- Flagged classes: {flagged}\n"
         f"- Base model: `{evaluator.lineage.base_model}`"
+    )
+
+
+def _reads(evaluator: Evaluator) -> str:
+    windows = evaluator.windows
+    if windows is None:
+        return f"at most {evaluator.max_tokens} tokens of it"
+    how = {"max": "the one that decides is used", "mean": "their logits are averaged"}[windows.reducer]
+    return (
+        f"{evaluator.max_tokens} tokens at a time: what is longer is read in up to {windows.most} windows, "
+        f"{windows.stride} tokens apart, and {how}"
     )
 
 
@@ -105,10 +117,13 @@ def _formats(report: Mapping[str, Any]) -> str:
 
 
 def _warnings(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+    beyond = f"{evaluator.max_tokens} tokens"
+    if evaluator.windows is not None:
+        beyond = f"the last of {evaluator.windows.most} windows"
     general = (
         "It is as good as its training data, and was measured on rows like those of the test set; on other "
         "applications, languages or kinds of text, measure again.",
-        f"Text beyond {evaluator.max_tokens} tokens is not read; a score then says `truncated`.",
+        f"Text beyond {beyond} is not read; a score then says `truncated`.",
     )
     return "\n".join(f"- {line}" for line in (*report["warnings"], *general))
 
@@ -130,10 +145,9 @@ def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
 
 
 def _parameters(plan: TrainingPlan) -> str:
-    values = plan.parameters
     rows = [
-        (f"`{key}`", f"{getattr(values, key):g}", plan.origins.get(key, ""))
-        for key in values.__dataclass_fields__
+        (f"`{key}`", value if isinstance(value, str) else f"{value:g}", plan.origins.get(key, ""))
+        for key, value in asdict(plan.parameters).items()
     ]
     return _table(("Parameter", "Value", "From"), rows)
 

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
 
+from gnomon import windows
 from gnomon.errors import InvalidRequestError, NotFoundError, Violation
 from gnomon_trainer.domain.training import Parameters
 
@@ -68,7 +69,18 @@ class _Range:
         return f"{'(' if self.above_low else '['}{self.low:g}, {self.high:g}]"
 
 
-_RANGES = {
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    words: tuple[str, ...]
+
+    def holds(self, value: object) -> bool:
+        return value in self.words
+
+    def __str__(self) -> str:
+        return f"{{{', '.join(self.words)}}}"
+
+
+_RANGES: Mapping[str, _Range | _Choice] = {
     "epochs": _Range(1, 1000),
     "batch_size": _Range(1, 4096),
     "learning_rate": _Range(0, 1, above_low=True),
@@ -80,8 +92,12 @@ _RANGES = {
     "evaluations_per_epoch": _Range(1, 100),
     "patience": _Range(1, 1000),
     "seed": _Range(0, 2**32 - 1),
+    "window_stride": _Range(0, 1_048_576),
+    "max_windows": _Range(1, windows.MOST),
+    "window_reducer": _Choice(windows.REDUCERS),
 }
 NAMES = tuple(field.name for field in fields(Parameters))
+REQUIRED = tuple(field.name for field in fields(Parameters) if field.default is MISSING)
 
 
 def check_ranges(values: Mapping[str, Any], field: str = "parameters") -> None:
@@ -95,17 +111,28 @@ def check_ranges(values: Mapping[str, Any], field: str = "parameters") -> None:
         first = violations[0]
         name = first.field.rpartition(".")[2]
         raise InvalidRequestError(
-            f"{first.field} is {values[name]:g}; it {first.description}.", violations=violations
+            f"{first.field} is {_shown(values[name])}; it {first.description}.", violations=violations
         )
 
 
+def _shown(value: float | str) -> str:
+    return repr(value) if isinstance(value, str) else f"{value:g}"
+
+
+def fitting_stride(stride: int, max_tokens: int) -> int:
+    """Return a stride with which windows of so many tokens overlap, or touch at least."""
+    return stride if stride <= max_tokens else max_tokens // 2
+
+
 def resolve(
-    recipe: Recipe, requested: Mapping[str, Any], training_rows: int
+    recipe: Recipe, requested: Mapping[str, Any], training_rows: int, *, flags: bool = True
 ) -> tuple[Parameters, dict[str, str]]:
     """Return what the run uses, and where each value came from: request, recipe or data.
 
     Data decide where a recipe says so for many rows, and where its value
-    cannot serve: a batch is no larger than what is learned from.
+    cannot serve: a batch is no larger than what is learned from, windows are
+    no further apart than they are long, and where the metric `flags` nothing
+    there is no window to find it in, so that all of them count.
 
     Raises:
         InvalidRequestError: a requested value is out of its range.
@@ -120,4 +147,17 @@ def resolve(
     if parameters.batch_size > learned_from:
         parameters = replace(parameters, batch_size=learned_from)
         origins["batch_size"] = "data"
+    stride = fitting_stride(parameters.window_stride, parameters.max_tokens)
+    if stride != parameters.window_stride:
+        if "window_stride" in requested:
+            rule = f"must be at most max_tokens, which is {parameters.max_tokens}"
+            raise InvalidRequestError(
+                f"parameters.window_stride is {parameters.window_stride}; it {rule}.",
+                violations=[Violation("parameters.window_stride", rule)],
+            )
+        parameters = replace(parameters, window_stride=stride)
+        origins["window_stride"] = "data"
+    if not flags and "window_reducer" not in requested and parameters.window_reducer != "mean":
+        parameters = replace(parameters, window_reducer="mean")
+        origins["window_reducer"] = "data"
     return parameters, origins

@@ -56,6 +56,8 @@ class PredictedRow:
     threshold: float
     token_count: int
     truncated: bool
+    window_count: int
+    deciding_window: int | None
 
 
 class PredictionStore(Protocol):
@@ -132,7 +134,9 @@ class Runs:
         self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, recipe: Recipe
     ) -> RunSpec:
         checked = check_sets(training, test, metric, self.rows, order.allow_small)
-        parameters, origins = resolve(recipe, order.parameters, checked.training_rows)
+        parameters, origins = resolve(
+            recipe, order.parameters, checked.training_rows, flags=bool(metric.flagged_classes)
+        )
         return RunSpec(
             metric=metric,
             training_set=str(training.name),

@@ -74,6 +74,9 @@ class Parameters:
     evaluations_per_epoch: int
     patience: int
     seed: int
+    window_stride: int = 0  # no windows: what is too long is cut
+    max_windows: int = 8
+    window_reducer: str = "max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ class Trained:
     `bundle_folder` holds exactly the bundle's files. `report` is a
     `gnomon.v1.EvaluationReport` as JSON with the proto's field names.
     `predictions_path` is JSON Lines, in the order of the test rows: row,
-    true_label, logits, label, flagged, probabilities, token_count, truncated.
+    true_label, logits, label, flagged, probabilities, token_count, truncated,
+    window_count, deciding_window.
     """
 
     bundle_folder: Path

@@ -51,9 +51,14 @@ def tensors(rows: Sequence[Tokens], network: EvaluatorNetwork, device: str) -> d
     return {key: torch.from_numpy(array).to(device) for key, array in arrays.items()}
 
 
-def padded(rows: Sequence[Tokens], padding: int, *, type_ids: bool) -> dict[str, NDArray[np.int64]]:
-    """Return `input_ids`, `attention_mask` and, if wanted, `token_type_ids`: int64, padded on the right."""
-    shape = (len(rows), max(map(len, rows)))
+def padded(
+    rows: Sequence[Tokens], padding: int, *, type_ids: bool, width: int | None = None
+) -> dict[str, NDArray[np.int64]]:
+    """Return `input_ids`, `attention_mask` and, if wanted, `token_type_ids`: int64, padded on the right.
+
+    Their shape is (rows, width); without a width, that of the longest row.
+    """
+    shape = (len(rows), width or max(map(len, rows)))
     arrays = {
         "input_ids": np.full(shape, padding, dtype=np.int64),
         "attention_mask": np.zeros(shape, dtype=np.int64),

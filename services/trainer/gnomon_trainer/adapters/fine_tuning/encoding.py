@@ -1,33 +1,38 @@
 """From a rendered instance to tokens, with a base model's tokenizer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from gnomon.bundle import TOKENIZER_FILE
+from gnomon.bundle import TOKENIZER_FILE, Windows
 from gnomon.errors import BaseModelMissingError
 from gnomon.rendering import Rendered
 from gnomon.tokenizing import JsonTokenizer
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading, Tokens
 
 
 class TextEncoder:
-    """Tokenizes as a scorer does, cutting at `max_tokens`, special tokens included."""
+    """Tokenizes as a scorer does: `max_tokens` at a time, special tokens included.
 
-    def __init__(self, tokenizer: str, max_tokens: int) -> None:
+    What is longer is read in `windows`, or cut if there are none.
+    """
+
+    def __init__(self, tokenizer: str, max_tokens: int, windows: Windows | None = None) -> None:
         self._content = tokenizer
         self._tokenizer = JsonTokenizer.read(tokenizer)
         self.max_tokens = max_tokens
+        self.windows = windows
 
     @classmethod
-    def of_base_model(cls, folder: Path, max_tokens: int) -> "TextEncoder":
+    def of_base_model(cls, folder: Path, max_tokens: int, windows: Windows | None = None) -> "TextEncoder":
         """Read the tokenizer of a base model.
 
         Raises:
             BaseModelMissingError: the folder has none that can be read.
         """
         try:
-            return cls((folder / TOKENIZER_FILE).read_text("utf-8"), max_tokens)
+            return cls((folder / TOKENIZER_FILE).read_text("utf-8"), max_tokens, windows)
         except (OSError, ValueError) as error:
             raise BaseModelMissingError(
                 f"The base model's {TOKENIZER_FILE} cannot be read: {error}. Choose another base model."
@@ -40,6 +45,15 @@ class TextEncoder:
         tokenizer.enable_truncation(self.max_tokens, strategy="longest_first")
         return str(tokenizer.to_str())
 
+    def read(self, rendered: Rendered) -> Reading:
+        """Return what is scored."""
+        (reading,) = self._tokenizer.encode_windows([rendered], self.max_tokens, self.windows)
+        return reading
+
     def encode(self, rendered: Rendered) -> Tokens:
-        (tokens,) = self._tokenizer.encode([rendered], self.max_tokens)
+        """Return what is learned from: the first window; `truncated` if there is more."""
+        # A row has one label, and which of its windows it is of nobody says; the first is surely of the row.
+        first = replace(self.windows, most=1) if self.windows else None
+        (reading,) = self._tokenizer.encode_windows([rendered], self.max_tokens, first)
+        (tokens,) = reading.windows
         return tokens

@@ -7,14 +7,17 @@ from typing import TypeVar
 
 import numpy as np
 
+from gnomon.bundle import Windows
 from gnomon.errors import DatasetUnsuitableError, InstanceInvalidError
 from gnomon.rendering import Rendered, render, template_for
+from gnomon.tokens import Reading
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
 from gnomon_trainer.adapters.fine_tuning.optimizing import Examples
 from gnomon_trainer.domain.measures import Ints
+from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.texts import normalised
-from gnomon_trainer.domain.training import MetricDefinition, Row, TrainingPlan
+from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
 from gnomon_trainer.domain.validation_split import hold_out
 
 _ROWS_BETWEEN_PAUSES = 500
@@ -23,12 +26,26 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
+class Measurable:
+    """Rows as a scorer reads them, in all their windows, and the classes that they should get."""
+
+    readings: Sequence[Reading]
+    labels: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """The data of a plan, ready for the network. Labels are indices of the metric's classes."""
+    """The data of a plan, ready for the network. Labels are indices of the metric's classes.
+
+    `validation` and `held_out` are the same rows: the fine-tuning looks at the
+    first window of each, as it learns from first windows; calibration and
+    threshold come from all of them, as they are served.
+    """
 
     training: Examples
     validation: Examples
-    test: Examples
+    held_out: Measurable
+    test: Measurable
     training_texts: Sequence[Rendered]
     validation_texts: Sequence[Rendered]
     test_texts: Sequence[Rendered]
@@ -51,7 +68,7 @@ def prepare(
             f"max_tokens is {max_tokens}, but the base model reads {longest} tokens: it was lowered."
         )
         max_tokens = longest
-    encoder = TextEncoder.of_base_model(base_model, max_tokens)
+    encoder = TextEncoder.of_base_model(base_model, max_tokens, _windows(plan.parameters, max_tokens))
     known = _rendered(plan.training_rows, plan.metric, "training", pause)
     test = _rendered(plan.test_rows, plan.metric, "test", pause)
     keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in _pausing(known, pause)]
@@ -67,13 +84,20 @@ def prepare(
         raise DatasetUnsuitableError(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
         )
-    encoded = [encoder.encode(row) for row in _pausing(known, pause)]
     indices = _class_indices(labels, plan.metric)
+    learned = [encoder.encode(known[i]) for i in _pausing(training, pause)]
+    held_out = [encoder.read(known[i]) for i in _pausing(validation, pause)]
+    if cut := sum(row.truncated for row in learned):
+        warnings.append(
+            f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: only their "
+            "beginnings were learned from."
+        )
     return Prepared(
-        training=Examples([encoded[i] for i in training], indices[training]),
-        validation=Examples([encoded[i] for i in validation], indices[validation]),
-        test=Examples(
-            [encoder.encode(row) for row in _pausing(test, pause)],
+        training=Examples(learned, indices[training]),
+        validation=Examples([reading.windows[0] for reading in held_out], indices[validation]),
+        held_out=Measurable(held_out, indices[validation]),
+        test=Measurable(
+            [encoder.read(row) for row in _pausing(test, pause)],
             _class_indices([row.label for row in plan.test_rows], plan.metric),
         ),
         training_texts=[known[i] for i in training],
@@ -82,6 +106,13 @@ def prepare(
         encoder=encoder,
         warnings=tuple(warnings),
     )
+
+
+def _windows(parameters: Parameters, max_tokens: int) -> Windows | None:
+    if not parameters.window_stride:
+        return None
+    stride = fitting_stride(parameters.window_stride, max_tokens)
+    return Windows(stride, parameters.max_windows, parameters.window_reducer)
 
 
 def _pausing(items: Sequence[Item], pause: Callable[[], None]) -> Iterator[Item]:

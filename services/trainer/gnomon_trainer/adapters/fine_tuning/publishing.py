@@ -9,10 +9,10 @@ from typing import Any
 
 from gnomon.bundle import EVALUATOR_FILE, MODEL_CARD_FILE, REPORT_FILE, TOKENIZER_FILE, Evaluator
 from gnomon.decision import Decision
-from gnomon.tokens import Tokens
+from gnomon.tokens import Reading
 from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
-from gnomon_trainer.adapters.fine_tuning.scoring import Logits
+from gnomon_trainer.adapters.fine_tuning.scoring import WindowLogits
 from gnomon_trainer.domain.model_card import model_card
 from gnomon_trainer.domain.training import Row, Trained, TrainingPlan
 
@@ -28,21 +28,28 @@ class Result:
 
     evaluator: Evaluator
     report: dict[str, Any]
-    logits: Logits
+    logits: WindowLogits
     scores: Sequence[Decision]
-    exported: Path  # the folder of the exported files
+    exported: Sequence[Path]  # the files of all formats
 
 
 def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared, result: Result) -> Trained:
     """Write predictions and bundle, and last of all the mark that both are whole."""
     lines = [
         json.dumps(_prediction(*row), ensure_ascii=False) + "\n"
-        for row in zip(plan.test_rows, prepared.test.rows, result.logits.tolist(), result.scores, strict=True)
+        for row in zip(
+            plan.test_rows,
+            prepared.test.readings,
+            result.logits.reduced.tolist(),
+            result.logits.deciding,
+            result.scores,
+            strict=True,
+        )
     ]
     files.replace_file(work / _PREDICTIONS, "".join(lines).encode())
     card = model_card(plan, result.evaluator, result.report)
     with files.NewFolder(work / _BUNDLE) as folder:
-        for file in sorted(result.exported.iterdir()):
+        for file in result.exported:
             files.copy(file, folder / file.name)
         files.write_durably(folder / EVALUATOR_FILE, result.evaluator.to_json().encode())
         files.write_durably(folder / TOKENIZER_FILE, prepared.encoder.to_json().encode())
@@ -53,7 +60,9 @@ def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared
     return Trained(work / _BUNDLE, result.report, work / _PREDICTIONS)
 
 
-def _prediction(row: Row, encoded: Tokens, logits: list[float], score: Decision) -> Mapping[str, Any]:
+def _prediction(
+    row: Row, reading: Reading, logits: list[float], deciding: int | None, score: Decision
+) -> Mapping[str, Any]:
     return {
         "row": row.number,
         "true_label": row.label,
@@ -61,8 +70,10 @@ def _prediction(row: Row, encoded: Tokens, logits: list[float], score: Decision)
         "label": score.label,
         "flagged": score.flagged,
         "probabilities": score.probabilities,
-        "token_count": len(encoded),
-        "truncated": encoded.truncated,
+        "token_count": reading.token_count,
+        "truncated": reading.truncated,
+        "window_count": len(reading.windows),
+        "deciding_window": deciding,
     }
 
 

@@ -6,7 +6,8 @@ before the evaluation because the report is of the exported file: the test
 rows are scored with it one by one, as the scorer does.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,14 +17,25 @@ import numpy as np
 
 from gnomon.bundle import Calibration, Evaluator, Format, Threshold
 from gnomon.rendering import template_for
-from gnomon_trainer.adapters.fine_tuning import files, gate, probe, publishing
+from gnomon.tokens import Reading
+from gnomon.windows import Reduced, reduce
+from gnomon_trainer.adapters.fine_tuning import files, further, gate, probe, publishing
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
+from gnomon_trainer.adapters.fine_tuning.further import Material
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
+from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat, openvino_formats
 from gnomon_trainer.adapters.fine_tuning.optimizing import Best, FineTuning
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared, prepare
-from gnomon_trainer.adapters.fine_tuning.scoring import Logits, OnnxEvaluator
+from gnomon_trainer.adapters.fine_tuning.profiling import LatencyProfiler, Profiler
+from gnomon_trainer.adapters.fine_tuning.scoring import (
+    Alone,
+    Logits,
+    OnnxEvaluator,
+    WindowLogits,
+    logits_of_readings,
+)
 from gnomon_trainer.domain import calibration, evaluation
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
@@ -39,6 +51,8 @@ class SetUp:
     threads: int | None
     checkpoint_interval_s: float
     exporter: Exporter = field(default_factory=OnnxExporter)
+    further: Sequence[FurtherFormat] = field(default_factory=lambda: openvino_formats(OnnxExporter.path))
+    profiler: Profiler = field(default_factory=LatencyProfiler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +89,45 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     reporter.stage(Stage.EXPORTING)
     exported = _export(training, network.to("cpu"), prepared.encoder.max_tokens, compute)
     onnx = OnnxEvaluator(exported / set_up.exporter.path)
-    held_out = onnx.logits_alone(prepared.validation.rows, compute.threads, reporter.checkpoint_allowed)
-    evaluator = _evaluator(training, prepared, held_out)
-    passed = gate.check_fp32(
-        format=set_up.exporter.format,
-        evaluator=onnx,
-        network=network,
-        rows=prepared.validation.rows,
-        alone=held_out,
-        temperature=evaluator.calibration.temperature,
+    measure = functools.partial(
+        logits_of_readings,
+        reduce=_reducer(training, prepared),
+        threads=compute.threads,
         pause=reporter.checkpoint_allowed,
     )
+    held_out = measure(onnx, prepared.held_out.readings)
+    evaluator = _evaluator(training, prepared, held_out.reduced)
+    material = _material(
+        training=training,
+        prepared=prepared,
+        compute=compute,
+        network=network,
+        evaluator=evaluator,
+        held_out=held_out,
+        measure=measure,
+    )
+    passed = gate.require(_checked(training, onnx, material))
+    outcomes = [
+        further.attempt(wanted, material, work / f"{_EXPORT}-{wanted.format}") for wanted in set_up.further
+    ]
+    published = tuple(outcome.format for outcome in outcomes if outcome.format)
+    evaluator = replace(evaluator, formats=(*evaluator.formats, *published))
 
     reporter.stage(Stage.EVALUATING)
-    logits = onnx.logits_alone(prepared.test.rows, compute.threads, reporter.checkpoint_allowed)
-    scores = evaluation.decisions(evaluator, logits)
-    test = evaluation.TestSet(evaluator, prepared.test.labels, logits, baselines, plan.parameters.seed)
-    report = _report(prepared, best, passed, evaluation.evaluate(test, scores))
+    logits = measure(onnx, prepared.test.readings)
+    scores = evaluation.decisions(evaluator, logits.reduced)
+    test = evaluation.TestSet(
+        evaluator, prepared.test.labels, logits.reduced, baselines, plan.parameters.seed
+    )
+    own = further.format_report(passed)
+    own["measures"].append(asdict(replace(evaluation.macro_f1(test), key="test_macro_f1")))
+    own |= further.speed(material.profile(onnx), "onnxruntime", compute.threads)
+    formats = [own, *(outcome.report for outcome in outcomes)]
+    report = _report(prepared, best, formats, evaluation.evaluate(test, scores))
 
     reporter.checkpoint_allowed()
-    result = publishing.Result(evaluator, report, logits, scores, exported)
+    exported_files = [*exported.iterdir(), *(file for outcome in outcomes for file in outcome.files)]
+    result = publishing.Result(evaluator, report, logits, scores, exported_files)
     return publishing.publish(work, plan, digest, prepared, result)
 
 
@@ -122,7 +155,7 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
         pause=training.reporter.checkpoint_allowed,
     )
     return {
-        "majority_class": [frequent] * len(prepared.test.rows),
+        "majority_class": [frequent] * len(prepared.test.readings),
         "tfidf_logistic_regression": tfidf.tolist(),
     }
 
@@ -172,7 +205,58 @@ def _evaluator(training: Training, prepared: Prepared, held_out: Logits) -> Eval
         calibration=Calibration(temperature, "temperature", len(labels)),
         threshold=_threshold(training, held_out, labels, temperature),
         formats=(Format(exporter.format, exporter.path),),
+        windows=prepared.encoder.windows,
         lineage=replace(plan.lineage, base_model_digest=training.model_digest, code_version=_code_version()),
+    )
+
+
+def _reducer(training: Training, prepared: Prepared) -> Callable[[Sequence[Sequence[float]]], Reduced]:
+    metric, windows = training.plan.metric, prepared.encoder.windows
+    flagged = [metric.classes.index(label) for label in metric.flagged_classes]
+    return functools.partial(reduce, reducer=windows.reducer if windows else "", flagged=flagged)
+
+
+def _material(
+    *,
+    training: Training,
+    prepared: Prepared,
+    compute: Compute,
+    network: EvaluatorNetwork,
+    evaluator: Evaluator,
+    held_out: WindowLogits,
+    measure: Callable[[Alone, Sequence[Reading]], WindowLogits],
+) -> Material:
+    """Return what the formats are checked against and measured with."""
+    set_up, pause = training.set_up, training.reporter.checkpoint_allowed
+    return Material(
+        onnx=training.work / _EXPORT / set_up.exporter.path,
+        evaluator=evaluator,
+        prepared=prepared,
+        reference=held_out,
+        trained=gate.reference_logits(network, prepared.validation.rows, pause),
+        seed=training.plan.parameters.seed,
+        threads=compute.threads,
+        measure=measure,
+        profile=functools.partial(
+            set_up.profiler.profile,
+            like=prepared.validation.rows[0],
+            max_tokens=evaluator.max_tokens,
+            threads=compute.threads,
+            pause=pause,
+        ),
+        pause=pause,
+    )
+
+
+def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateReport:
+    return gate.check_fp32(
+        format=training.set_up.exporter.format,
+        evaluator=onnx,
+        trained=material.trained,
+        rows=material.prepared.validation.rows,
+        alone=material.reference.first,
+        temperature=material.evaluator.calibration.temperature,
+        pause=material.pause,
     )
 
 
@@ -187,22 +271,15 @@ def _threshold(training: Training, held_out: Logits, labels: Ints, temperature: 
 
 
 def _report(
-    prepared: Prepared, best: Best, passed: gate.GateReport, measured: dict[str, Any]
+    prepared: Prepared, best: Best, formats: list[dict[str, Any]], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
     own = []
     if best.step == 0:
         own.append("Fine-tuning did not improve on a linear head over the frozen base model, which was kept.")
-    cut = sum(row.truncated for row in prepared.test.rows)
+    cut = sum(reading.truncated for reading in prepared.test.readings)
     return measured | {
-        "formats": [
-            {
-                "format": passed.format,
-                "passed": passed.passed,
-                "measures": [asdict(entry) for entry in passed.measures],
-                "rows": passed.rows,
-            }
-        ],
+        "formats": formats,
         "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
         "training_rows": len(prepared.training.rows),
         "validation_rows": len(prepared.validation.rows),

@@ -1,0 +1,170 @@
+"""The formats beside the reference: each is made, put through the gate, measured, and published if it passed.
+
+One that cannot be had, or does not pass, is told in the report with the
+reason; it fails no run.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gnomon.bundle import Evaluator, Format
+from gnomon.tokens import Reading
+from gnomon_trainer.adapters.fine_tuning import files, gate, quantizing
+from gnomon_trainer.adapters.fine_tuning.gate import GateReport
+from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
+from gnomon_trainer.adapters.fine_tuning.preparing import Measurable, Prepared
+from gnomon_trainer.adapters.fine_tuning.profiling import LatencyPoint, machine
+from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, WindowLogits
+from gnomon_trainer.domain import parity
+from gnomon_trainer.domain.evaluation import TestSet, macro_f1
+from gnomon_trainer.domain.measures import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a format is made from and held against.
+
+    `reference` are the logits of `onnx-fp32` for the held-out rows, `trained`
+    those of the network for the first windows of as many as the gate reads.
+    `measure` scores rows with an evaluator as it is served, `profile` says how
+    fast it is.
+    """
+
+    onnx: Path
+    evaluator: Evaluator
+    prepared: Prepared
+    reference: WindowLogits
+    trained: Logits
+    seed: int
+    threads: int
+    measure: Callable[[Alone, Sequence[Reading]], WindowLogits]
+    profile: Callable[[Alone], list[LatencyPoint]]
+    pause: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A format's part of the report; `files` are its own, none if it is not published."""
+
+    report: dict[str, Any]
+    format: Format | None = None
+    files: tuple[Path, ...] = ()
+
+
+def attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
+    """Make a format, its own files in a new folder, and publish it if it passes the gate.
+
+    Raises:
+        OSError: the disk is full or away.
+    """
+    if problem := wanted.problem():
+        return Outcome(refused(wanted.format, problem))
+    pause = _Pause(material.pause)
+    try:
+        return _attempt(wanted, replace(material, pause=pause), folder)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a library stumbled over this base model; others may not
+        if pause.raised is not None:
+            raise pause.raised from None
+        first = str(error).strip().partition("\n")[0].replace(str(folder.parent), "…")[:200]
+        return Outcome(refused(wanted.format, f"It cannot be made or run: {type(error).__name__}: {first}"))
+
+
+def refused(format_: str, reason: str) -> dict[str, Any]:
+    """Return the `gnomon.v1.FormatReport` of a format that there was nothing to measure of."""
+    return {"format": format_, "passed": False, "reason": reason, "measures": [], "rows": 0}
+
+
+def format_report(report: GateReport) -> dict[str, Any]:
+    """Return a `gnomon.v1.FormatReport` with what the gate measured."""
+    return {
+        "format": report.format,
+        "passed": not report.reason,
+        "reason": report.reason,
+        "measures": [asdict(entry) for entry in report.measures],
+        "rows": report.rows,
+    }
+
+
+def speed(points: list[LatencyPoint], package: str, threads: int) -> dict[str, Any]:
+    """Return the part of a `gnomon.v1.FormatReport` that says how fast it is."""
+    return {
+        "latency_profile": [asdict(point) for point in points],
+        "machine": machine(package, threads),
+    }
+
+
+def on_the_test_set(evaluator: Evaluator, test: Measurable, logits: Logits, seed: int) -> Measure:
+    """Return a format's macro-F1 on the test rows: told, and nothing is chosen by it."""
+    return replace(macro_f1(TestSet(evaluator, test.labels, logits, {}, seed)), key="test_macro_f1")
+
+
+def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
+    prepared, evaluator = material.prepared, material.evaluator
+    rows = quantizing.calibration_rows(prepared.training.rows, material.seed)
+    with files.NewFolder(folder) as made:
+        wanted.make(material.onnx, rows, made, material.pause)
+    own = tuple(sorted(folder.iterdir()))
+    material.pause()
+    path = folder / wanted.path if own else material.onnx
+    opened = wanted.open(path, evaluator.max_tokens, material.threads)
+    checked = _check(wanted, opened, material)
+    report = format_report(checked)
+    if checked.reason:
+        return Outcome(report)
+    test = on_the_test_set(
+        evaluator, prepared.test, material.measure(opened, prepared.test.readings).reduced, material.seed
+    )
+    report["measures"].append(asdict(test))
+    report |= speed(material.profile(opened), wanted.runtime, material.threads)
+    return Outcome(report, Format(wanted.format, wanted.path), own)
+
+
+def _check(wanted: FurtherFormat, opened: Alone, material: Material) -> GateReport:
+    """Hold a format against the network if it is as exact, else against the reference."""
+    rows = material.prepared.validation.rows
+    temperature = material.evaluator.calibration.temperature
+    held_out = material.prepared.held_out
+    size = len(material.trained)
+    found = material.measure(opened, held_out.readings[:size])
+    if wanted.exact:
+        return gate.check_fp32(
+            format=wanted.format,
+            evaluator=opened,
+            trained=material.trained,
+            rows=rows,
+            alone=found.first,
+            temperature=temperature,
+            pause=material.pause,
+        )
+    before, after = (
+        TestSet(material.evaluator, held_out.labels[:size], logits, {}, material.seed)
+        for logits in (material.reference.reduced[:size], found.reduced)
+    )
+    return GateReport(
+        format=wanted.format,
+        measures=(
+            *parity.compare(before, after),
+            gate.batch_invariance(opened, rows, found.first, temperature, material.pause),
+        ),
+        rows=size,
+        limits=parity.REDUCED_LIMITS,
+    )
+
+
+class _Pause:
+    """Remembers what stopped the work, so that no library can take it for its own trouble."""
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        self._pause = pause
+        self.raised: BaseException | None = None
+
+    def __call__(self) -> None:
+        try:
+            self._pause()
+        except BaseException as error:
+            self.raised = error
+            raise

@@ -1,0 +1,339 @@
+"""`gnomon score-file`: formats, and what happens to a job that is stopped."""
+
+import csv
+import datetime
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gnomon.cli import bulk
+from gnomon.cli.score_file import Pace
+from gnomon.errors import ServiceUnavailableError
+from gnomon.v1 import resources_pb2 as pb
+
+ADDED = ["tone.label", "tone.flagged", "tone.false", "tone.true", "tone.version", "tone.error"]
+
+
+@pytest.fixture(autouse=True)
+def tone(fake):
+    """The metric that the tests score with."""
+    classes = [pb.Metric.LabelClass(label=label) for label in ("false", "true")]
+    metric = pb.Metric(
+        name="metrics/tone", output_type="BOOLEAN", step="LLM_SPAN", input_shape="OUTPUT", classes=classes
+    )
+    fake.metrics[metric.name] = metric
+
+
+def a_text(number):
+    return "I promise" if number % 3 == 0 else "no"
+
+
+def write_jsonl(path, count):
+    rows = [{"id": n, "output": a_text(n)} for n in range(count)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read_jsonl(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def read_any(path):
+    """Return the cells of a file's rows, as near to one another as the formats allow."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    if ".csv" in path.name:
+        return list(csv.DictReader(text.splitlines()))
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def write_any(path, count):
+    rows = [{"id": str(n), "output": a_text(n)} for n in range(count)]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=7)
+        return path
+    if ".csv" in path.name:
+        text = "id,output\n" + "".join(f"{row['id']},{row['output']}\n" for row in rows)
+    else:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+ENDINGS = ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
+
+
+@pytest.mark.parametrize("into", ENDINGS)
+@pytest.mark.parametrize("from_", ENDINGS)
+def test_any_format_goes_into_any_other(gnomon, tmp_path, from_, into):
+    source, target = write_any(tmp_path / f"in.{from_}", 40), tmp_path / f"out.{into}"
+
+    ran = gnomon("score-file", "tone", source, target, "--json")
+
+    assert ran.status == 0, ran.err
+    rows = read_any(target)
+    assert [row["id"] for row in rows] == [str(n) for n in range(40)]
+    assert list(rows[0]) == ["id", "output", *ADDED]
+    assert [row["tone.label"] for row in rows] == ["false" if n % 3 else "true" for n in range(40)]
+    assert [str(row["tone.flagged"]).lower() for row in rows[:2]] == ["true", "false"]
+    assert float(rows[0]["tone.true"]) == pytest.approx(0.9)
+    assert {row["tone.error"] for row in rows} <= {None, ""}
+    assert ran.json["rows"] == 40
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([source.name, target.name])
+
+
+def test_nested_cells_and_nulls_of_parquet_are_read_and_kept(gnomon, fake, tmp_path):
+    rows = [
+        {
+            "output": [{"role": "assistant", "content": "I promise", "tool_calls": None}],
+            "input": "When?",
+            "documents": [{"content": "one", "id": None}, {"content": "two", "id": "2"}],
+            "at": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+            "tags": {"a": "b"},
+            "weight": 1.5,
+        },
+        {
+            "output": [{"role": "assistant", "content": "no"}],
+            "input": None,
+            "documents": None,
+            "weight": None,
+        },
+        {"output": None, "documents": [], "weight": float("nan")},
+    ]
+    source = tmp_path / "in.parquet"
+    table = pa.Table.from_pylist(rows)
+    table = table.append_column("kind", pa.array(["x", "y", "x"]).dictionary_encode())
+    pq.write_table(table, source)
+
+    ran = gnomon("score-file", "tone", source, tmp_path / "out.parquet", "--json")
+    gnomon("score-file", "tone", source, tmp_path / "out.jsonl")
+
+    assert ran.status == 0, ran.err
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.select(table.column_names).drop(["weight"]).equals(table.drop(["weight"]))
+    assert found["tone.label"].to_pylist() == ["true", "false", None]
+    assert found["tone.flagged"].to_pylist() == [True, False, None]
+    assert found.schema.field("tone.true").type == pa.float64()
+    assert found["tone.error"].to_pylist()[2].startswith("Row 3: The row has none of the columns")
+    first, second = fake.score_requests[0].instances[:2]
+    assert [(d.id, d.content) for d in first.span.documents] == [("", "one"), ("2", "two")]
+    assert first.span.output[0].content == "I promise"
+    assert not second.span.input
+    text = read_jsonl(tmp_path / "out.jsonl")
+    assert text[0]["at"] == "2026-01-02T03:04:05+00:00"
+    assert text[0]["documents"][1] == {"content": "two", "id": "2"}
+    assert text[2]["weight"] is None
+
+
+def test_json_lines_of_mixed_types_become_columns_of_one_type_each(gnomon, tmp_path):
+    rows = [
+        {"output": "no", "n": 1, "mixed": 1, "list": ["a"], "half": "\ud83d"},
+        {"output": "no", "n": 2.5, "mixed": "two", "list": [], "only_here": True, "nothing": None},
+    ]
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+
+    ran = gnomon("score-file", "tone", source, target)
+
+    assert ran.status == 0, ran.err
+    found = pq.read_table(target)
+    assert found["n"].to_pylist() == [1.0, 2.5, None]
+    assert found["mixed"].to_pylist() == ["1", "two", None]
+    assert found["list"].to_pylist() == [["a"], [], None]
+    assert found["only_here"].to_pylist() == [None, True, None]
+    assert found["half"].to_pylist() == ["?", None, None]
+    assert found["tone.error"].to_pylist()[2].startswith("Line 3 is not JSON")
+
+
+@pytest.mark.parametrize("into", ENDINGS)
+@pytest.mark.parametrize("from_", ["csv", "jsonl", "parquet"])
+def test_a_file_without_rows_gives_one_without_rows(gnomon, tmp_path, from_, into):
+    source, target = write_any(tmp_path / f"in.{from_}", 1), tmp_path / f"out.{into}"
+    if from_ == "parquet":
+        pq.write_table(pq.read_table(source).slice(0, 0), source)
+    else:
+        source.write_text("id,output\n" if from_ == "csv" else "")
+
+    ran = gnomon("score-file", "tone", source, target, "--json")
+
+    assert (ran.status, ran.json["rows"]) == (0, 0)
+    assert read_any(target) == []
+
+
+def test_the_same_rows_give_the_same_bytes(gnomon, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", 100)
+    contents = {}
+    for name in ("a.jsonl.gz", "b.jsonl.gz", "a.parquet", "b.parquet"):
+        gnomon("score-file", "tone", source, tmp_path / name)
+        contents[name] = (tmp_path / name).read_bytes()
+        time.sleep(0.01)
+    assert contents["a.jsonl.gz"] == contents["b.jsonl.gz"]
+    assert contents["a.parquet"] == contents["b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("in.parquet", b"no parquet", "is no Parquet file"),
+        ("in.parquet.gz", b"", "must end with .parquet, or"),
+        ("in.jsonl", b'{"output": "\xff"}\n', "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_leaves_nothing_behind(gnomon, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+
+    ran = gnomon("score-file", "tone", tmp_path / name, tmp_path / "out.jsonl")
+
+    assert ran.status == 1
+    assert message in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_without_pyarrow_it_is_said_how_to_get_it(gnomon, tmp_path, monkeypatch):
+    source = write_any(tmp_path / "in.parquet", 3)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    ran = gnomon("score-file", "tone", source, tmp_path / "out.jsonl")
+
+    assert ran.status == 1
+    assert "pip install 'gnomon[parquet]'" in ran.err
+
+
+def stopped_after(monkeypatch, rows, error):
+    """Let the next job end with an error after so many rows."""
+    before = bulk.cells_of
+    count = 0
+
+    def cells_of(outcomes):
+        nonlocal count
+        count += 1
+        if count > rows:
+            monkeypatch.setattr(bulk, "cells_of", before)
+            raise error
+        return before(outcomes)
+
+    monkeypatch.setattr(bulk, "cells_of", cells_of)
+
+
+def test_a_job_that_is_stopped_goes_on_with_its_versions_and_ends_the_same(
+    gnomon, fake, tmp_path, monkeypatch
+):
+    source = write_jsonl(tmp_path / "in.jsonl", 300)
+    gnomon("score-file", "tone", source, tmp_path / "whole.jsonl")
+    stopped_after(monkeypatch, 123, KeyboardInterrupt())
+    target = tmp_path / "out.jsonl"
+
+    ran = gnomon("score-file", "tone", source, target)
+    assert ran.status == 130
+    assert "Stopped after 123 rows. Give the same command again" in ran.err
+    assert not target.exists()
+    with (tmp_path / "out.jsonl.parts" / "scores.jsonl").open("ab") as scores:
+        scores.write(b'{"tone.label": "tr')  # as a process leaves it that is killed while it writes
+    fake.score_requests.clear()
+    ran = gnomon("score-file", "tone", source, target, "--json")
+
+    assert ran.status == 0
+    assert (ran.json["rows"], ran.json["rows_before"]) == (300, 123)
+    assert ran.json["metrics"]["tone"]["labels"] == {"false": 200, "true": 100}
+    assert target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert sum(len(request.instances) for request in fake.score_requests) == 300 - 123
+    assert not (tmp_path / "out.jsonl.parts").exists()
+
+
+def test_the_versions_of_the_first_start_are_kept_when_the_alias_moves(gnomon, tmp_path, monkeypatch):
+    source, target = write_jsonl(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
+    stopped_after(monkeypatch, 20, ServiceUnavailableError("Away."))
+    assert gnomon("score-file", "tone", source, target).status == 1
+    job = json.loads((tmp_path / "out.jsonl.parts" / "job.json").read_text())
+    job["versions"]["tone"] = "metrics/tone/versions/2"  # what the alias meant then; now it is 3
+    (tmp_path / "out.jsonl.parts" / "job.json").write_text(json.dumps(job))
+
+    gnomon("score-file", "tone", source, target)
+
+    assert {row["tone.version"] for row in read_jsonl(target)[20:]} == {"metrics/tone/versions/2"}
+
+
+@pytest.mark.parametrize("change", ["file", "metrics", "columns"])
+def test_scores_of_another_job_are_refused_until_they_are_to_be_forgotten(
+    gnomon, fake, tmp_path, monkeypatch, change
+):
+    source, target = write_jsonl(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
+    stopped_after(monkeypatch, 20, ServiceUnavailableError("Away."))
+    gnomon("score-file", "tone", source, target)
+    words = ["score-file", "tone", source, target]
+    if change == "file":
+        write_jsonl(source, 59)
+    elif change == "metrics":
+        words.insert(2, "tone@2")
+    else:
+        words += ["--column", "x=input"]
+
+    ran = gnomon(*words)
+    assert ran.status == 1
+    assert "holds the scores of another job" in ran.err
+    assert "--restart" in ran.err
+    assert (tmp_path / "out.jsonl.parts" / "scores.jsonl").exists()
+
+    ran = gnomon(*words, "--restart", "--json")
+    assert ran.status == 0
+    assert ran.json["rows"] == (59 if change == "file" else 60)
+    assert ran.json["rows_before"] == 0
+
+
+def test_two_names_of_one_version_are_scored_once_and_written_twice(gnomon, fake, tmp_path):
+    source, target = write_jsonl(tmp_path / "in.jsonl", 5), tmp_path / "out.jsonl"
+
+    gnomon("score-file", "tone", "tone@3", source, target)
+
+    rows = read_jsonl(target)
+    assert [row["tone@3.label"] for row in rows] == [row["tone.label"] for row in rows]
+
+
+def test_a_killed_job_ends_the_same_when_it_is_started_again(gnomon, running, fake, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", 20_000)
+    gnomon("score-file", "tone", source, tmp_path / "whole.parquet")
+    target = tmp_path / "out.parquet"
+    scores = tmp_path / "out.parquet.parts" / "scores.jsonl"
+    command = [sys.executable, "-m", "gnomon.cli", "score-file", "tone", str(source), str(target), "--json"]
+    for share in (0.2, 0.6):
+        process = subprocess.Popen(command, env=os.environ, start_new_session=True)
+        until = time.monotonic() + 60
+        while not (scores.exists() and scores.stat().st_size > share * 20_000 * 120):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not target.exists()
+
+    ran = gnomon(*command[3:])
+
+    assert ran.status == 0
+    assert ran.json["rows_before"] > 5_000
+    assert target.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl", "out.parquet", "whole.parquet"]
+
+
+def test_two_processes_never_write_one_target(gnomon, tmp_path):
+    source, target = write_jsonl(tmp_path / "in.jsonl", 5), tmp_path / "out.jsonl"
+    with bulk.Journal(target):
+        ran = gnomon("score-file", "tone", source, target)
+        assert ran.status == 1
+        assert "Another process writes" in ran.err
+
+
+def test_the_pace_is_counted_from_the_first_rows_of_this_process():
+    now = 0.0
+    pace = Pace(lambda: now)
+    assert pace.of(1000, 0.5) == (0.0, None)
+    now = 2.0
+    assert pace.of(1400, 0.6) == (200.0, pytest.approx(8.0))
