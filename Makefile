@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-scorer clean
+.PHONY: demo test test-slow lint format generate check-install bench-scorer loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -45,6 +45,14 @@ check-install: $(VENV)/.dev
 # also trains an evaluator and installs the peers. ARGS=--quick tries every step for seconds.
 bench-scorer: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.scorer $(ARGS)
+
+# A running scorer under the load of a service objective; status 1 if it is missed.
+# METRIC=toxicity, and OBJECTIVE, TARGET (host:port), ARGS="--seconds 30" if others than the defaults.
+OBJECTIVE ?= loadtests/objectives/online.toml
+TARGET ?= 127.0.0.1:7412
+loadtest: $(VENV)/.server
+	$(BIN)/python -m loadtests.open_loop --metric "$(or $(METRIC),$(error Say METRIC=...))" --target $(TARGET) \
+		--objective $(OBJECTIVE) --report build/loadtest.html $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build

@@ -70,7 +70,7 @@ def _bench(arguments: argparse.Namespace, stack: ExitStack) -> Bench:
     if arguments.assume_formats:
         source = evaluators.all_formats(source, work / "assumed")
     folder = evaluators.cut(source, work / "served", METRIC)
-    chosen = texts.mixed(arguments.data, 320 if arguments.quick else _TEXTS)
+    chosen = texts.mixed(arguments.data, 128 if arguments.quick else _TEXTS)
     texts_file = work / "texts.json"
     texts_file.write_text(json.dumps(chosen))
     home = work / "site"

@@ -37,6 +37,8 @@ def _onnx(path: Path, threads: int) -> Call:
 def _openvino(path: Path, format_: Format, lanes: int, threads: int) -> Call:
     import openvino
 
+    # Its first look at an array locks up the process for ever if two threads take it at once (2026.4).
+    openvino.Tensor(np.zeros(1, np.int64))
     core = openvino.Core()
     settings = {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[format_.format],

@@ -25,6 +25,7 @@ def rendered(content: dict[str, Any]) -> str:
         _origin(content),
         _how(content),
         table(content),
+        _formats(content),
         _targets(content),
         _profile(content),
         _failures(content),
@@ -90,6 +91,21 @@ def table(content: dict[str, Any]) -> str:
 def _targets(content: dict[str, Any]) -> str:
     lines = ["| target | wanted | found | |", "|---|---|---|---|"]
     lines += [f"| {one.what} | {one.wanted} | {one.found} | {one.verdict} |" for one in targets(content)]
+    return "\n".join(lines) + "\n"
+
+
+def _formats(content: dict[str, Any]) -> str:
+    found = content["details"].get("throughput", {})
+    if "quality" not in found:
+        return ""
+    lines = [
+        "| format | raw limit, sequences/s | macro-F1 on the test rows | labels changed of the mixed texts |",
+        "|---|---|---|---|",
+    ]
+    for name, one in found["quality"].items():
+        rate = found["raw_sequences_per_second"][name]
+        changed = f"{one['labels_changed_of_mixed']} of {one['mixed']}"
+        lines.append(f"| `{name}` | {rate:.4g} | {one['macro_f1']:.4f} | {changed} |")
     return "\n".join(lines) + "\n"
 
 

@@ -303,7 +303,9 @@ def test_a_killed_job_ends_the_same_when_it_is_started_again(gnomon, running, fa
     gnomon("score-file", "tone", source, tmp_path / "whole.parquet")
     target = tmp_path / "out.parquet"
     scores = tmp_path / "out.parquet.parts" / "scores.jsonl"
-    command = [sys.executable, "-m", "gnomon.cli", "score-file", "tone", str(source), str(target), "--json"]
+    words = ["score-file", "tone", str(source), str(target), "--json"]
+    code = "from gnomon.cli.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, *words]
     for share in (0.2, 0.6):
         process = subprocess.Popen(command, env=os.environ, start_new_session=True)
         until = time.monotonic() + 60
@@ -315,7 +317,7 @@ def test_a_killed_job_ends_the_same_when_it_is_started_again(gnomon, running, fa
         process.wait()
         assert not target.exists()
 
-    ran = gnomon(*command[3:])
+    ran = gnomon(*words)
 
     assert ran.status == 0
     assert ran.json["rows_before"] > 5_000

@@ -13,7 +13,17 @@ from gnomon.names import MetricVersionName
 from gnomon.rendering import Rendered
 from gnomon.tokens import Reading, Tokens
 from gnomon_scorer.domain.loaded import LoadedVersion
-from gnomon_scorer.domain.ports import BatchLimits, Bundle, CatalogEvent, Logits
+from gnomon_scorer.domain.ports import (
+    Backend,
+    BatchLimits,
+    Bundle,
+    CatalogEvent,
+    Logits,
+    Opened,
+    Trial,
+    Tuning,
+    Way,
+)
 from tests.scorer.evaluators import make_bundle
 
 LIMITS = BatchLimits(max_padded_tokens=64)
@@ -49,6 +59,9 @@ class FakeBackend:
         self.batches.append(list(batch))
         given = self.behave(batch)
         return given if given is not None else [[float(sum(t.ids)), float(len(t))] for t in batch]
+
+    def run_in_background(self, batch: Sequence[Tokens]) -> Logits:
+        return self.run(batch)
 
     def close(self) -> None:
         assert not self.is_closed
@@ -90,18 +103,32 @@ class FakeRuntime:
 
     cores = 1
     gives_way = False
+    problem: str | None = None
 
     def __init__(self) -> None:
         self.behaviours: dict[str, Callable[[Sequence[Tokens]], Logits | None]] = {}
         self.backends: dict[str, FakeBackend] = {}  # the newest of each bundle
         self.loads: list[str] = []
 
-    def load(self, bundle: Bundle) -> tuple[str, FakeBackend]:
+    def load(self, bundle: Bundle, known: Tokens) -> Opened:
         name = bundle.folder.name
         self.loads.append(name)
         behave = self.behaviours.get(name)
         backend = self.backends[name] = FakeBackend(behave) if behave else FakeBackend()
-        return "fake", backend
+        return opened(backend)
+
+
+class FakeTunings:
+    """Keeps tunings in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Tuning] = {}
+
+    def find(self, machine: str, key: str) -> Tuning | None:
+        return self.kept.get((machine, key))
+
+    def keep(self, key: str, tuning: Tuning) -> None:
+        self.kept[tuning.machine, key] = tuning
 
 
 class FakeBundles:
@@ -159,7 +186,12 @@ def bundle_at(folder: Path, **changes: object) -> Bundle:
 
 def loaded_version(backend: FakeBackend, name: str = "toxicity/1") -> LoadedVersion:
     bundle = bundle_at(Path("/bundles") / name)
-    return LoadedVersion(version_name(name), bundle, FakeTokenizer(), backend, "fake")
+    return LoadedVersion(version_name(name), bundle, FakeTokenizer(), opened(backend))
+
+
+def opened(backend: Backend, format: str = "onnx-fp32") -> Opened:  # noqa: A002
+    """Return what a runtime that measured nothing gives."""
+    return Opened(backend, Tuning(Trial(Way(format))))
 
 
 class Gate:

@@ -15,16 +15,19 @@ from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError, NotFoundError
 from gnomon.instances import text_span
 from gnomon.status import from_status
+from gnomon.tokens import Tokens
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import registry_service_pb2_grpc, resources_pb2, scorer_service_pb2_grpc
 from gnomon.v1 import scorer_service_pb2 as scorer
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import ServerSettings
 from gnomon_scorer.adapters.onnx_runtime import OnnxRuntime
-from gnomon_scorer.domain.ports import Backend, Bundle
+from gnomon_scorer.adapters.runtimes import Runtimes
+from gnomon_scorer.domain.ports import Bundle, Opened
 from gnomon_scorer.settings import ScorerSettings
 from gnomon_scorer.wiring import App
 from tests.scorer.evaluators import MadeBundle
+from tests.scorer.fakes import FakeTunings
 
 _Kind = registry.WatchCatalogResponse.Kind
 
@@ -127,16 +130,22 @@ def _alias(name: str) -> str:
     return f"metrics/{metric}/aliases/{alias}"
 
 
-class HeldRuntime(OnnxRuntime):
+def onnx_runtime(cores: int = 2) -> Runtimes:
+    """ONNX Runtime alone; nothing is measured or kept."""
+    return Runtimes([OnnxRuntime()], cores, FakeTunings(), tuning_s=0)
+
+
+class HeldRuntime(Runtimes):
     """ONNX Runtime; `hold`, if set, is called in the thread of every batch before it runs."""
 
     def __init__(self, threads: int = 1) -> None:
-        super().__init__(threads, batch_tokens=512)
+        super().__init__([OnnxRuntime()], threads, FakeTunings(), tuning_s=0)
         self.hold: Any = None
         self.batches: list[int] = []
 
-    def load(self, bundle: Bundle) -> tuple[str, Backend]:
-        format_, backend = super().load(bundle)
+    def load(self, bundle: Bundle, known: Tokens) -> Opened:
+        opened = super().load(bundle, known)
+        backend: Any = opened.backend
         run = backend.run
 
         def held(batch: Any) -> Any:
@@ -145,8 +154,8 @@ class HeldRuntime(OnnxRuntime):
             self.batches.append(len(batch))
             return run(batch)
 
-        backend.run = held  # type: ignore[method-assign]
-        return format_, backend
+        backend.run = backend.run_in_background = held
+        return opened
 
 
 class Caller:
@@ -221,8 +230,8 @@ def logits_of(outcome: scorer.ScoreOutcome) -> list[float]:
 async def scoring(
     fake: FakeRegistry,
     cache: Path,
-    runtime: OnnxRuntime | None = None,
-    make_app: Callable[[ScorerSettings, OnnxRuntime], App] = App,
+    runtime: Runtimes | None = None,
+    make_app: Callable[[ScorerSettings, Runtimes], App] = App,
     **settings: Any,
 ) -> AsyncIterator[Caller]:
     """Serve a scorer of a registry; yield who calls it."""
@@ -230,7 +239,7 @@ async def scoring(
     made = ScorerSettings(
         listen="127.0.0.1:0", registry_address=fake.address, cache_dir=cache, grace_s=0.2, **settings
     )
-    app = make_app(made, runtime or OnnxRuntime(2, made.batch_tokens))
+    app = make_app(made, runtime or onnx_runtime())
     await app.start()
     try:
         options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]

@@ -19,7 +19,8 @@ from gnomon.instances import text_span
 from gnomon.names import AliasName
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
 from gnomon_scorer.domain.scheduler import Cores, Scheduler
-from gnomon_scorer.domain.scoring import Scored, ScoreRequest, ScoringService
+from gnomon_scorer.domain.scores import Scored, ScoreRequest
+from gnomon_scorer.domain.scoring import ScoringService
 from tests.scorer.fakes import FakeTokenizer, until, version_name
 from tests.scorer.test_versions import World
 

@@ -17,7 +17,7 @@ from tests.sdk.serving import collected, connected, serving
 
 
 class StreamScorer:
-    """Answers each row with its text as the label; ends streams as it is told, `failures` by the rows answered."""
+    """Answers each row with its text as the label; `failures` end streams after so many rows."""
 
     def __init__(self, *failures: tuple[int, BaseException | grpc.StatusCode]) -> None:
         self.failures = list(failures)

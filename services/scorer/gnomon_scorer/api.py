@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import duration_pb2
 
 from gnomon.convert import instance_from_proto
-from gnomon.errors import GnomonError, InstanceInvalidError, InvalidRequestError
+from gnomon.errors import GnomonError, InstanceInvalidError, InvalidRequestError, Violation
 from gnomon.instances import Instance
 from gnomon.names import MetricVersionName
 from gnomon.status import to_status
@@ -17,7 +17,9 @@ from gnomon.v1 import scorer_service_pb2 as pb
 from gnomon_rpc.pages import make_token, page_size, read_token
 from gnomon_rpc.required import check_required
 from gnomon_scorer.domain.lanes import Lane
-from gnomon_scorer.domain.scoring import Scored, ScoreRequest, Scores, ScoringService, Timing
+from gnomon_scorer.domain.ports import Trial, Tuning
+from gnomon_scorer.domain.scores import Scored, ScoreRequest, Scores, Timing
+from gnomon_scorer.domain.scoring import ScoringService
 from gnomon_scorer.domain.versions import Slot, State, Versions
 
 SERVICE = "gnomon.v1.ScorerService"
@@ -50,7 +52,7 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
                 readers=[functools.partial(read_instance, instance) for instance in request.instances],
                 size_bytes=request.ByteSize(),
                 deadline=None if remaining_s is None else time.monotonic() + remaining_s,
-                lane=Lane(request.lane or Lane.ONLINE),
+                lane=_lane(request.lane),
                 caller=caller_of(context),
             )
         )
@@ -78,6 +80,16 @@ def caller_of(context: Any) -> str:
     """Return who sends the call, as the header says; an API key will say it better."""
     metadata = context.invocation_metadata() or ()
     return next((str(value)[:100] for key, value in metadata if key == CALLER_HEADER), "")
+
+
+def _lane(number: int) -> Lane:
+    try:
+        return Lane(number or Lane.ONLINE)
+    except ValueError:
+        rule = "must be GUARDRAIL, ONLINE or BULK"
+        raise InvalidRequestError(
+            f"The lane {number} is not known: it {rule}.", violations=[Violation("lane", rule)]
+        ) from None
 
 
 def read_instance(message: resources_pb2.Instance) -> Instance:
@@ -143,4 +155,23 @@ def _loaded_version(name: str, slot: Slot) -> pb.LoadedVersion:
         error=to_status(slot.error) if slot.error is not None else None,
         format=slot.loaded.format if slot.loaded else "",
         memory_bytes=slot.loaded.memory_bytes if slot.loaded else 0,
+        tuning=_tuning(slot.loaded.tuning) if slot.loaded else None,
+    )
+
+
+def _tuning(tuning: Tuning) -> pb.Tuning:
+    message = pb.Tuning(
+        chosen=_trial(tuning.chosen), trials=map(_trial, tuning.trials), machine=tuning.machine
+    )
+    if tuning.measured_at is not None:
+        message.measure_time.FromNanoseconds(int(tuning.measured_at * 1e9))
+    return message
+
+
+def _trial(trial: Trial) -> pb.Tuning.Trial:
+    return pb.Tuning.Trial(
+        format=trial.way.format,
+        threads=trial.way.threads,
+        batch_tokens=trial.way.batch_tokens,
+        sequences_per_second=trial.sequences_per_s,
     )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -29,7 +30,7 @@ class ScorerSettings(ServerSettings):
         description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",
     )
     threads: int = Field(
-        default_factory=_cores, ge=1, description="How many batches run at once; the cores, if not given."
+        default_factory=_cores, ge=1, description="How many cores inference keeps busy; all, if not given."
     )
     inference_nice: int = Field(
         default=5,
@@ -37,7 +38,23 @@ class ScorerSettings(ServerSettings):
         le=19,
         description="How much inference gives way to what answers callers, as in `nice`; bulk work always comes last.",
     )
-    batch_tokens: int = Field(default=1024, ge=1, description="The most tokens of a batch, padding included.")
+    format: Literal["auto", "onnx-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8"] = Field(
+        default="auto",
+        description="The format to run versions in; `auto`: of those that a version has, the fastest here. "
+        "A version without the format that is asked for fails, and where this machine cannot run it, the "
+        "scorer does not become ready.",
+    )
+    tuning_s: float = Field(
+        default=3.0,
+        ge=0,
+        description="About how long formats, threads and batches are measured when the first version of a "
+        "kind is loaded on a machine, beside opening it; 0 measures nothing.",
+    )
+    batch_tokens: int = Field(
+        default=2048,
+        ge=1,
+        description="The most tokens of a batch, padding included; less where measuring says so.",
+    )
     max_queued_tokens: int = Field(
         default=262_144, ge=1, description="How many tokens may wait; beyond, calls are turned away."
     )

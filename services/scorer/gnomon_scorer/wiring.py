@@ -3,14 +3,19 @@
 import asyncio
 import sys
 
+import structlog
+
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_scorer.adapters import priority
 from gnomon_scorer.adapters.bundles import BundleCache
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime
+from gnomon_scorer.adapters.openvino_runtime import OpenVinoRuntime
 from gnomon_scorer.adapters.registry import Registry
+from gnomon_scorer.adapters.runtimes import Runtimes
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
+from gnomon_scorer.adapters.tunings import TuningFiles
 from gnomon_scorer.api import PER_ITEM, SERVICE
 from gnomon_scorer.api_stream import StreamingScorerApi
 from gnomon_scorer.domain.following import Follower
@@ -23,6 +28,8 @@ from gnomon_scorer.domain.streaming import Streams
 from gnomon_scorer.domain.versions import Loader, State, Versions
 from gnomon_scorer.settings import ScorerSettings
 
+log = structlog.get_logger(__name__)
+
 
 class App:
     """A built scorer. `server.address` is known once it is started."""
@@ -31,9 +38,14 @@ class App:
         self, settings: ScorerSettings, runtime: Runtime, telemetry: Telemetry | None = None
     ) -> None:
         self.telemetry = telemetry or Telemetry("scorer", settings)
+        self._runtime = runtime
+        if runtime.problem is not None:
+            log.error("this scorer will not be ready", reason=runtime.problem)
         self.registry = Registry(settings.registry_address)
         bundles = BundleCache(settings.cache_dir, self.registry)
-        self.versions = Versions(Loader(bundles, TokenizerFiles(), runtime), settings.memory_budget_bytes)
+        self._load = priority.pool(1, settings.inference_nice, "load")
+        loader = Loader(bundles, TokenizerFiles(), runtime, self._load)
+        self.versions = Versions(loader, settings.memory_budget_bytes)
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
         observer = self._observer()
         self._quick = priority.pool(max(2, settings.threads), 0, "tokenize")
@@ -106,7 +118,7 @@ class App:
         await self.scheduler.stop()
         await self.versions.stop()
         await self.registry.close()
-        for pool in (self._quick, self._slow, self._inference, self._background):
+        for pool in (self._quick, self._slow, self._inference, self._background, self._load):
             await asyncio.to_thread(pool.shutdown)
 
     async def _tell_health(self) -> None:
@@ -121,7 +133,7 @@ class App:
             for name, ready in states.items():
                 await self.server.set_health(name, ready)
             told |= states.keys()
-            if not self._ready.is_set() and self.follower.is_ready:
+            if not self._ready.is_set() and self.follower.is_ready and self._runtime.problem is None:
                 await self.server.set_ready(SERVICE, True)
                 self._ready.set()
 
@@ -129,7 +141,15 @@ class App:
 def build(settings: ScorerSettings) -> App:
     """Return the scorer, not started; call it where a loop runs."""
     try:
-        runtime = OnnxRuntime(settings.threads, settings.batch_tokens)
+        engines = [OpenVinoRuntime(), OnnxRuntime()]  # the fastest first, as a rule
     except ConflictError as error:
         sys.exit(f"gnomon scorer: {error}")
+    runtime = Runtimes(
+        engines,
+        settings.threads,
+        TuningFiles(settings.cache_dir / "tunings"),
+        asked=settings.format,
+        most_batch_tokens=settings.batch_tokens,
+        tuning_s=settings.tuning_s,
+    )
     return App(settings, runtime)

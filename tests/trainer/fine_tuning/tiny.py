@@ -15,6 +15,8 @@ from transformers import BertConfig, BertModel
 from gnomon.bundle import LineageRecord
 from gnomon.instances import InputShape, OutputType, Step, text_span
 from gnomon_trainer.adapters.fine_tuning import stages
+from gnomon_trainer.adapters.fine_tuning.profiling import LatencyPoint
+from gnomon_trainer.adapters.fine_tuning.scoring import Alone
 from gnomon_trainer.domain.training import (
     MetricDefinition,
     Parameters,
@@ -173,6 +175,13 @@ class StopsAt(Recorder):
             raise self._error
 
 
+class NoProfiler:
+    """Says the same of every evaluator, whatever the time."""
+
+    def profile(self, evaluator: Alone, **_: object) -> list[LatencyPoint]:
+        return [LatencyPoint(32, 1.0, 2.0, 1_000.0, 4)]
+
+
 def train(
     base_model: Path,
     work: Path,
@@ -180,8 +189,9 @@ def train(
     reporter: Recorder | None = None,
     interval_s: float = 0.0,
 ) -> Trained:
-    """Train on one thread, with a checkpoint after every step unless told otherwise."""
-    return stages.train(what, work, reporter or Recorder(), stages.SetUp(base_model, 1, interval_s))
+    """Train on one thread, with a checkpoint after every step unless told otherwise; the reference format only."""
+    set_up = stages.SetUp(base_model, 1, interval_s, further=(), profiler=NoProfiler())
+    return stages.train(what, work, reporter or Recorder(), set_up)
 
 
 def read_lines(path: Path) -> list[dict[str, object]]:

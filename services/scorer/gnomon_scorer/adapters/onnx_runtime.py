@@ -1,7 +1,8 @@
-"""ONNX Runtime on CPU: the reference backend.
+"""ONNX Runtime on CPU: the reference engine.
 
-One session a version, run by as many threads as there are cores: a call
-computes in the thread that makes it, so the lanes bound the cores in use.
+One session a version. With one thread a call, a call computes in the thread
+that makes it, so the callers bound the cores in use, and their priority is
+that of the computation.
 """
 
 import importlib.metadata
@@ -10,19 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from gnomon.bundle import ONNX_FP32
 from gnomon.errors import VersionUnloadableError
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits
-
-Array = npt.NDArray[Any]
+from gnomon_scorer.adapters.padding import check_inputs, fill, rows_of
+from gnomon_scorer.domain.ports import Logits
 
 _PROVIDER = "CPUExecutionProvider"
 _DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_COMPUTED = 1.3  # memory of a session, as a multiple of its weights: they are packed anew for the processor
 
 
 class ConflictError(Exception):
@@ -30,68 +29,58 @@ class ConflictError(Exception):
 
 
 class OnnxRuntime:
-    """Opens the `onnx-fp32` format of bundles. `threads`: how many calls run at once."""
+    """Opens `onnx-fp32`. The place for further providers: each would be a format's, never a fall-back."""
 
-    def __init__(self, threads: int, batch_tokens: int) -> None:
+    formats = (ONNX_FP32,)
+    length_step = 1
+
+    def __init__(self) -> None:
         check_installation()
-        self.cores = threads
-        self.gives_way = True  # it computes in the thread that calls, whose priority is the scheduler's
-        self._limits = BatchLimits(max_padded_tokens=batch_tokens)
 
-    def load(self, bundle: Bundle) -> tuple[str, Backend]:
-        path = next(entry.path for entry in bundle.evaluator.formats if entry.format == ONNX_FP32)
-        file = bundle.folder / path
-        if not file.resolve().is_relative_to(bundle.folder.resolve()) or not file.is_file():
-            raise VersionUnloadableError(f"The bundle lacks {path}, which its format {ONNX_FP32} names.")
-        return ONNX_FP32, OnnxBackend(file, self._limits)
+    @property
+    def version(self) -> str:
+        return f"onnxruntime {ort.__version__}"
+
+    def problem(self, format: str) -> str | None:  # noqa: A002, ARG002  it runs wherever it is installed
+        return None
+
+    def threads(self, cores: int) -> tuple[int, ...]:
+        """Return all that one session can do: calls of several threads share the session's."""
+        return (1,) if cores == 1 else (1, cores)
+
+    def open(self, file: Path, format: str, threads: int, cores: int, max_tokens: int) -> "OnnxBackend":  # noqa: A002, ARG002
+        return OnnxBackend(file, threads)
 
 
 class OnnxBackend:
     """One ONNX model. Output: the first one, or `logits`, of shape (instances, classes)."""
 
-    def __init__(self, file: Path, limits: BatchLimits) -> None:
-        self._session: Any = ort.InferenceSession(str(file), _options(), providers=[_PROVIDER])
+    def __init__(self, file: Path, threads: int = 1) -> None:
+        self._session: Any = ort.InferenceSession(str(file), _options(threads), providers=[_PROVIDER])
         if self._session.get_providers()[0] != _PROVIDER:
             raise VersionUnloadableError("ONNX Runtime chose another device than it was told to.")
-        self.limits = limits
+        self.computes_in_caller = threads == 1
         weights = file.parent.glob(f"{file.name}*")  # large models keep theirs in `model.onnx.data`
-        self.memory_bytes = sum(part.stat().st_size for part in weights)
+        self.memory_bytes = int(_COMPUTED * sum(part.stat().st_size for part in weights))
         self._dtypes = {entry.name: _DTYPES.get(entry.type, np.int64) for entry in self._session.get_inputs()}
-        if unknown := set(self._dtypes) - set(_INPUTS):
-            raise VersionUnloadableError(
-                f"The model reads {sorted(unknown)}; an evaluator reads {', '.join(_INPUTS)} only."
-            )
+        check_inputs(list(self._dtypes))
         outputs = [entry.name for entry in self._session.get_outputs()]
         self._output = "logits" if "logits" in outputs else outputs[0]
 
     def run(self, batch: Sequence[Tokens]) -> Logits:
-        arrays = _padded(batch)
-        feed = {name: arrays[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()}
-        (logits,) = self._session.run([self._output], feed)
-        if logits.ndim != 2:
-            raise ValueError(f"The model's output has {logits.ndim} dimensions; it must have 2.")
-        rows: list[list[float]] = logits.tolist()
-        return rows
+        shape = (len(batch), max(len(tokens) for tokens in batch))
+        arrays = {name: np.zeros(shape, dtype) for name, dtype in self._dtypes.items()}
+        fill(arrays, batch)
+        (logits,) = self._session.run([self._output], arrays)
+        return rows_of(logits)
 
     def close(self) -> None:
         self._session = None
 
 
-def _padded(batch: Sequence[Tokens]) -> dict[str, Array]:
-    """Return the three inputs, each of shape (instances, longest), padded with 0 on the right."""
-    shape = (len(batch), max(len(tokens) for tokens in batch))
-    arrays = {name: np.zeros(shape, np.int64) for name in _INPUTS}
-    for row, tokens in enumerate(batch):
-        length = len(tokens)
-        arrays["input_ids"][row, :length] = tokens.ids
-        arrays["token_type_ids"][row, :length] = tokens.type_ids
-        arrays["attention_mask"][row, :length] = 1
-    return arrays
-
-
-def _options() -> ort.SessionOptions:
+def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL

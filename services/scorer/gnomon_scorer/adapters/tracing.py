@@ -18,7 +18,7 @@ from gnomon.instances import OutputType
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.scheduler import Outcome, Ran
-from gnomon_scorer.domain.scoring import Scored, ScoreRequest, Scores
+from gnomon_scorer.domain.scores import Scored, ScoreRequest, Scores
 
 EVALUATION = "gen_ai.evaluation.result"
 

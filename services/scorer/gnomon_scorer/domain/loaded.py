@@ -1,20 +1,24 @@
 """A metric version in memory: runs batches, and can prove that it still does."""
 
 import contextlib
-import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from gnomon.bundle import Evaluator
+from gnomon.bundle import ONNX_FP32, OPENVINO_FP32, Evaluator
+from gnomon.decision import probabilities
 from gnomon.errors import VersionUnloadableError
 from gnomon.names import MetricVersionName
-from gnomon.rendering import Rendered
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.ports import Backend, BatchLimits, Bundle, Logits, Tokenizer
+from gnomon_scorer.domain.ports import BatchLimits, Bundle, Logits, Opened, Tokenizer, Tuning
+from gnomon_scorer.domain.probing import known_text, stretched
 
-_PROOF = Rendered("The weather is fine today, and the answer to your question is 42.")
 _WARM_LENGTHS = (4, 16, 64, 128, 512)
-_SAME = 1e-4  # logits, as in the gate; what padding may change before batches are given up for a version
+
+# What batch-mates may change before batches are given up for a version; the bounds of the gate.
+_SAME_LOGIT = 1e-4  # for the formats that compute in fp32
+_SAME_PROBABILITY = 2e-3  # for all others
+_FULL_PRECISION = (ONNX_FP32, OPENVINO_FP32)
 
 
 class BadOutputError(Exception):
@@ -29,22 +33,25 @@ class LoadedVersion:
         name: MetricVersionName,
         bundle: Bundle,
         tokenizer: Tokenizer,
-        backend: Backend,
-        format: str,  # noqa: A002  the proto's word
+        opened: Opened,
     ) -> None:
         self.name = name
         self.evaluator: Evaluator = bundle.evaluator
         self.tokenizer = tokenizer
         self.tokenizer_sha256 = bundle.tokenizer_sha256
         self.bundle_digest = bundle.digest
-        self.format = format
-        self.memory_bytes = backend.memory_bytes
-        self.limits: BatchLimits = backend.limits
+        self.format = opened.format
+        self.tuning: Tuning = opened.tuning
+        self.limits: BatchLimits = opened.backend.limits
         self.is_closed = False
-        self._backend = backend
+        self._backend = opened.backend
         self._users = 0
         self._is_retired = False
         self._proof: Tokens | None = None
+
+    @property
+    def memory_bytes(self) -> int:
+        return self._backend.memory_bytes
 
     def run(self, batch: Sequence[Tokens]) -> Logits:
         """Return the logits of a batch, checked; blocks.
@@ -53,17 +60,19 @@ class LoadedVersion:
             BadOutputError: wrong shape, or a number that is not finite.
             Exception: whatever the runtime raises.
         """
-        logits = self._backend.run(batch)
-        classes = len(self.evaluator.classes)
-        if len(logits) != len(batch) or any(len(row) != classes for row in logits):
-            raise BadOutputError(f"The evaluator must give {len(batch)} rows of {classes} logits.")
-        if not all(math.isfinite(value) for row in logits for value in row):
-            raise BadOutputError("The evaluator gives logits that are not finite.")
-        return logits
+        return self._checked(self._backend.run(batch), len(batch))
 
     def run_in_background(self, batch: Sequence[Tokens]) -> Logits:
         """Do what `run` does, giving way to it."""
-        return self.run(batch)
+        return self._checked(self._backend.run_in_background(batch), len(batch))
+
+    def _checked(self, logits: Logits, instances: int) -> Logits:
+        classes = len(self.evaluator.classes)
+        if len(logits) != instances or any(len(row) != classes for row in logits):
+            raise BadOutputError(f"The evaluator must give {instances} rows of {classes} logits.")
+        if not all(math.isfinite(value) for row in logits for value in row):
+            raise BadOutputError("The evaluator gives logits that are not finite.")
+        return logits
 
     def prove(self) -> None:
         """Score a known text, or raise what `run` raises; blocks."""
@@ -81,7 +90,7 @@ class LoadedVersion:
         known = self._known_text()
         longest = min(self.evaluator.max_tokens, _WARM_LENGTHS[-1])
         lengths = sorted({min(length, longest) for length in (*_WARM_LENGTHS, len(known))})
-        probes = [_stretched(known, length) for length in lengths]
+        probes = [stretched(known, length) for length in lengths]
         try:
             alone = [self.run([probe])[0] for probe in probes]
         except Exception as error:
@@ -89,19 +98,25 @@ class LoadedVersion:
                 f"{self.name} cannot score: {first_line(error)}", metric_version=str(self.name)
             ) from error
         if self.limits.max_instances > 1 and not self._is_batch_invariant(probes[:3], alone[:3]):
-            self.limits = BatchLimits(self.limits.max_padded_tokens, max_instances=1)
+            self.limits = replace(self.limits, max_instances=1)
 
     def _is_batch_invariant(self, probes: list[Tokens], alone: list[Sequence[float]]) -> bool:
         try:
             together = self.run(probes)
         except Exception:
             return False
-        pairs = zip(itertools.chain(*alone), itertools.chain(*together), strict=True)
-        return all(abs(a - b) <= _SAME for a, b in pairs)
+        return all(self._are_same(one, other) for one, other in zip(alone, together, strict=True))
+
+    def _are_same(self, one: Sequence[float], other: Sequence[float]) -> bool:
+        most = _SAME_LOGIT
+        if self.format not in _FULL_PRECISION:
+            most, temperature = _SAME_PROBABILITY, self.evaluator.calibration.temperature
+            one, other = probabilities(one, temperature), probabilities(other, temperature)
+        return all(abs(a - b) <= most for a, b in zip(one, other, strict=True))
 
     def _known_text(self) -> Tokens:
         if self._proof is None:
-            self._proof = self.tokenizer.encode([_PROOF], self.evaluator.max_tokens)[0]
+            self._proof = known_text(self.tokenizer, self.evaluator.max_tokens)
         return self._proof
 
     @contextlib.contextmanager
@@ -123,12 +138,6 @@ class LoadedVersion:
         if self._is_retired and not self._users and not self.is_closed:
             self.is_closed = True
             self._backend.close()
-
-
-def _stretched(tokens: Tokens, length: int) -> Tokens:
-    """Return tokens of exactly this length, by cutting or repeating."""
-    ids = tuple(itertools.islice(itertools.cycle(tokens.ids), length))
-    return Tokens(ids, tuple(itertools.islice(itertools.cycle(tokens.type_ids), length)))
 
 
 def first_line(error: BaseException) -> str:

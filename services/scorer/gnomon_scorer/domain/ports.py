@@ -10,16 +10,68 @@ from gnomon.names import AliasName, MetricVersionName
 from gnomon.rendering import Rendered
 from gnomon.tokens import Reading, Tokens
 
+MAX_INSTANCES = 64
+FIRST_BATCH_TOKENS = 512  # good on every processor seen, where nothing was measured
+
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
     """How a backend wants its batches. `max_instances` of 1: it wants none."""
 
     max_padded_tokens: int  # longest × count; an instance that is longer by itself runs alone
-    max_instances: int = 64
+    max_instances: int = MAX_INSTANCES
     min_fill: float = 0.8  # the least share of a batch that is not padding
     threads: int = 1  # cores that one call of `run` keeps busy
     length_step: int = 1  # what it pads lengths up to a multiple of
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run batches. `threads` are those of one call; `batch_tokens` of 0: one instance a call."""
+
+    format: str
+    threads: int = 1
+    batch_tokens: int = FIRST_BATCH_TOKENS
+
+    def limits(self, length_step: int = 1) -> BatchLimits:
+        """Return the same for the scheduler; `length_step` is the runtime's."""
+        return BatchLimits(
+            max_padded_tokens=self.batch_tokens or FIRST_BATCH_TOKENS,
+            max_instances=MAX_INSTANCES if self.batch_tokens else 1,
+            threads=self.threads,
+            length_step=length_step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A way, and what it reached on instances of mixed lengths; 0 if it was not measured.
+
+    A format that cannot be run on this machine has a trial of 0 threads.
+    """
+
+    way: Way
+    sequences_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How batches are run, and how that was found. `measured_at`: seconds since the epoch, if it was."""
+
+    chosen: Trial
+    trials: tuple[Trial, ...] = ()
+    machine: str = ""
+    measured_at: float | None = None
+
+
+class Tunings(Protocol):
+    """Tunings of this and earlier processes. Losing one costs a measurement, so nothing here raises."""
+
+    def find(self, machine: str, key: str) -> Tuning | None:
+        """Return what was measured on such a machine for such evaluators; blocks."""
+
+    def keep(self, key: str, tuning: Tuning) -> None:
+        """Store it; blocks."""
 
 
 Logits = Sequence[Sequence[float]]  # shape (instances, classes)
@@ -39,8 +91,23 @@ class Backend(Protocol):
     def run(self, batch: Sequence[Tokens]) -> Logits:
         """Return the logits of a batch; blocks. Whatever it raises fails the batch."""
 
+    def run_in_background(self, batch: Sequence[Tokens]) -> Logits:
+        """Do what `run` does with the priority of the calling thread, as far as the device can."""
+
     def close(self) -> None:
         """Give the memory back. Nothing runs any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An evaluator in memory, and how it is run."""
+
+    backend: Backend
+    tuning: Tuning
+
+    @property
+    def format(self) -> str:
+        return self.tuning.chosen.way.format
 
 
 class Runtime(Protocol):
@@ -54,11 +121,18 @@ class Runtime(Protocol):
     def gives_way(self) -> bool:
         """Whether work in the background leaves the device to other work at any time, as threads do."""
 
-    def load(self, bundle: "Bundle") -> tuple[str, Backend]:
-        """Open an evaluator; return the format that was chosen and its backend; blocks.
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be loaded here, if so: what this scorer was told to use is not there."""
+
+    def load(self, bundle: "Bundle", known: Tokens) -> Opened:
+        """Open an evaluator in the fastest way that is known or found out; blocks.
+
+        `known` is a text that it has a score for. Threads that the backend
+        starts have the priority of the calling one.
 
         Raises:
-            VersionUnloadableError: the runtime cannot read any of the formats.
+            VersionUnloadableError: the format that was asked for, or any, cannot be had.
         """
 
 
@@ -66,7 +140,7 @@ class Tokenizer(Protocol):
     """Turns rendered instances into tokens; see `gnomon.tokenizing`."""
 
     def encode(self, texts: Sequence[Rendered], max_tokens: int) -> list[Tokens]:
-        """Return the tokens of each text, at most `max_tokens`, the longer text of a pair cut first; blocks."""
+        """Return the tokens of each text, cut to `max_tokens`, the longer text of a pair first; blocks."""
 
     def encode_windows(
         self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None

@@ -29,14 +29,16 @@ class Question:
     def settle(self, windows: Sequence[Outcome]) -> None:
         """Take in what became of the windows. One that failed fails the instance: a part is no answer."""
         failed = next((outcome for outcome in windows if isinstance(outcome, GnomonError)), None)
-        self.answer = failed or self._reduced([ran.logits for ran in windows if isinstance(ran, Ran)])
+        self.answer = failed or self._answer([ran.logits for ran in windows if isinstance(ran, Ran)])
 
-    def _reduced(self, logits: Sequence[Sequence[float]]) -> Answer:
+    def _answer(self, logits: Sequence[Sequence[float]]) -> Answer:
         assert self.reading is not None
+        if len(logits) == 1:
+            return Answer(tuple(logits[0]), self.reading.token_count, self.reading.truncated)
         evaluator = self.version.evaluator
-        reducer = evaluator.windows.reducer if evaluator.windows else ""
+        assert evaluator.windows is not None
         flagged = [evaluator.classes.index(label) for label in evaluator.flagged_classes]
-        reduced = reduce(logits, reducer, flagged)
+        reduced = reduce(logits, evaluator.windows.reducer, flagged)
         return Answer(
             logits=tuple(reduced.logits),
             token_count=self.reading.token_count,

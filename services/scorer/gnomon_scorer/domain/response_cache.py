@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gnomon.rendering import Rendered
 from gnomon_scorer.domain.loaded import LoadedVersion
 
-# What CPython takes for an entry, rounded up: the digest, the answer, its numbers, and their place in the map.
+# What CPython takes for an entry, rounded up: digest, answer, numbers, and their place in the map.
 ENTRY_BYTES = 384
 LOGIT_BYTES = 32
 

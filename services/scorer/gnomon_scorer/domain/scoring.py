@@ -6,11 +6,8 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Protocol
 
-from gnomon.bundle import Evaluator
-from gnomon.decision import Decision, decide
 from gnomon.errors import DeadlineExceededError, GnomonError, InvalidRequestError, NotFoundError, Violation
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.following import Follower
@@ -19,8 +16,9 @@ from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.observing import Observer, Silent
 from gnomon_scorer.domain.questions import Question
 from gnomon_scorer.domain.response_cache import Answer, ResponseCache
-from gnomon_scorer.domain.scheduler import Outcome, Ran, Scheduler
-from gnomon_scorer.domain.tokenizing import Asked, ReadInstance, ask
+from gnomon_scorer.domain.scheduler import Outcome, Scheduler
+from gnomon_scorer.domain.scores import ScoreRequest, Scores, score_of, timing_of
+from gnomon_scorer.domain.tokenizing import Asked, ask
 from gnomon_scorer.domain.versions import Versions
 
 MAX_VERSIONS = 16
@@ -30,53 +28,6 @@ _FOR_THE_ANSWER = 0.8  # the share of a caller's time that waiting for a load ma
 
 
 Found = dict[MetricVersionName, LoadedVersion | GnomonError]  # what each name means, or why it means nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What one version says of one instance."""
-
-    version: MetricVersionName
-    evaluator: Evaluator
-    decision: Decision
-    logits: Sequence[float]
-    token_count: int
-    truncated: bool
-    window_count: int = 1
-    deciding_window: int | None = 0  # None: several windows were combined
-    is_cached: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """In seconds, each the longest of the request's instances."""
-
-    tokenization_s: float = 0.0
-    queue_s: float = 0.0
-    inference_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """`readers` give the instances, or raise; `deadline` is on the service's clock.
-
-    `caller` is whom the queue is shared fairly with; empty if not known.
-    """
-
-    names: tuple[MetricVersionName, ...]
-    readers: Sequence[ReadInstance]
-    size_bytes: int
-    deadline: float | None
-    lane: Lane = Lane.ONLINE
-    caller: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """`outcomes[i][j]`: of instance i with version j."""
-
-    outcomes: list[list[Scored | GnomonError]]
-    timing: Timing
 
 
 class Tracer(Protocol):
@@ -169,7 +120,7 @@ class ScoringService:
         self._tell(asked, len(request.readers), took)
         self._check_deadline(request)
         ran = await self._run(asked.questions, request)
-        scored = {question: _scored(question) for question in asked.questions}
+        scored = {question: score_of(question) for question in asked.questions}
         columns = {
             version: [scored[one] if isinstance(one, Question) else one for one in column]
             for version, column in asked.columns.items()
@@ -180,7 +131,7 @@ class ScoringService:
             for i in range(len(request.readers))
         ]
         all_cached = bool(scored) and all(question.is_cached for question in scored)
-        scores = Scores(outcomes, _timing(0.0 if all_cached else took, [outcome for _, outcome in ran]))
+        scores = Scores(outcomes, timing_of(0.0 if all_cached else took, (outcome for _, outcome in ran)))
         if self._tracer is not None:
             self._tracer.scored(request, scores, started, ran)
         return scores
@@ -247,30 +198,3 @@ def first_to_tell(answers: Iterable[LoadedVersion | GnomonError]) -> GnomonError
     """Return what to say of versions that cannot be used: what may pass first, then what is."""
     errors = [answer for answer in answers if isinstance(answer, GnomonError)]
     return min(errors, key=lambda error: (error.retry_after_s is None, isinstance(error, NotFoundError)))
-
-
-def _scored(question: Question) -> Scored | GnomonError:
-    version, answer = question.version, question.answer
-    assert answer is not None
-    if isinstance(answer, GnomonError):
-        return answer
-    return Scored(
-        version=version.name,
-        evaluator=version.evaluator,
-        decision=decide(version.evaluator, answer.logits),
-        logits=answer.logits,
-        token_count=answer.token_count,
-        truncated=answer.truncated,
-        window_count=answer.window_count,
-        deciding_window=answer.deciding_window,
-        is_cached=question.is_cached,
-    )
-
-
-def _timing(tokenization_s: float, ran: list[Outcome]) -> Timing:
-    done = [row for row in ran if isinstance(row, Ran)]
-    return Timing(
-        tokenization_s,
-        max((row.queue_s for row in done), default=0.0),
-        max((row.inference_s for row in done), default=0.0),
-    )

@@ -20,12 +20,11 @@ from gnomon.errors import (
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.scores import Scored, ScoreRequest
 from gnomon_scorer.domain.scoring import (
     MAX_INSTANCES,
     MAX_VERSIONS,
     Found,
-    Scored,
-    ScoreRequest,
     ScoringService,
     first_to_tell,
 )

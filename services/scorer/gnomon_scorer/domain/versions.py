@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,6 +27,7 @@ from gnomon.errors import (
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.loaded import LoadedVersion, first_line
 from gnomon_scorer.domain.ports import Bundles, Runtime, Tokenizers
+from gnomon_scorer.domain.probing import known_text
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +53,23 @@ class BackOff:
 
 
 class Loader:
-    """Brings a version into memory: fetch, open, warm."""
+    """Brings a version into memory: fetch, open, warm.
 
-    def __init__(self, bundles: Bundles, tokenizers: Tokenizers, runtime: Runtime) -> None:
+    `threads`: where it is opened and warmed; threads that a runtime starts
+    there inherit their priority.
+    """
+
+    def __init__(
+        self,
+        bundles: Bundles,
+        tokenizers: Tokenizers,
+        runtime: Runtime,
+        threads: Executor | None = None,
+    ) -> None:
         self._bundles = bundles
         self._tokenizers = tokenizers
         self._runtime = runtime
+        self._threads = threads
         self._one_at_a_time = asyncio.Semaphore(1)  # opening and warming compete with scoring
 
     async def load(self, name: MetricVersionName) -> LoadedVersion:
@@ -71,8 +84,8 @@ class Loader:
 
         def open_and_warm() -> LoadedVersion:
             tokenizer = self._tokenizers.load(bundle.tokenizer_file)
-            format_, backend = self._runtime.load(bundle)
-            version = LoadedVersion(name, bundle, tokenizer, backend, format_)
+            known = known_text(tokenizer, bundle.evaluator.max_tokens)
+            version = LoadedVersion(name, bundle, tokenizer, self._runtime.load(bundle, known))
             try:
                 version.warm()
             except BaseException:
@@ -81,7 +94,7 @@ class Loader:
             return version
 
         async with self._one_at_a_time:
-            opening = asyncio.create_task(asyncio.to_thread(open_and_warm))
+            opening = asyncio.get_running_loop().run_in_executor(self._threads, open_and_warm)
             try:
                 return await asyncio.shield(opening)
             except asyncio.CancelledError:
@@ -89,7 +102,7 @@ class Loader:
                 raise
 
 
-def _close_opened(opening: asyncio.Task[LoadedVersion]) -> None:
+def _close_opened(opening: asyncio.Future[LoadedVersion]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
@@ -247,8 +260,15 @@ class Versions:
             return
         slot.loaded, slot.state, slot.error, slot.failures = loaded, State.READY, None, 0
         slot.settled.set()
-        took_s, batched = round(self._clock() - started, 3), loaded.limits.max_instances > 1
-        log.info("a version is ready", version=str(name), took_s=took_s, batched=batched)
+        took_s, limits = round(self._clock() - started, 3), loaded.limits
+        log.info(
+            "a version is ready",
+            version=str(name),
+            took_s=took_s,
+            format=loaded.format,
+            threads=limits.threads,
+            batch_tokens=limits.max_padded_tokens if limits.max_instances > 1 else 0,
+        )
         self._make_room(name)
         self.changed()
 
