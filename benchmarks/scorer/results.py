@@ -86,8 +86,14 @@ def origin(quick: bool) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    head = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(head, check=False, capture_output=True, text=True).stdout.strip()
+    """Return the commit, marked where what is measured differs from it; results are no such thing."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], check=False, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "sdk", "services", "benchmarks/scorer", "loadtests")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def _processor() -> str:

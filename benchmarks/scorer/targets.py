@@ -71,13 +71,14 @@ def _latency(found: dict[str, Any] | None) -> Iterator[Target]:
                 yield Target(what, wanted, "–", None)
                 continue
             peers = ", ".join(f"{name} {one[rate][key]:.3g}" for name, one in servers.items())
-            is_met = all(own[rate][key] < one[rate][key] for one in servers.values())
+            is_met = all(own[rate][key] < one[rate][key] for one in servers.values()) and own[rate]["kept_up"]
             yield Target(what, wanted, f"{own[rate][key]:.3g} ms; {peers}", is_met)
 
 
 def _overload(content: dict[str, Any], found: dict[str, Any] | None) -> Iterator[Target]:
     yield at_least("goodput at 3 × capacity / peak", 0.85, content["overload_goodput"])
     found = found or {}
+    yield at_least("the same in tokens: short texts are refused less", 0.85, found.get("goodput_in_tokens"))
     yield at_most("answers after their deadline", 0, found.get("answers_after_their_deadline"))
     yield at_most("refusals, p99", 20, (found.get("refused") or {}).get("p99_ms"), " ms")
     calm = found.get("calm_again_after_s")

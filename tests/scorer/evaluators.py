@@ -7,7 +7,7 @@ fails in ONNX Runtime.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class MadeBundle:
 
     def replacing(self, path: str, content: bytes) -> "MadeBundle":
         return MadeBundle(self.evaluator, self.contents | {path: content})
+
+    def publishing(self, *formats: Format) -> "MadeBundle":
+        evaluator = replace(self.evaluator, formats=formats)
+        return MadeBundle(evaluator, self.contents | {"evaluator.json": evaluator.to_json().encode()})
 
     @property
     def digest(self) -> str:
@@ -102,12 +106,17 @@ def _text(name: str, type_id: int) -> dict[str, Any]:
 
 
 def onnx_model(
-    *, classes: int = 2, seed: int = 0, inputs: tuple[str, ...] = (), fixed_batch: int | None = None
+    *,
+    classes: int = 2,
+    seed: int = 0,
+    inputs: tuple[str, ...] = (),
+    fixed_batch: int | None = None,
+    all_nan: bool = False,
 ) -> bytes:
     """Return a model whose logits are linear in the mean embedding of an instance's tokens."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(len(VOCABULARY) - 1, 8)).astype(np.float32)
-    table[VOCABULARY.index("nanword")] = np.nan
+    table[slice(None) if all_nan else VOCABULARY.index("nanword")] = np.nan
     weight = random.normal(size=(8, classes)).astype(np.float32)
     constants = {"table": table, "weight": weight, "axis1": np.array([1]), "axis2": np.array([2])}
     nodes = [
@@ -135,6 +144,17 @@ def onnx_model(
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def with_data_beside(model: bytes, name: str) -> tuple[bytes, bytes]:
+    """Return a model whose largest tensor is in a file of this name, and that file's content."""
+    proto = onnx.load_from_string(model)
+    tensor = max(proto.graph.initializer, key=lambda one: len(one.raw_data))
+    data = tensor.raw_data
+    onnx.external_data_helper.set_external_data(tensor, name, offset=0, length=len(data))
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    return proto.SerializeToString(), data
 
 
 def make_bundle(

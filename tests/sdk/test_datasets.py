@@ -202,7 +202,10 @@ def test_values_of_numpy_and_nested_ones_become_plain() -> None:
 
 
 def test_half_a_character_is_sent_as_its_escape() -> None:
-    assert lines(pd.DataFrame({"input": ["\ud83d", "ü"]})) == [{"input": "\ud83d"}, {"input": "ü"}]
+    frame = pd.DataFrame(
+        {"input": ["\ud83d", "ü"]}, dtype=object
+    )  # pandas with pyarrow has no text type for it
+    assert lines(frame) == [{"input": "\ud83d"}, {"input": "ü"}]
 
 
 def test_a_column_that_is_there_twice_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -179,7 +179,7 @@ class _Reader:
 
 def _scored(
     client: "Client", versions: Mapping[str, str], file: Source, reader: _Reader, done: int
-) -> Iterator[tuple[dict[str, Outcome], float]]:
+) -> Generator[tuple[dict[str, Outcome], float], None, None]:
     """Yield the outcomes of the rows after those that are done, and the share of the file up to there."""
     shares: deque[float] = deque()
 

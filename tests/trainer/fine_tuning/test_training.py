@@ -68,7 +68,10 @@ def test_the_report_is_an_evaluation_report_with_intervals_around_its_values(
     assert {m.key for m in message.formats[0].measures} == {
         "max_logit_difference",
         "batch_invariance_difference",
+        "test_macro_f1",
     }
+    assert [point.tokens for point in message.formats[0].latency_profile] == [32]
+    assert "onnxruntime" in message.formats[0].machine
     assert "Two rows were left out." in message.warnings
     assert any("only 60 rows" in warning for warning in message.warnings)
 
@@ -139,6 +142,7 @@ def test_the_model_card_shows_results_beside_baselines_and_warnings(undisturbed:
         "TF-IDF + logistic regression",
         "Two rows were left out.",
         "Temperature",
+        "| `onnx-fp32` | 32 | 1 | 2 | 1000 | 4 |",
         "`epochs`",
     ):
         assert part.casefold() in card.casefold()

@@ -156,7 +156,8 @@ class Scheduler:
 
     def measured(self, tokens: int, size_bytes: int) -> None:
         """Take in how many tokens a request turned out to be."""
-        self._density.measure(tokens, size_bytes)
+        if tokens:
+            self._density.measure(tokens, size_bytes)
 
     async def score(
         self,

@@ -18,6 +18,14 @@ _NAMES = {
     "tfidf_logistic_regression": "TF-IDF + logistic regression",
 }
 
+_PROFILE = {
+    "tokens": "Tokens",
+    "alone_p50_ms": "Alone, p50 ms",
+    "alone_p99_ms": "p99 ms",
+    "capacity_per_second": "All cores, instances/s",
+    "capacity_batch": "in batches of",
+}
+
 
 def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     """Return the card, in Markdown. Every figure is of this run."""
@@ -109,10 +117,25 @@ def _calibration(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
 
 
 def _formats(report: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"- `{entry['format']}`: {'passed' if entry['passed'] else 'failed'} its gate on {entry['rows']} "
-        "rows (" + ", ".join(f"{m['key']} {m['value']:.1e}" for m in entry["measures"]) + ")"
+    gates = "\n".join(_gate(entry) for entry in report["formats"])
+    rows = [
+        (f"`{entry['format']}`", *(f"{point[key]:.4g}" for key in _PROFILE))
         for entry in report["formats"]
+        for point in entry.get("latency_profile", ())
+    ]
+    if not rows:
+        return gates
+    machines = sorted({entry["machine"] for entry in report["formats"] if entry.get("machine")})
+    return f"{gates}\n\nHow fast they are, on {'; '.join(machines)}:\n\n" + _table(
+        ("Format", *_PROFILE.values()), rows
+    )
+
+
+def _gate(entry: Mapping[str, Any]) -> str:
+    if not entry["passed"]:
+        return f"- `{entry['format']}`: not published. {entry['reason']}"
+    return f"- `{entry['format']}`: passed its gate on {entry['rows']} rows (" + (
+        ", ".join(f"{m['key']} {m['value']:.2g}" for m in entry["measures"]) + ")"
     )
 
 

@@ -1,0 +1,245 @@
+"""Which format is used: the fastest that can be had, or the one that was asked for, or none."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from gnomon.bundle import LineageRecord
+from gnomon.errors import VersionUnloadableError
+from gnomon_scorer.adapters.runtimes import Runtimes
+from gnomon_scorer.domain.ports import Trial, Way
+from tests.scorer.backends import load, open_bundle, runtimes, skip_without
+from tests.scorer.evaluators import make_bundle
+from tests.scorer.fakes import FakeTunings, tokens
+from tests.scorer.serving import error_of, scoring
+
+BATCH = [tokens(2, 3)]
+
+
+class FakeModel:
+    def __init__(self, engine, file, format_, threads):
+        self.engine, self.file, self.format, self.threads = engine, file, format_, threads
+        self.computes_in_caller = engine.computes_in_caller
+        self.memory_bytes = 100
+        self.is_closed = False
+        self.opened_by = threading.current_thread()
+
+    def run(self, batch):
+        assert not self.is_closed
+        return [[0.0, 1.0] for _ in batch]
+
+    def close(self):
+        assert not self.is_closed
+        self.is_closed = True
+
+
+class FakeEngine:
+    """Opens `slow` and `fast`, and says that it cannot run what is in `problems`."""
+
+    length_step = 8
+    version = "fake 1.0"
+
+    def __init__(self, *formats, **problems):
+        self.formats = formats
+        self.problems = {name.replace("_", "-"): problem for name, problem in problems.items()}
+        self.opened = []
+        self.computes_in_caller = True
+        self.broken = set()
+
+    def problem(self, format_):
+        return self.problems.get(format_)
+
+    def threads(self, cores):
+        return (1, cores)
+
+    def open(self, file, format, threads, cores, max_tokens):  # noqa: A002
+        if format in self.broken:
+            raise ValueError(f"{format} is broken")
+        self.opened.append(FakeModel(self, file, format, threads))
+        return self.opened[-1]
+
+    def left_open(self):
+        return [(model.format, model.threads) for model in self.opened if not model.is_closed]
+
+
+def runtime(engine, tunings=None, **settings):
+    return Runtimes([engine], 2, tunings or FakeTunings(), **{"tuning_s": 0.05} | settings)
+
+
+def bundle_of(tmp_path, *formats, folder="a", **changes):
+    bundle = open_bundle(tmp_path / folder, make_bundle(), *formats)
+    return replace(bundle, evaluator=replace(bundle.evaluator, **changes)) if changes else bundle
+
+
+def test_all_that_was_tried_is_told_and_only_what_was_chosen_stays_open(tmp_path):
+    engine = FakeEngine("openvino-bf16", "onnx-fp32")
+
+    opened = load(runtime(engine), bundle_of(tmp_path, "onnx-fp32", "openvino-bf16"))
+
+    way = opened.tuning.chosen.way
+    assert engine.left_open() == [(way.format, way.threads)]
+    assert {trial.way.format for trial in opened.tuning.trials} == {"onnx-fp32", "openvino-bf16"}
+    assert opened.tuning.chosen.sequences_per_s > 0
+    assert opened.tuning.measured_at is not None
+    assert "2 cores, fake 1.0" in opened.tuning.machine
+    assert opened.backend.limits == way.limits(8)
+
+
+def test_what_a_machine_cannot_run_is_left_out_and_shown(tmp_path):
+    engine = FakeEngine("openvino-bf16", "onnx-fp32", openvino_bf16="No bf16 here.")
+
+    opened = load(runtime(engine), bundle_of(tmp_path, "onnx-fp32", "openvino-bf16"))
+
+    assert opened.format == "onnx-fp32"
+    assert Trial(Way("openvino-bf16", 0, 0)) in opened.tuning.trials
+
+
+def test_what_cannot_be_opened_is_left_out_while_another_can(tmp_path):
+    engine = FakeEngine("openvino-bf16", "onnx-fp32")
+    engine.broken = {"openvino-bf16"}
+    bundle = bundle_of(tmp_path, "onnx-fp32", "openvino-bf16")
+
+    assert load(runtime(engine), bundle).format == "onnx-fp32"
+    engine.broken = {"openvino-bf16", "onnx-fp32"}
+    with pytest.raises(ValueError, match="broken"):
+        load(runtime(engine), bundle)
+    assert engine.left_open() == [("onnx-fp32", 1)] or len(engine.left_open()) == 1
+
+
+def test_a_format_that_was_asked_for_is_used_although_others_are_faster(tmp_path):
+    engine = FakeEngine("openvino-bf16", "onnx-fp32")
+    bundle = bundle_of(tmp_path, "onnx-fp32", "openvino-bf16")
+
+    assert load(runtime(engine, asked="onnx-fp32"), bundle).format == "onnx-fp32"
+    assert load(runtime(engine, asked="openvino-bf16"), bundle).format == "openvino-bf16"
+
+
+def test_a_version_without_the_format_that_was_asked_for_fails_and_says_so(tmp_path):
+    asked = runtime(FakeEngine("openvino-bf16", "onnx-fp32"), asked="openvino-bf16")
+
+    assert asked.problem is None
+    with pytest.raises(VersionUnloadableError, match=r"does not have openvino-bf16.*has onnx-fp32.*`auto`"):
+        load(asked, bundle_of(tmp_path, "onnx-fp32"))
+
+
+def test_a_format_that_was_asked_for_and_cannot_be_run_here_fails_every_version(tmp_path):
+    engine = FakeEngine("openvino-bf16", "onnx-fp32", openvino_bf16="No bf16 here.")
+    asked = runtime(engine, asked="openvino-bf16")
+
+    assert asked.problem == "No bf16 here."
+    with pytest.raises(VersionUnloadableError, match="No bf16 here"):
+        load(asked, bundle_of(tmp_path, "onnx-fp32", "openvino-bf16"))
+    assert not engine.opened
+
+
+def test_a_format_without_an_engine_is_a_problem():
+    assert "onnx-fp32" in str(runtime(FakeEngine("onnx-fp32"), asked="openvino-int8").problem)
+
+
+def test_a_new_version_of_the_same_build_is_not_measured_again(tmp_path):
+    engine, tunings = FakeEngine("openvino-bf16", "onnx-fp32"), FakeTunings()
+    lineage = LineageRecord(base_model_digest="f" * 64)
+    formats = ("onnx-fp32", "openvino-bf16")
+    first = load(runtime(engine, tunings), bundle_of(tmp_path, *formats, lineage=lineage))
+    engine.opened.clear()
+
+    second = load(runtime(engine, tunings), bundle_of(tmp_path, *formats, folder="b", lineage=lineage))
+
+    assert second.tuning == first.tuning
+    assert len(engine.opened) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_tokens": 64}, {"lineage": LineageRecord(base_model_digest="e" * 64)}, {"classes": tuple("abcde")}]
+)
+def test_what_decides_speed_is_measured_anew(tmp_path, change):
+    tunings = FakeTunings()
+    lineage = {"lineage": LineageRecord(base_model_digest="f" * 64)}
+    engine = FakeEngine("onnx-fp32")
+    load(runtime(engine, tunings), bundle_of(tmp_path, **lineage))
+
+    load(runtime(engine, tunings), bundle_of(tmp_path, folder="b", **lineage | change))
+
+    assert len(tunings.kept) == 2
+
+
+def test_without_measuring_the_reference_runs_and_nothing_is_kept(tmp_path):
+    tunings = FakeTunings()
+    engine = FakeEngine("openvino-bf16", "onnx-fp32")
+
+    opened = load(runtime(engine, tunings, tuning_s=0), bundle_of(tmp_path, "onnx-fp32", "openvino-bf16"))
+
+    assert opened.tuning.chosen == Trial(Way("onnx-fp32"))
+    assert opened.tuning.measured_at is None
+    assert not tunings.kept
+
+
+def test_a_path_that_leaves_the_bundle_is_refused(tmp_path):
+    bundle = bundle_of(tmp_path)
+    (bundle.folder / "model.onnx").unlink()
+    (bundle.folder / "model.onnx").symlink_to("/etc/hostname")
+
+    with pytest.raises(VersionUnloadableError, match=r"lacks model\.onnx"):
+        load(runtime(FakeEngine("onnx-fp32"), tuning_s=0), bundle)
+
+
+def test_the_background_opens_its_own_model_once_where_that_has_threads_of_its_own(tmp_path):
+    engine = FakeEngine("onnx-fp32")
+    engine.computes_in_caller = False
+    backend = load(runtime(engine, tuning_s=0), bundle_of(tmp_path)).backend
+    assert backend.memory_bytes == 100
+
+    caller = threading.Thread(target=backend.run_in_background, args=(BATCH,))
+    caller.start()
+    caller.join()
+    backend.run_in_background(BATCH)
+
+    assert [model.opened_by is caller for model in engine.opened] == [False, True]
+    assert backend.memory_bytes == 200
+    backend.close()
+    assert not engine.left_open()
+
+
+def test_background_work_goes_on_when_its_own_model_cannot_be_opened(tmp_path):
+    engine = FakeEngine("onnx-fp32")
+    engine.computes_in_caller = False
+    bundle = bundle_of(tmp_path)
+    backend = load(runtime(engine, tuning_s=0), bundle).backend
+    (bundle.folder / "model.onnx").unlink()
+
+    assert backend.run_in_background(BATCH) == [[0.0, 1.0]]
+    backend.close()
+    assert not engine.left_open()
+
+
+def test_the_real_engines_are_measured_and_the_choice_scores(tmp_path):
+    skip_without("openvino-fp32")
+    bundle = open_bundle(tmp_path, make_bundle(), "onnx-fp32", "openvino-fp32")
+
+    opened = load(runtimes(tuning_s=0.5), bundle)
+
+    assert {trial.way.format for trial in opened.tuning.trials} == {"onnx-fp32", "openvino-fp32"}
+    assert len(opened.backend.run(BATCH)[0]) == 2
+    opened.backend.close()
+
+
+async def test_a_scorer_told_to_use_what_its_machine_cannot_is_never_ready_and_says_why(registry, tmp_path):
+    engine = FakeEngine("openvino-bf16", openvino_bf16="No bf16 here. Choose `auto`.")
+    asked = Runtimes([engine], 1, FakeTunings(), asked="openvino-bf16")
+    async with scoring(registry, tmp_path / "cache", asked) as caller:
+        with pytest.raises(VersionUnloadableError, match="No bf16 here"):
+            error = error_of((await caller.score("toxicity/1", "good")).results[0].outcomes[0])
+            raise error
+
+        assert caller.app.follower.is_ready
+        assert not await caller.is_healthy()
+
+
+async def test_the_tuning_of_a_loaded_version_is_listed(caller):
+    listed = (await caller.loaded())["toxicity/1"]
+
+    assert listed.format == listed.tuning.chosen.format == "onnx-fp32"
+    assert listed.tuning.chosen.threads == 1
+    assert "onnxruntime" in listed.tuning.machine
+    assert not listed.tuning.HasField("measure_time")
