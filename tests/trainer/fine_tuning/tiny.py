@@ -189,7 +189,7 @@ def train(
     reporter: Recorder | None = None,
     interval_s: float = 0.0,
 ) -> Trained:
-    """Train on one thread, with a checkpoint after every step unless told otherwise; the reference format only."""
+    """Train on one thread to the reference format alone, with a checkpoint a step unless told otherwise."""
     set_up = stages.SetUp(base_model, 1, interval_s, further=(), profiler=NoProfiler())
     return stages.train(what, work, reporter or Recorder(), set_up)
 
