@@ -47,17 +47,14 @@ class Bench:
     stack: ExitStack
     peer_failures: dict[str, str] = field(default_factory=dict)
     _callers: dict[str, Child] = field(default_factory=dict)
-    _raws: dict[str, Child] = field(default_factory=dict)
+    _raws: dict[tuple[str, int], Child] = field(default_factory=dict)
+    _raw_threads: dict[str, int] = field(default_factory=dict)
     _peers: dict[str, Peer] = field(default_factory=dict)
     _lengths: list[int] = field(default_factory=list)
 
     @property
     def cores(self) -> int:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-    @property
-    def lanes(self) -> int:
-        return max(1, self.cores // self.threads)
 
     @property
     def evaluator(self) -> Evaluator:
@@ -76,13 +73,21 @@ class Bench:
             self._callers[name] = self._kept(Child("caller", str(self.texts_file)))
         return self._callers[name]
 
-    def raw(self, format_name: str) -> Child:
-        """Return a process with one format and no server."""
-        if format_name not in self._raws:
-            arguments = (str(self.folder), format_name, str(self.texts_file))
-            lanes = (str(self.lanes), str(self.threads))
-            self._raws[format_name] = self._kept(Child("raw", *arguments, *lanes))
-        return self._raws[format_name]
+    def raw(self, format_name: str, threads: int = 0) -> Child:
+        """Return a process with one format and no server, each call with so many threads.
+
+        Without `threads`: the way that `use` chose, else a thread a call.
+        """
+        threads = threads or self._raw_threads.get(format_name, 1)
+        if (format_name, threads) not in self._raws:
+            lanes = max(1, self.cores // threads)
+            arguments = (str(self.folder), format_name, str(self.texts_file), str(lanes), str(threads))
+            self._raws[format_name, threads] = self._kept(Child("raw", *arguments))
+        return self._raws[format_name, threads]
+
+    def use(self, format_name: str, threads: int) -> None:
+        """Let `raw` be of this way from now on."""
+        self._raw_threads[format_name] = threads
 
     def _kept(self, child: Child) -> Child:
         self.stack.callback(child.close)
@@ -129,7 +134,7 @@ class Bench:
         return float(answer["rate"])
 
     def cpu(self) -> Cpu:
-        return Cpu(self.site.pid, self.lanes).start()
+        return Cpu(self.site.pid, self.cores).start()
 
 
 def median(values: Iterable[float]) -> float:

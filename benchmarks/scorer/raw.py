@@ -45,6 +45,7 @@ class Raw:
         rates = {way: max(self._rate(tokens, way, seed) for seed in (1, 2)) for way in _WAYS}
         self.way = max(rates, key=rates.__getitem__)
         return {
+            "rate": rates[self.way],
             "batch_tokens": self.way[0],
             "length_step": self.way[1],
             "trials": [{"batch_tokens": b, "length_step": s, "rate": r} for (b, s), r in rates.items()],

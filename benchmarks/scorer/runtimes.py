@@ -1,5 +1,6 @@
 """Model runtimes without a server: what the machine gives at most. Independent of the scorer's adapters."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ def _onnx(path: Path, threads: int) -> Call:
 
 
 def _openvino(path: Path, format_: Format, lanes: int, threads: int) -> Call:
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it would write and send
     import openvino
 
     # Its first look at an array locks up the process for ever if two threads take it at once (2026.4).

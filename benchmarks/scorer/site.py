@@ -11,7 +11,7 @@ from typing import Any, Self
 import grpc
 
 from gnomon import Client
-from gnomon.errors import GnomonError
+from gnomon.errors import GnomonError, VersionUnloadableError
 from gnomon.local import ServiceProcess
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
@@ -106,8 +106,8 @@ class Site:
             while True:
                 try:
                     return client.score(version, input="Is it ready?")
-                except GnomonError:
-                    if time.monotonic() > until:
+                except GnomonError as error:
+                    if isinstance(error, VersionUnloadableError) or time.monotonic() > until:
                         raise
                     time.sleep(0.2)
 

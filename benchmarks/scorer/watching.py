@@ -26,8 +26,8 @@ def held(pid: int) -> dict[str, float]:
 class Cpu:
     """Processor seconds of one process between `start` and `stop`, by kind of thread.
 
-    The main thread runs the event loop; the `lanes` busiest others run the evaluator; the rest
-    tokenize, or belong to gRPC.
+    The main thread runs the event loop; the `lanes` busiest others run the evaluator, be they the
+    scorer's or its runtime's; the rest tokenize, or belong to gRPC.
     """
 
     pid: int

@@ -11,7 +11,7 @@ from gnomon_scorer.adapters.runtimes import Runtimes
 from gnomon_scorer.domain.ports import Trial, Way
 from tests.scorer.backends import load, open_bundle, runtimes, skip_without
 from tests.scorer.evaluators import make_bundle
-from tests.scorer.fakes import FakeTunings, tokens
+from tests.scorer.fakes import FakeTunings, tokens, until
 from tests.scorer.serving import error_of, scoring
 
 BATCH = [tokens(2, 3)]
@@ -228,11 +228,10 @@ async def test_a_scorer_told_to_use_what_its_machine_cannot_is_never_ready_and_s
     engine = FakeEngine("openvino-bf16", openvino_bf16="No bf16 here. Choose `auto`.")
     asked = Runtimes([engine], 1, FakeTunings(), asked="openvino-bf16")
     async with scoring(registry, tmp_path / "cache", asked) as caller:
+        await until(lambda: caller.app.follower.is_ready)
         with pytest.raises(VersionUnloadableError, match="No bf16 here"):
-            error = error_of((await caller.score("toxicity/1", "good")).results[0].outcomes[0])
-            raise error
+            raise error_of((await caller.score("toxicity/1", "good")).results[0].outcomes[0])
 
-        assert caller.app.follower.is_ready
         assert not await caller.is_healthy()
 
 

@@ -12,9 +12,9 @@ def run(bench: Bench) -> Outcome:
     indices = list(range(int(_RATE * seconds)))
     rounds: list[dict[str, float]] = []
     _served(bench, indices, seconds)
-    bench.raw(bench.format).ask("singles", indices=indices, rate=_RATE * 5)
+    bench.raw(bench.format, bench.threads).ask("singles", indices=indices, rate=_RATE * 5)
     for _ in range(3):
-        raw = bench.raw(bench.format).ask("singles", indices=indices, rate=_RATE)
+        raw = bench.raw(bench.format, bench.threads).ask("singles", indices=indices, rate=_RATE)
         served = _served(bench, indices, seconds)
         together = [s - r for s, r in zip(served, raw, strict=True)]
         rounds.append(

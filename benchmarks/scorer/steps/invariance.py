@@ -7,6 +7,7 @@ from benchmarks.scorer import evaluators
 from benchmarks.scorer.bench import Bench, Outcome
 
 from gnomon.bundle import ONNX_FP32, OPENVINO_FP32
+from gnomon.errors import VersionUnloadableError
 
 FP32_BAND = 1e-4
 _BANDS = {ONNX_FP32: FP32_BAND, OPENVINO_FP32: FP32_BAND}
@@ -27,10 +28,10 @@ def _measure(bench: Bench, format_name: str) -> dict[str, Any]:
     folder = evaluators.cut(bench.source, bench.work / metric, metric, (format_name,))
     version = bench.site.publish(metric, folder, evaluator.classes, evaluator.flagged_classes)
     bench.site.restart({"GNOMON_SCORER_FORMAT": format_name})
-    bench.site.wait_until_scored(version)
-    served = bench.site.loaded()[version].format
-    if served != format_name:
-        return {"failed": f"the scorer chose {served}"}
+    try:
+        bench.site.wait_until_scored(version)
+    except VersionUnloadableError as error:
+        return {"failed": error.message}
     count = 64 if bench.quick else 320
     target = bench.target(version=version)
     alone = bench.caller().ask("scores", target=target, groups=[[i] for i in range(count)], callers=1)

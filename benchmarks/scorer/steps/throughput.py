@@ -18,7 +18,7 @@ _SERVED = {"served_batch64": 64, "served_single64": 1}
 def run(bench: Bench) -> Outcome:
     formats = list(dict.fromkeys([ONNX_FP32, bench.format, *bench.formats]))
     bench.peers()
-    tuned = {name: bench.raw(name).ask("tune", count=40 if bench.quick else 160) for name in formats}
+    tuned = {name: _tune(bench, name) for name in formats}
     _warm(bench, formats)
     rounds = [_round(bench, number, formats) for number in range(1 if bench.quick else 3)]
     rates = {name: median(one["rates"][name] for one in rounds) for name in rounds[0]["rates"]}
@@ -50,6 +50,16 @@ def run(bench: Bench) -> Outcome:
 
 def _raw(format_name: str) -> str:
     return f"raw {format_name}"
+
+
+def _tune(bench: Bench, format_name: str) -> dict[str, Any]:
+    """Choose the fastest batches, with a thread a call or as many as the server gives one."""
+    found = {}
+    for threads in sorted({1, bench.threads}):
+        found[threads] = bench.raw(format_name, threads).ask("tune", count=40 if bench.quick else 96)
+    best = max(found, key=lambda threads: float(found[threads]["rate"]))
+    bench.use(format_name, best)
+    return {"threads_of_a_call": best, **found[best], "other_threads": [found[t] for t in found if t != best]}
 
 
 def _warm(bench: Bench, formats: list[str]) -> None:

@@ -21,7 +21,8 @@ from gnomon_scorer.domain.ports import Logits
 
 _PROVIDER = "CPUExecutionProvider"
 _DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-_COMPUTED = 1.3  # memory of a session, as a multiple of its weights: they are packed anew for the processor
+# Memory as a multiple of the weights: they are packed anew for the processor, and there are intermediate results.
+_COMPUTED = 1.6
 
 
 class ConflictError(Exception):

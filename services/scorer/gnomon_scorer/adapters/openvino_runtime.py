@@ -1,8 +1,8 @@
 """OpenVINO on CPU: the fastest engine seen there, in fp32, bf16 and int8.
 
 With several streams OpenVINO computes in threads of its own, which inherit
-the priority of the thread that opens the model; with one stream it computes
-in the thread that calls.
+the priority of the thread that opens the model and end with it; with one
+stream it computes in the thread that calls.
 """
 
 import importlib.metadata
@@ -31,7 +31,9 @@ _KERNELS_A_STREAM = 32
 _KERNELS_A_PROCESS = 256
 # Memory as a multiple of the weights: they are kept as read, and packed anew for the processor.
 _COMPUTED = 1.6
-_A_STREAM_BYTES = 48 * 1024**2  # intermediate results and kernels
+_A_STREAM_BYTES = 96 * 1024**2  # intermediate results and kernels, of all but tiny models
+
+_importing = threading.Lock()
 
 
 class OpenVinoRuntime:
@@ -39,10 +41,6 @@ class OpenVinoRuntime:
 
     formats = (OPENVINO_INT8, OPENVINO_BF16, OPENVINO_FP32)  # the fastest first, as a rule
     length_step = OPENVINO_LENGTH_STEP
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._core: Any = None
 
     @property
     def version(self) -> str:
@@ -64,7 +62,7 @@ class OpenVinoRuntime:
         return tuple(sorted({1 << power for power in range(cores.bit_length())} | {cores}))
 
     def open(self, file: Path, format: str, threads: int, cores: int, max_tokens: int) -> "OpenVinoBackend":  # noqa: A002
-        core = self._opened_core()
+        core = _library().Core()  # of its own: what shares a core is given idle threads of any priority
         model = core.read_model(file)
         check_inputs([entry.get_any_name() for entry in model.inputs])
         compiled = core.compile_model(
@@ -81,28 +79,23 @@ class OpenVinoRuntime:
         _check_precision(compiled, format)
         parts = {*file.parent.glob(f"{file.name}*"), file.with_suffix(".bin")}  # model.onnx.data, or .xml and .bin
         size = sum(part.stat().st_size for part in parts if part.is_file())
-        return OpenVinoBackend(compiled, max_tokens, size)
+        return OpenVinoBackend(core, compiled, max_tokens, size)
 
     def _capabilities(self) -> Sequence[str]:
-        found: Sequence[str] = self._opened_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+        found: Sequence[str] = _library().Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         return found
-
-    def _opened_core(self) -> Any:
-        with self._lock:
-            if self._core is None:
-                self._core = _library().Core()
-            return self._core
 
 
 class OpenVinoBackend:
     """One compiled model. Output: the first one, or `logits`, of shape (instances, classes)."""
 
-    def __init__(self, compiled: Any, max_tokens: int, weight_bytes: int) -> None:
+    def __init__(self, core: Any, compiled: Any, max_tokens: int, weight_bytes: int) -> None:
+        self._core = core
         self._compiled = compiled
         self._max_tokens = max_tokens
         streams = int(compiled.get_property("NUM_STREAMS"))
         self.computes_in_caller = streams == 1 and int(compiled.get_property("INFERENCE_NUM_THREADS")) == 1
-        self.memory_bytes = int(_COMPUTED * weight_bytes) + streams * _A_STREAM_BYTES
+        self.memory_bytes = int(_COMPUTED * weight_bytes) + streams * min(_A_STREAM_BYTES, weight_bytes)
         names = [name for entry in compiled.outputs for name in entry.get_names()]
         self._output = "logits" if "logits" in names else names[0]
         self._free: list[_Request] = []  # as many as ever ran at once; append and pop are atomic
@@ -129,6 +122,7 @@ class OpenVinoBackend:
         self._free.clear()
         self._all.clear()
         self._compiled = None
+        self._core = None  # ends its threads
 
 
 class _Request:
@@ -180,9 +174,12 @@ def _library() -> Any:
     It imports `openvino_telemetry` if it can, which puts an ID into the home
     folder and can send events; OpenVINO does without.
     """
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import is an ImportError
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS_A_PROCESS))
-    import openvino
+    with _importing:
+        if "openvino" not in sys.modules:
+            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an ImportError
+            os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS_A_PROCESS))
+            import openvino
 
-    return openvino
+            # Its first look at an array locks up the process for ever if two threads take it at once.
+            openvino.Tensor(np.zeros(1, np.int64))
+        return sys.modules["openvino"]

@@ -4,11 +4,15 @@
 training starts: whoever only holds a `FineTuner` does not pay for torch.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.domain.training import Reporter, Trained, TrainingPlan
+
+# Since 1.29 ONNX Runtime tells its maker about models and machine, from its import on, unless told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gnomon.bundle import Evaluator, Format
 from gnomon.tokens import Reading
 from gnomon_trainer.adapters.fine_tuning import files, gate, quantizing
@@ -111,7 +113,10 @@ def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome
     material.pause()
     path = folder / wanted.path if own else material.onnx
     opened = wanted.open(path, evaluator.max_tokens, material.threads)
-    checked = _check(wanted, opened, material)
+    found = material.measure(opened, prepared.held_out.readings[: len(material.trained)])
+    if not np.isfinite(found.reduced).all():
+        return Outcome(refused(wanted.format, "Some of its logits are no numbers."))
+    checked = _check(wanted, opened, found, material)
     report = format_report(checked)
     if checked.reason:
         return Outcome(report)
@@ -123,13 +128,12 @@ def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome
     return Outcome(report, Format(wanted.format, wanted.path), own)
 
 
-def _check(wanted: FurtherFormat, opened: Alone, material: Material) -> GateReport:
+def _check(wanted: FurtherFormat, opened: Alone, found: WindowLogits, material: Material) -> GateReport:
     """Hold a format against the network if it is as exact, else against the reference."""
     rows = material.prepared.validation.rows
     temperature = material.evaluator.calibration.temperature
     held_out = material.prepared.held_out
     size = len(material.trained)
-    found = material.measure(opened, held_out.readings[:size])
     if wanted.exact:
         return gate.check_fp32(
             format=wanted.format,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gnomon.bundle import OPENVINO_LENGTH_STEP
 from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning.batches import padded
@@ -35,6 +37,8 @@ def openvino() -> Any:
     _without_telemetry()
     import openvino
 
+    # Its first look at an array locks up the process for ever if two threads take it at once.
+    openvino.Tensor(np.zeros(1, np.int64))
     return openvino
 
 
