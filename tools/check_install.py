@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FORBIDDEN = {"torch", "transformers", "sqlalchemy", "scikit-learn", "pandas", "onnx"}
+FORBIDDEN = {"torch", "transformers", "sqlalchemy", "scikit-learn", "pandas", "onnx", "nncf"}
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from gnomon.rendering import Rendered, render
 from gnomon.tokenizing import JsonTokenizer
 from gnomon.tokens import Tokens
 
-_WAYS = [(budget, step) for budget in (0, 512, 1024, 2048) for step in (1, 8)]
+_WAYS = [(budget, step) for budget in (0, 512, 1024, 2048) for step in (1, 16)]
 
 
 class Raw:

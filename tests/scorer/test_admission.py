@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.errors import OverloadedError
-from gnomon_scorer.domain.admission import Density, Load, Speed, admit
+from gnomon_scorer.domain.admission import Load, Speed, admit
 from gnomon_scorer.domain.lanes import Lane
 
 
@@ -78,11 +78,10 @@ def test_no_more_is_ahead_of_a_caller_than_there_is(waiting, caller):
     assert waiting.get(caller, 0) <= there.ahead_of(caller) <= there.total + 7
 
 
-def test_speed_and_density_follow_what_is_seen():
-    speed, density = Speed(), Density()
+def test_speed_follows_what_is_seen_from_the_first_batch_on():
+    speed = Speed()
+    speed.measure(500, 0.1)
+    assert speed.tokens_per_s == pytest.approx(5_000)
     for _ in range(200):
         speed.measure(500, 0.05)
-        density.measure(30, 100)
-
-    assert speed.tokens_per_s == pytest.approx(10_000)
-    assert density.tokens_per_byte == pytest.approx(0.3, rel=0.01)
+    assert speed.tokens_per_s == pytest.approx(10_000, rel=0.01)

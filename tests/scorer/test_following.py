@@ -12,6 +12,7 @@ from gnomon.errors import (
     VersionUnloadableError,
 )
 from gnomon.v1 import scorer_service_pb2 as pb
+from gnomon_scorer.adapters.onnx_runtime import OnnxRuntime
 from tests.scorer.evaluators import make_bundle, onnx_model
 from tests.scorer.fakes import Gate, until
 from tests.scorer.serving import FakeRegistry, HeldRuntime, number_of, scoring
@@ -260,7 +261,8 @@ async def test_who_cannot_wait_for_a_load_is_told_when_to_come_back(registry, tm
 async def test_when_memory_is_short_the_least_recently_used_leaves_and_aliased_ones_stay(registry, tmp_path):
     for n in (3, 4):
         registry.register(f"toxicity/{n}", make_bundle(seed=n))
-    size = len(make_bundle().contents["model.onnx"])
+    model = make_bundle().write(tmp_path / "one") / "model.onnx"
+    size = OnnxRuntime().open(model, "onnx-fp32", 1, 2, 32).memory_bytes
     async with scoring(registry, tmp_path / "cache", memory_budget_bytes=int(size * 3.5)) as caller:
         await caller.until_healthy()
         for n in (2, 3, 2, 4):

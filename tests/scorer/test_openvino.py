@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -104,7 +105,8 @@ def test_it_computes_with_the_priority_of_the_thread_that_opened_the_model(tmp_p
 
 
 def niceness_of_threads() -> dict[int, int]:
-    return {int(one): os.getpriority(os.PRIO_PROCESS, int(one)) for one in os.listdir("/proc/self/task")}
+    threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
+    return {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
 
 
 def test_lengths_are_padded_to_a_step_but_not_beyond_what_the_model_reads(tmp_path):

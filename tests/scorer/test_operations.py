@@ -42,6 +42,11 @@ async def calling(address, callers=4):
         await asyncio.gather(*tasks)
 
 
+async def some_more(answers):
+    before = len(answers)
+    await until(lambda: len(answers) > before + 20)
+
+
 async def test_two_processes_on_one_port_are_restarted_one_after_the_other_and_no_call_fails(
     registry, tmp_path
 ):
@@ -53,9 +58,9 @@ async def test_two_processes_on_one_port_are_restarted_one_after_the_other_and_n
         await asyncio.to_thread(second.start)
         async with calling(first.address) as answers:
             for process in (first, second, first):
-                await until(lambda before=len(answers): len(answers) > before + 20)
+                await some_more(answers)
                 await asyncio.to_thread(process.stop)
-                await until(lambda before=len(answers): len(answers) > before + 20)
+                await some_more(answers)
                 await asyncio.to_thread(process.start)
     finally:
         for process in (first, second):

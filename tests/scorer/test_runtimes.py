@@ -104,7 +104,7 @@ def test_what_cannot_be_opened_is_left_out_while_another_can(tmp_path):
     engine.broken = {"openvino-bf16", "onnx-fp32"}
     with pytest.raises(ValueError, match="broken"):
         load(runtime(engine), bundle)
-    assert engine.left_open() == [("onnx-fp32", 1)] or len(engine.left_open()) == 1
+    assert len(engine.left_open()) == 1  # that of the first load
 
 
 def test_a_format_that_was_asked_for_is_used_although_others_are_faster(tmp_path):
@@ -151,7 +151,8 @@ def test_a_new_version_of_the_same_build_is_not_measured_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"max_tokens": 64}, {"lineage": LineageRecord(base_model_digest="e" * 64)}, {"classes": tuple("abcde")}]
+    "change",
+    [{"max_tokens": 64}, {"lineage": LineageRecord(base_model_digest="e" * 64)}, {"classes": tuple("abcde")}],
 )
 def test_what_decides_speed_is_measured_anew(tmp_path, change):
     tunings = FakeTunings()

@@ -238,7 +238,7 @@ async def test_what_cannot_be_answered_in_time_is_refused_before_it_waits():
         await until(lambda: scheduler.queued_tokens == 5000)
         for ask in (
             lambda deadline: scheduler.score([(version, tokens(1))], deadline),
-            lambda deadline: asyncio.sleep(0, scheduler.expect(100, deadline, Lane.ONLINE, "")),
+            lambda deadline: asyncio.sleep(0, scheduler.expect(deadline, Lane.ONLINE, "")),
         ):
             with pytest.raises(OverloadedError) as refusal:
                 await ask(time.monotonic() + 0.1)

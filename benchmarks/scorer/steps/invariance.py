@@ -1,4 +1,8 @@
-"""Whether a score depends on its neighbours: alone, then in requests of 32 in ten orders; over the wire."""
+"""Whether a score depends on its neighbours: alone, then in requests of 32 in ten orders; over the wire.
+
+The scorer measures nothing here and takes batches as they come: where it finds that one
+text a call is fastest, there would be nothing to see.
+"""
 
 import random
 from typing import Any
@@ -27,13 +31,14 @@ def _measure(bench: Bench, format_name: str) -> dict[str, Any]:
     evaluator = bench.evaluator
     folder = evaluators.cut(bench.source, bench.work / metric, metric, (format_name,))
     version = bench.site.publish(metric, folder, evaluator.classes, evaluator.flagged_classes)
-    bench.site.restart({"GNOMON_SCORER_FORMAT": format_name})
+    bench.site.restart({"GNOMON_SCORER_FORMAT": format_name, "GNOMON_SCORER_TUNING_S": "0"})
     try:
         bench.site.wait_until_scored(version)
     except VersionUnloadableError as error:
         return {"failed": error.message}
     count = 64 if bench.quick else 320
     target = bench.target(version=version)
+    loaded = bench.site.loaded()[version]
     alone = bench.caller().ask("scores", target=target, groups=[[i] for i in range(count)], callers=1)
     reference = [group[0] for group in alone]
     worst, changed, outside = 0.0, 0, 0
@@ -54,6 +59,8 @@ def _measure(bench: Bench, format_name: str) -> dict[str, Any]:
         "labels_changed": changed,
         "labels_changed_outside_the_band": outside,
         "texts": count,
+        "format": loaded.format,
+        "batch_tokens": loaded.tuning.chosen.batch_tokens,
     }
 
 

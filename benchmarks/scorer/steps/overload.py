@@ -84,8 +84,9 @@ def _calm(samples: list[list[Any]], normal_ms: float | None, gap_s: float) -> fl
     """Return how long after the load fell the p99 of a window of 5 s was normal first; None: not at all."""
     if normal_ms is None or not samples:
         return None
-    for start in range(int(samples[-1][0] - _WINDOW_S) + 1):
-        window = [one for one in samples if start <= one[0] < start + _WINDOW_S]
+    length_s = min(_WINDOW_S, samples[-1][0] / 2)
+    for start in range(int(samples[-1][0] - length_s) + 1):
+        window = [one for one in samples if start <= one[0] < start + length_s]
         p99 = quantile(latencies(window), 0.99)
         if p99 is not None and p99 <= _NORMAL * normal_ms and all(one[3] == "OK" for one in window):
             return gap_s + start

@@ -32,6 +32,8 @@ def rendered(report: pb.EvaluationReport) -> RenderableType:
     if matrix := _confusion(report):
         parts += ["", matrix]
     parts += ["", facts(report)]
+    if speed := _speed(report):
+        parts += ["", speed]
     parts += [Text(f"Note: {warning}") for warning in report.warnings]
     return Group(*parts)
 
@@ -87,11 +89,30 @@ def facts(report: pb.EvaluationReport) -> Table:
             f"{threshold.value:.3f} for {aim}, chosen on {threshold.rows} rows",
         ),
     ]
-    for entry in report.formats:
-        figures = ", ".join(f"{m.key.replace('_', ' ')} {m.value:.2g}" for m in entry.measures)
-        verdict = "passed" if entry.passed else "NOT PASSED"
-        lines.append((f"gate {entry.format}", f"{verdict} on {entry.rows} rows: {figures}"))
-    return grid(lines)
+    return grid([*lines, *((f"gate {entry.format}", _gate(entry)) for entry in report.formats)])
+
+
+def _gate(entry: pb.FormatReport) -> str:
+    if not entry.passed and entry.reason:
+        return f"NOT PASSED: {entry.reason}"
+    figures = ", ".join(f"{m.key.replace('_', ' ')} {m.value:.2g}" for m in entry.measures)
+    return f"{'passed' if entry.passed else 'NOT PASSED'} on {entry.rows} rows: {figures}"
+
+
+def _speed(report: pb.EvaluationReport) -> Table | None:
+    """Return how fast each published format was where it was exported."""
+    points = [(entry.format, point) for entry in report.formats for point in entry.latency_profile]
+    if not points:
+        return None
+    columns: dict[str, Any] = {
+        "format": lambda row: row[0],
+        "tokens": lambda row: row[1].tokens,
+        "alone p50 ms": lambda row: f"{row[1].alone_p50_ms:.1f}",
+        "p99 ms": lambda row: f"{row[1].alone_p99_ms:.1f}",
+        "all cores, instances/s": lambda row: f"{row[1].capacity_per_second:.0f}",
+    }
+    machines = sorted({entry.machine for entry in report.formats if entry.machine})
+    return table(points, columns, f"Speed on {'; '.join(machines)}")
 
 
 def comparison(a: str, b: str, measures: Comparison) -> dict[str, Any]:

@@ -40,8 +40,25 @@ def _shown(services: dict[str, Any], loaded: list[scorer_pb.LoadedVersion]) -> R
         "loaded version": lambda version: view.short(version.metric_version),
         "state": lambda version: scorer_pb.LoadedVersion.State.Name(version.state),
         "format": lambda version: version.format,
+        "runs": lambda version: _way(version.tuning),
         "memory": lambda version: view.size(version.memory_bytes),
         "error": lambda version: version.error.message,
     }
     versions = table(loaded, version_columns) if loaded else Text("No version is loaded.")
     return Group(table(services.items(), columns), versions)
+
+
+def _way(tuning: scorer_pb.Tuning) -> str:
+    """Return how batches run and what was measured, such as `1 thread, 512 tokens, 230/s`."""
+    chosen = tuning.chosen
+    if not chosen.threads:
+        return ""
+    parts = [
+        f"{chosen.threads} thread{'s' if chosen.threads > 1 else ''}",
+        f"{chosen.batch_tokens} tokens" if chosen.batch_tokens else "one a call",
+    ]
+    if chosen.sequences_per_second:
+        parts.append(f"{chosen.sequences_per_second:.0f}/s")
+    if absent := [trial.format for trial in tuning.trials if not trial.threads]:
+        parts.append(f"cannot run {', '.join(absent)}")
+    return ", ".join(parts)

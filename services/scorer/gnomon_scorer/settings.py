@@ -36,7 +36,8 @@ class ScorerSettings(ServerSettings):
         default=5,
         ge=0,
         le=19,
-        description="How much inference gives way to what answers callers, as in `nice`; bulk work always comes last.",
+        description="How much inference gives way to what answers callers, as in `nice`; 0: not at all. "
+        "Bulk work always comes last.",
     )
     format: Literal["auto", "onnx-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8"] = Field(
         default="auto",

@@ -10,6 +10,7 @@ from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_scorer.adapters import priority
 from gnomon_scorer.adapters.bundles import BundleCache
+from gnomon_scorer.adapters.engines import Engine
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime
 from gnomon_scorer.adapters.openvino_runtime import OpenVinoRuntime
 from gnomon_scorer.adapters.registry import Registry
@@ -141,7 +142,7 @@ class App:
 def build(settings: ScorerSettings) -> App:
     """Return the scorer, not started; call it where a loop runs."""
     try:
-        engines = [OpenVinoRuntime(), OnnxRuntime()]  # the fastest first, as a rule
+        engines: list[Engine] = [OpenVinoRuntime(), OnnxRuntime()]  # the fastest first, as a rule
     except ConflictError as error:
         sys.exit(f"gnomon scorer: {error}")
     runtime = Runtimes(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gnomon import examples
-from gnomon.bundle import parse_evaluator
+from gnomon.bundle import ONNX_FP32, OPENVINO_BF16, OPENVINO_FP32, OPENVINO_INT8, parse_evaluator
 from gnomon.instances import InputShape, OutputType, Step, text_span
 from gnomon_trainer.adapters.fine_tuning import FineTuner
+from gnomon_trainer.adapters.fine_tuning.openvino_runtime import computes_bf16
 from gnomon_trainer.domain.training import MetricDefinition, Row, TrainingPlan
 from tests.trainer.fine_tuning import tiny
 
@@ -23,7 +24,9 @@ def rows_of(path: Path, count: int) -> list[Row]:
 
 
 @pytest.mark.slow
-def test_the_embedded_base_model_learns_an_example_and_passes_the_gate(tmp_path: Path) -> None:
+def test_the_embedded_base_model_learns_an_example_and_is_published_in_every_format_of_this_machine(
+    tmp_path: Path,
+) -> None:
     folder = Path(examples.__file__).parent
     training = rows_of(folder / "message-intent.train.jsonl", _ROWS)
     classes = tuple(sorted({row.label for row in training}))
@@ -48,9 +51,19 @@ def test_the_embedded_base_model_learns_an_example_and_passes_the_gate(tmp_path:
     measures = {m["key"]: m["value"] for m in trained.report["measures"]}
     majority = trained.report["baselines"][0]["measures"][1]["value"]
     assert measures["macro_f1"] > majority + 0.2
-    gate = {m["key"]: m["value"] for m in trained.report["formats"][0]["measures"]}
-    assert max(gate.values()) <= 1e-4
     evaluator = parse_evaluator((trained.bundle_folder / "evaluator.json").read_bytes())
+    reports = {entry["format"]: entry for entry in trained.report["formats"]}
+    assert {entry.format for entry in evaluator.formats} == {
+        name for name, entry in reports.items() if entry["passed"]
+    }
+    reduced = (OPENVINO_BF16, OPENVINO_INT8) if computes_bf16() else ()
+    for name in (ONNX_FP32, OPENVINO_FP32, *reduced):
+        assert reports[name]["passed"], reports[name]["reason"]
+        found = {m["key"]: m["value"] for m in reports[name]["measures"]}
+        assert found["batch_invariance_difference"] <= (2e-3 if name in reduced else 1e-4)
+        assert abs(found["test_macro_f1"] - measures["macro_f1"]) <= (0.1 if name in reduced else 1e-6)
+        assert [point["tokens"] for point in reports[name]["latency_profile"]] == [32, 128]
+    assert (trained.bundle_folder / "model.int8.xml").exists() == bool(reduced)
     for predicted in tiny.read_lines(trained.predictions_path):
         logits = np.array(predicted["logits"])
         assert predicted["label"] == evaluator.classes[logits.argmax()]

@@ -21,7 +21,7 @@ from gnomon_scorer.domain.ports import Logits
 
 _PROVIDER = "CPUExecutionProvider"
 _DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-# Memory as a multiple of the weights: they are packed anew for the processor, and there are intermediate results.
+# Memory as a multiple of the weights, which are packed anew for the processor; with intermediate results.
 _COMPUTED = 1.6
 
 

@@ -54,7 +54,7 @@ class OpenVinoRuntime:
         if importlib.util.find_spec("openvino") is None:
             return f"{format} needs OpenVINO, which is not installed here. Install it: pip install openvino."
         if _PRECISIONS[format] == "bf16" and "BF16" not in self._capabilities():
-            return f"{format} computes in bf16, which this processor cannot. Choose an fp32 format, or `auto`."
+            return f"{format} computes in bf16, which this processor cannot. Use an fp32 format, or `auto`."
         return None
 
     def threads(self, cores: int) -> tuple[int, ...]:
@@ -77,7 +77,10 @@ class OpenVinoRuntime:
             },
         )
         _check_precision(compiled, format)
-        parts = {*file.parent.glob(f"{file.name}*"), file.with_suffix(".bin")}  # model.onnx.data, or .xml and .bin
+        parts = {
+            *file.parent.glob(f"{file.name}*"),
+            file.with_suffix(".bin"),
+        }  # weights may be beside it
         size = sum(part.stat().st_size for part in parts if part.is_file())
         return OpenVinoBackend(core, compiled, max_tokens, size)
 
@@ -164,7 +167,7 @@ def _check_precision(compiled: Any, format: str) -> None:  # noqa: A002
     precision = compiled.get_property("INFERENCE_PRECISION_HINT")
     if precision != getattr(_library().Type, _PRECISIONS[format]):
         raise VersionUnloadableError(
-            f"OpenVINO computes {format} in {precision.get_type_name()} on this machine. Choose another format."
+            f"OpenVINO computes {format} in {precision.get_type_name()} here. Choose another format."
         )
 
 

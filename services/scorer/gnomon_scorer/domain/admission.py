@@ -11,7 +11,6 @@ from gnomon.errors import OverloadedError
 from gnomon_scorer.domain.lanes import Lane
 
 _FIRST_TOKENS_PER_S = 10_000.0  # before anything was measured
-_FIRST_TOKENS_PER_BYTE = 0.25
 _MEMORY = 0.05  # the weight of the newest batch in what is measured
 _TRUST = 0.85  # the share of a caller's time that a prediction may fill: speeds vary
 _LONGEST_RETRY_S = 60.0
@@ -31,16 +30,6 @@ class Speed:
         self._tokens += _MEMORY * (tokens - self._tokens)
         self._seconds += _MEMORY * (max(seconds, 1e-6) - self._seconds)
         self.tokens_per_s = self._tokens / self._seconds
-
-
-class Density:
-    """How many tokens a byte of a request holds: known before it is tokenized, for a first look."""
-
-    def __init__(self) -> None:
-        self.tokens_per_byte = _FIRST_TOKENS_PER_BYTE
-
-    def measure(self, tokens: int, size_bytes: int) -> None:
-        self.tokens_per_byte += _MEMORY * (tokens / max(size_bytes, 1) - self.tokens_per_byte)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def _fill(
     """Return the head and those nearest to its length, as many as limits and deadlines allow."""
     limits = head.version.limits
     batch = [head]
-    longest = total = len(head.tokens)
+    longest = total = limits.padded(len(head.tokens))
     first_deadline = NEVER if head.deadline is None else head.deadline
     here = bisect.bisect_left(peers, _place(head))
     shorter, longer = here - 1, here + 1
@@ -183,11 +183,12 @@ def _fill(
         up = peers[longer][0] - len(head.tokens) if longer < len(peers) else None
         from_below = up is None or (down is not None and down <= up)
         candidate = peers[shorter if from_below else longer][2]
-        width = max(longest, len(candidate.tokens)) * (len(batch) + 1)
+        length = limits.padded(len(candidate.tokens))
+        width = max(longest, length) * (len(batch) + 1)
         ready_at = now + width / tokens_per_s
         fits = (
             width <= limits.max_padded_tokens
-            and total + len(candidate.tokens) >= limits.min_fill * width
+            and total + length >= limits.min_fill * width
             and ready_at < first_deadline
         )
         if not fits:  # those further away fit even less
@@ -202,8 +203,8 @@ def _fill(
         ):  # a late one is answered when it surfaces
             continue
         batch.append(candidate)
-        longest = max(longest, len(candidate.tokens))
-        total += len(candidate.tokens)
+        longest = max(longest, length)
+        total += length
         if candidate.deadline is not None:
             first_deadline = min(first_deadline, candidate.deadline)
     return batch

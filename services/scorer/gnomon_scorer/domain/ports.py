@@ -20,9 +20,13 @@ class BatchLimits:
 
     max_padded_tokens: int  # longest × count; an instance that is longer by itself runs alone
     max_instances: int = MAX_INSTANCES
-    min_fill: float = 0.8  # the least share of a batch that is not padding
+    min_fill: float = 0.8  # the least share of a batch that its padded instances fill
     threads: int = 1  # cores that one call of `run` keeps busy
     length_step: int = 1  # what it pads lengths up to a multiple of
+
+    def padded(self, length: int) -> int:
+        """Return the length that an instance of `length` tokens has in a batch of its like."""
+        return -(-length // self.length_step) * self.length_step
 
 
 @dataclass(frozen=True, slots=True)

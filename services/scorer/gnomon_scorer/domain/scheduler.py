@@ -20,7 +20,7 @@ from gnomon.errors import (
     OverloadedError,
 )
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.admission import Density, Load, Speed, admit
+from gnomon_scorer.domain.admission import Load, Speed, admit
 from gnomon_scorer.domain.batching import Entry, Waiting
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
@@ -117,7 +117,6 @@ class Scheduler:
         self._clock = clock
         self._urgent: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
         self._bulk: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
-        self._density = Density()
         self._calls: dict[Waiter, _Call] = {}  # of every entry whose caller is still there
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
@@ -145,19 +144,13 @@ class Scheduler:
         self._stopped = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def expect(self, size_bytes: int, deadline: float | None, lane: Lane, caller: str) -> None:
-        """Refuse a request that comes too late before anything is done for it.
+    def expect(self, deadline: float | None, lane: Lane, caller: str) -> None:
+        """Refuse a request that comes too late, whatever its size, before anything is done for it.
 
         Raises:
-            OverloadedError: what is ahead of it takes longer than it has time.
+            OverloadedError: the queue is full, or what is ahead takes longer than there is time.
         """
-        tokens = int(size_bytes * self._density.tokens_per_byte) // 2  # half: the exact count follows
-        self._admit(tokens, deadline, lane, caller)
-
-    def measured(self, tokens: int, size_bytes: int) -> None:
-        """Take in how many tokens a request turned out to be."""
-        if tokens:
-            self._density.measure(tokens, size_bytes)
+        self._admit(0, deadline, lane, caller)
 
     async def score(
         self,
@@ -288,7 +281,7 @@ class Scheduler:
         tokens = sum(len(entry.tokens) for entry in part)
         version = part[0].version
         station.speed.measure(tokens, took)
-        padded = len(part) * max(len(entry.tokens) for entry in part)
+        padded = len(part) * version.limits.padded(max(len(entry.tokens) for entry in part))
         self._observer.ran(version.name, len(part), tokens, padded, took)
         for entry, row in zip(part, rows, strict=True):
             self._observer.waited(version.name, entry.lane, began - entry.arrived)

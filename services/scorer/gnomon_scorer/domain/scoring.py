@@ -113,7 +113,7 @@ class ScoringService:
             raise first_to_tell(found.values())
         is_slow = request.size_bytes > _LARGE_BYTES or request.lane is Lane.BULK
         if self._cache is None or is_slow:  # else the cache may know the answer
-            self._scheduler.expect(request.size_bytes, request.deadline, request.lane, request.caller)
+            self._scheduler.expect(request.deadline, request.lane, request.caller)
         started = self._clock()
         executor = self._slow if is_slow else self._quick
         loop = asyncio.get_running_loop()
@@ -143,7 +143,6 @@ class ScoringService:
     ) -> list[tuple[LoadedVersion, Outcome]]:
         """Have answered what the cache does not know; each window is an entry of its own."""
         wanted = [(q.version, window) for q in questions if q.reading for window in q.reading.windows]
-        self._scheduler.measured(sum(len(tokens) for _, tokens in wanted), request.size_bytes)
         ran = await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
         outcomes = iter(ran)
         for question in questions:

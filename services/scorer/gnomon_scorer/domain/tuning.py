@@ -157,7 +157,7 @@ class _Search:
 
 
 def batches(rows: Sequence[Tokens], limits: BatchLimits) -> list[list[Tokens]]:
-    """Return the rows in batches of similar length, the most expensive first, so that all cores end together."""
+    """Return rows in batches of similar length, the dearest first, so that all cores end together."""
     made: list[list[Tokens]] = []
     for row in sorted(rows, key=len):
         if made and _fits(made[-1], row, limits):
@@ -168,11 +168,10 @@ def batches(rows: Sequence[Tokens], limits: BatchLimits) -> list[list[Tokens]]:
 
 
 def _fits(batch: list[Tokens], row: Tokens, limits: BatchLimits) -> bool:
-    count = len(batch) + 1
-    padded = count * -(-len(row) // limits.length_step) * limits.length_step
-    filled = sum(map(len, batch)) + len(row)
+    width = (len(batch) + 1) * limits.padded(len(row))
+    filled = sum(limits.padded(len(one)) for one in (*batch, row))
     return (
-        count <= limits.max_instances
-        and padded <= limits.max_padded_tokens
-        and filled >= limits.min_fill * count * len(row)
+        len(batch) < limits.max_instances
+        and width <= limits.max_padded_tokens
+        and filled >= limits.min_fill * width
     )

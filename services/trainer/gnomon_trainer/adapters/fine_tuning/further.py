@@ -16,12 +16,11 @@ from gnomon.tokens import Reading
 from gnomon_trainer.adapters.fine_tuning import files, gate, quantizing
 from gnomon_trainer.adapters.fine_tuning.gate import GateReport
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
-from gnomon_trainer.adapters.fine_tuning.preparing import Measurable, Prepared
+from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.profiling import LatencyPoint, machine
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, WindowLogits
 from gnomon_trainer.domain import parity
 from gnomon_trainer.domain.evaluation import TestSet, macro_f1
-from gnomon_trainer.domain.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +79,30 @@ def refused(format_: str, reason: str) -> dict[str, Any]:
     return {"format": format_, "passed": False, "reason": reason, "measures": [], "rows": 0}
 
 
-def format_report(report: GateReport) -> dict[str, Any]:
-    """Return a `gnomon.v1.FormatReport` with what the gate measured."""
+def complete_report(
+    checked: GateReport, opened: Alone, test: Logits, runtime: str, material: Material
+) -> dict[str, Any]:
+    """Return the `gnomon.v1.FormatReport` of a format that passed, with how fast it is.
+
+    `test` are its logits of the test rows. Its macro-F1 on them is told, and
+    nothing is chosen by it.
+    """
+    rows = TestSet(material.evaluator, material.prepared.test.labels, test, {}, material.seed)
+    report = _gate_report(checked)
+    report["measures"].append(asdict(replace(macro_f1(rows), key="test_macro_f1")))
+    report["latency_profile"] = [asdict(point) for point in material.profile(opened)]
+    report["machine"] = machine(runtime, material.threads)
+    return report
+
+
+def _gate_report(checked: GateReport) -> dict[str, Any]:
     return {
-        "format": report.format,
-        "passed": not report.reason,
-        "reason": report.reason,
-        "measures": [asdict(entry) for entry in report.measures],
-        "rows": report.rows,
+        "format": checked.format,
+        "passed": not checked.reason,
+        "reason": checked.reason,
+        "measures": [asdict(entry) for entry in checked.measures],
+        "rows": checked.rows,
     }
-
-
-def speed(points: list[LatencyPoint], package: str, threads: int) -> dict[str, Any]:
-    """Return the part of a `gnomon.v1.FormatReport` that says how fast it is."""
-    return {
-        "latency_profile": [asdict(point) for point in points],
-        "machine": machine(package, threads),
-    }
-
-
-def on_the_test_set(evaluator: Evaluator, test: Measurable, logits: Logits, seed: int) -> Measure:
-    """Return a format's macro-F1 on the test rows: told, and nothing is chosen by it."""
-    return replace(macro_f1(TestSet(evaluator, test.labels, logits, {}, seed)), key="test_macro_f1")
 
 
 def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
@@ -117,14 +118,10 @@ def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome
     if not np.isfinite(found.reduced).all():
         return Outcome(refused(wanted.format, "Some of its logits are no numbers."))
     checked = _check(wanted, opened, found, material)
-    report = format_report(checked)
     if checked.reason:
-        return Outcome(report)
-    test = on_the_test_set(
-        evaluator, prepared.test, material.measure(opened, prepared.test.readings).reduced, material.seed
-    )
-    report["measures"].append(asdict(test))
-    report |= speed(material.profile(opened), wanted.runtime, material.threads)
+        return Outcome(_gate_report(checked))
+    test = material.measure(opened, prepared.test.readings).reduced
+    report = complete_report(checked, opened, test, wanted.runtime, material)
     return Outcome(report, Format(wanted.format, wanted.path), own)
 
 

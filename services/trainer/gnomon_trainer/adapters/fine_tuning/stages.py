@@ -8,7 +8,7 @@ rows are scored with it one by one, as the scorer does.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -119,9 +119,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     test = evaluation.TestSet(
         evaluator, prepared.test.labels, logits.reduced, baselines, plan.parameters.seed
     )
-    own = further.format_report(passed)
-    own["measures"].append(asdict(replace(evaluation.macro_f1(test), key="test_macro_f1")))
-    own |= further.speed(material.profile(onnx), "onnxruntime", compute.threads)
+    own = further.complete_report(passed, onnx, logits.reduced, "onnxruntime", material)
     formats = [own, *(outcome.report for outcome in outcomes)]
     report = _report(prepared, best, formats, evaluation.evaluate(test, scores))
 
