@@ -1,4 +1,4 @@
-"""What operators do while callers call: restart processes, move aliases. And callers who leave, by the thousand."""
+"""What operators do while callers call, and callers who leave by the thousand."""
 
 import asyncio
 import contextlib
@@ -31,8 +31,7 @@ async def calling(address, callers=4):
     async def call():
         while not stop.is_set():
             async with gnomon.AsyncClient(scorer=address) as client:  # a new connection each time
-                for _ in range(20):
-                    answers.append(await client.score("toxicity", output="the movie is good"))
+                answers.extend([await client.score("toxicity", output="the movie is good") for _ in range(20)])
 
     tasks = [asyncio.create_task(call()) for _ in range(callers)]
     try:

@@ -26,7 +26,7 @@ class Speed:
         self._seconds = 0.0
 
     def measure(self, tokens: int, seconds: float) -> None:
-        """Take in one batch. Long batches count for more: tokens and seconds are averaged, not their ratio."""
+        """Take in one batch. Tokens and seconds are averaged, not their ratio: long batches count more."""
         self._tokens += _MEMORY * (tokens - self._tokens)
         self._seconds += _MEMORY * (max(seconds, 1e-6) - self._seconds)
         self.tokens_per_s = self._tokens / self._seconds
