@@ -28,8 +28,8 @@ OPENVINO_FP32 = "openvino-fp32"  # reads the file of onnx-fp32
 OPENVINO_BF16 = "openvino-bf16"  # reads it too, and computes in bf16 where the processor can
 OPENVINO_INT8 = "openvino-int8"  # its own quantised file; what is not quantised is computed in bf16
 
-# Formats that OpenVINO reads are gated and served with lengths padded up to a multiple of this: at some others its
-# bf16 kernels sum up in another order, and then a batch-mate moves a probability.
+# Formats that OpenVINO reads are gated and served with lengths padded up to a multiple of this: at some
+# others its bf16 kernels sum up in another order, and then a batch-mate moves a probability.
 OPENVINO_LENGTH_STEP = 16
 
 SCHEMA = 1

@@ -31,7 +31,8 @@ async def calling(address, callers=4):
     async def call():
         while not stop.is_set():
             async with gnomon.AsyncClient(scorer=address) as client:  # a new connection each time
-                answers.extend([await client.score("toxicity", output="the movie is good") for _ in range(20)])
+                scores = [await client.score("toxicity", output="the movie is good") for _ in range(20)]
+                answers.extend(scores)
 
     tasks = [asyncio.create_task(call()) for _ in range(callers)]
     try:

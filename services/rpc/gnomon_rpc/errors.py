@@ -1,9 +1,6 @@
 """What a handler raises becomes a `google.rpc.Status`. Nothing else does this."""
 
-import asyncio
-import contextlib
 import errno
-from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 import grpc
@@ -27,22 +24,23 @@ async def abort(context: Any, error: GnomonError) -> NoReturn:
     raise AssertionError("abort_with_status always raises")
 
 
-@contextlib.asynccontextmanager
-async def errors_become_statuses(context: Any, method: str) -> AsyncIterator[None]:
-    """Only GnomonErrors reach the caller in words; the rest is logged and hidden."""
-    try:
-        yield
-    except GnomonError as error:
+async def tell(error: BaseException, context: Any, method: str) -> None:
+    """End a call as an error wants it.
+
+    Only GnomonErrors reach the caller in words; the rest is logged and hidden.
+    Returns where nothing is to be told: the status is set already, or nobody waits for one.
+
+    Raises:
+        AbortError: gRPC's way of ending a call.
+    """
+    if isinstance(error, GnomonError):
         await abort(context, error)
-    except (grpc.aio.AbortError, NotImplementedError, asyncio.CancelledError):
-        raise  # the status is set already, or nobody waits for one
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            await _hide(context, method)
+    if isinstance(error, grpc.aio.AbortError | NotImplementedError) or not isinstance(error, Exception):
+        return
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         log.error("the disk is full", method=method)
         await abort(context, StorageFullError("The service's disk is full; nothing was stored."))
-    except Exception:
-        await _hide(context, method)
+    await _hide(context, method)
 
 
 async def _hide(context: Any, method: str) -> NoReturn:

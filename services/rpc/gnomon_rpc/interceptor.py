@@ -1,7 +1,6 @@
 """What happens around every call: an ID, a log line, telemetry, checks, error mapping."""
 
 import asyncio
-import contextlib
 import re
 import time
 import uuid
@@ -11,7 +10,7 @@ from typing import Any
 import grpc
 import structlog
 
-from gnomon_rpc.errors import errors_become_statuses
+from gnomon_rpc.errors import tell
 from gnomon_rpc.required import check_required
 from gnomon_rpc.telemetry import Watch
 
@@ -59,13 +58,25 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
         return request
 
     async def unary(request: Any, context: Any) -> Any:
-        async with _around(context, method, watches):
+        call = _Call(method, context, watches)
+        try:
             return await behaviour(check(request), context)
+        except BaseException as error:
+            await call.fail(error)
+            raise
+        finally:
+            call.end()
 
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        async with _around(context, method, watches):
+        call = _Call(method, context, watches)
+        try:
             async for response in behaviour(check(request), context):
                 yield response
+        except BaseException as error:
+            await call.fail(error)
+            raise
+        finally:
+            call.end()
 
     if handler.response_streaming:
         kind = "stream_stream" if handler.request_streaming else "unary_stream"
@@ -77,24 +88,36 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     return make(wrapper, handler.request_deserializer, handler.response_serializer)
 
 
-@contextlib.asynccontextmanager
-async def _around(context: Any, method: str, watches: Sequence[Watch]) -> AsyncIterator[None]:
-    started = time.perf_counter()
-    call_id = _call_id(context)
-    with structlog.contextvars.bound_contextvars(call_id=call_id):
-        ends = [watch.begin(method, context) for watch in watches]
-        code = "OK"
+class _Call:
+    """One call on its way: its ID, how long it took, what became of it."""
+
+    def __init__(self, method: str, context: Any, watches: Sequence[Watch]) -> None:
+        self._method = method
+        self._context = context
+        self._started = time.perf_counter()
+        self._code = "OK"
+        structlog.contextvars.bind_contextvars(call_id=_call_id(context))  # every call is a task of its own
+        self._ends = [watch.begin(method, context) for watch in watches]
+
+    async def fail(self, error: BaseException) -> None:
+        """Turn what the handler raised into the caller's status.
+
+        Raises:
+            AbortError: the status was sent. Where nothing is raised, `error` itself has to be.
+        """
         try:
-            async with errors_become_statuses(context, method):
-                yield
-        except BaseException as error:
-            code = _code_after(error, context)
+            await tell(error, self._context, self._method)
+        except BaseException as told:
+            error = told
             raise
         finally:
-            for end in reversed(ends):
-                end(code)
-            took_ms = round((time.perf_counter() - started) * 1000, 3)
-            log.debug("call", method=method, code=code, took_ms=took_ms)
+            self._code = _code_after(error, self._context)
+
+    def end(self) -> None:
+        for end in reversed(self._ends):
+            end(self._code)
+        took_ms = round((time.perf_counter() - self._started) * 1000, 3)
+        log.debug("call", method=self._method, code=self._code, took_ms=took_ms)
 
 
 def _code_after(error: BaseException, context: Any) -> str:

@@ -20,7 +20,7 @@ class ServerSettings(BaseSettings):
     )
     reuse_port: bool = Field(
         default=False,
-        description="Let several processes listen at the same port; the system spreads connections over them.",
+        description="Let several processes listen at one port; the system spreads connections over them.",
     )
     parent_pid: int | None = Field(
         default=None, description="Stop once this process is no longer the parent; for embedded use."

@@ -24,6 +24,8 @@ class Running:
 
     Each entry ends in one of `ran` (entries, rows, when it began, seconds),
     `failed` (alone as in a batch), or `broken` (the version cannot score).
+    `free` is called as soon as nothing is left to run: the cores must have
+    their next batch before anybody is told of this one.
     """
 
     version: LoadedVersion
@@ -33,6 +35,7 @@ class Running:
     ran: Callable[[list[Waiter], Logits, float, float], None]
     failed: Callable[[Waiter], None]
     broken: Callable[[LoadedVersion, list[Waiter], GnomonError], None]
+    free: Callable[[], None]
     clock: Callable[[], float]
 
 
@@ -43,7 +46,7 @@ async def run_all(running: Running, entries: list[Waiter]) -> None:
         part = [entry for entry in parts.pop() if running.is_wanted(entry)]
         if not part:
             continue
-        error = await _run(running, part)
+        error = await _run(running, part, is_last=not parts)
         if error is None:
             continue
         log.warning(
@@ -60,14 +63,30 @@ async def run_all(running: Running, entries: list[Waiter]) -> None:
             parts += [part[middle:], part[:middle]]
 
 
-async def _run(running: Running, part: list[Waiter]) -> Exception | None:
+async def _run(running: Running, part: list[Waiter], is_last: bool) -> Exception | None:
     began = running.clock()
     tokens = [entry.tokens for entry in part]
-    try:
-        rows = await asyncio.get_running_loop().run_in_executor(running.threads, running.run, tokens)
-    except Exception as error:
-        return error
-    running.ran(part, rows, began, running.clock() - began)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[Logits | Exception] = loop.create_future()
+
+    def take(result: Logits | Exception) -> None:
+        if is_last and not isinstance(result, Exception):
+            running.free()
+        ended.set_result(result)
+
+    def compute() -> None:
+        result: Logits | Exception
+        try:
+            result = running.run(tokens)
+        except Exception as error:
+            result = error
+        loop.call_soon_threadsafe(take, result)
+
+    running.threads.submit(compute)
+    result = await ended
+    if isinstance(result, Exception):
+        return result
+    running.ran(part, result, began, running.clock() - began)
     return None
 
 

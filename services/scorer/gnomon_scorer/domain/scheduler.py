@@ -70,6 +70,14 @@ class _Call:
         if not self.open and not self.done.done():
             self.done.set_result(None)
 
+    def expire(self) -> None:
+        if not self.done.done():
+            self.done.set_exception(
+                DeadlineExceededError(
+                    "The deadline passed before all instances were scored. Allow more time or send fewer."
+                )
+            )
+
 
 @dataclass(slots=True, eq=False)
 class _Station:
@@ -176,14 +184,14 @@ class Scheduler:
             self._calls[entry] = call
             queue.add(entry)
         self._dispatch(self._stations[queue])
+        alarm = None
+        if deadline is not None:
+            alarm = asyncio.get_running_loop().call_later(max(0.0, deadline - now), call.expire)
         try:
-            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - now)):
-                await call.done
-        except TimeoutError:
-            raise DeadlineExceededError(
-                "The deadline passed before all instances were scored. Allow more time or send fewer."
-            ) from None
+            await call.done
         finally:
+            if alarm is not None:
+                alarm.cancel()
             self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
 
@@ -239,18 +247,25 @@ class Scheduler:
         tokens = sum(len(entry.tokens) for entry in entries)
         station.busy += cores
         station.tokens += tokens
+        is_free = False
+
+        def free() -> None:
+            nonlocal is_free
+            if not is_free:
+                is_free = True
+                station.busy -= cores
+                station.tokens -= tokens
+                self._dispatch(station)
 
         def end(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            station.busy -= cores
-            station.tokens -= tokens
-            self._dispatch(station)
+            free()
 
-        task = asyncio.create_task(self._run(station, entries), name="a batch")
+        task = asyncio.create_task(self._run(station, entries, free), name="a batch")
         self._tasks.add(task)
         task.add_done_callback(end)
 
-    async def _run(self, station: _Station, entries: list[Waiter]) -> None:
+    async def _run(self, station: _Station, entries: list[Waiter], free: Callable[[], None]) -> None:
         version = entries[0].version
         running = Running(
             version=version,
@@ -260,6 +275,7 @@ class Scheduler:
             ran=lambda part, rows, began, took: self._ran(station, part, rows, began, took),
             failed=self._fail,
             broken=self._give_up,
+            free=free,
             clock=self._clock,
         )
         try:
