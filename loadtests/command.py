@@ -15,7 +15,7 @@ from loadtests import texts as sources
 from loadtests.open_loop import quantile, score_requests
 from loadtests.processes import Called, Plan, run_in_processes
 from loadtests.report import Report
-from loadtests.verdict import judge, measure, phases, profile
+from loadtests.verdict import judge, measure, percent_off, phases, profile
 
 STATUS = {"met": 0, "missed": 1, "invalid": 2}
 
@@ -57,13 +57,18 @@ def load(arguments: argparse.Namespace) -> Report:
     times = profile(parts, arguments.seed, arguments.arrivals)
     with gnomon.Client(scorer=arguments.target) as client:
         texts.measure(client, arguments.metric)
-    instances, _ = texts.mix(objective.input_tokens, len(times))
+    instances, tokens = texts.mix(objective.input_tokens, len(times))
     requests = score_requests(arguments.metric, instances, lane=objective.lane)
     plan = Plan(
         arguments.target, requests, times, objective.lane, objective.deadline_s, caller=arguments.caller
     )
     calls = run_in_processes(plan, arguments.processes)
-    findings = judge(objective, measure([one.sample for one in calls], parts))
+    lengths = [
+        (asked, one.answer.token_count)
+        for asked, one in zip(tokens, calls, strict=True)
+        if one.answer and one.answer.code == "OK"
+    ]
+    findings = judge(objective, measure([one.sample for one in calls], parts, percent_off(lengths)))
     bound_ms = arguments.lag_ms or max(5.0, 0.1 * objective.p95_latency_ms)
     invalid = late(calls, bound_ms)
     return Report(arguments.target, arguments.metric, objective, findings, calls, invalid)

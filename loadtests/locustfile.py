@@ -4,7 +4,8 @@
         locust -f loadtests/locustfile.py --headless --host 127.0.0.1:7412 --html report.html
 
 Entries: `grpc` are the calls that were answered, by input length; `refused` and `failed`
-those that were not; `step` is where the scorer says the time of answered calls went.
+those that were not; `step` is where the scorer says the time of answered calls went; `tokens` are
+no times but the lengths of answered calls, as asked and as read by the evaluator.
 
 A user waits for its answer, but calls no more than once in a deadline, so that the rate does
 not sink with the scorer. A latency counts from when a call left, not from when it was meant
@@ -38,7 +39,7 @@ from loadtests.mix import bucket
 from loadtests.objective import Objective
 from loadtests.open_loop import REFUSED, score_requests
 from loadtests.target import CALLER_HEADER, SCORE, read_answer
-from loadtests.verdict import Measured, Phase, judge, phases
+from loadtests.verdict import Measured, Phase, judge, percent_off, phases
 
 grpc_gevent.init_gevent()  # locust has patched the rest by now; before any channel
 
@@ -54,7 +55,7 @@ class Load:
 
     objective: Objective
     parts: list[Phase]
-    requests: "itertools.cycle[bytes]"
+    requests: "itertools.cycle[tuple[bytes, int]]"  # each with the tokens it was meant to have
 
     def prepare(self, options: Any, host: str) -> None:
         """Read the objective and make the requests.
@@ -73,9 +74,9 @@ class Load:
             texts.measure(client, options.metric)
         calls = sum(part.rate_per_s * (part.end_s - part.start_s) for part in self.parts)
         number = min(_MOST_REQUESTS, math.ceil(calls * 1.1) + 1)
-        instances, _ = texts.mix(self.objective.input_tokens, number)
+        instances, tokens = texts.mix(self.objective.input_tokens, number)
         made = score_requests(options.metric, instances, lane=self.objective.lane)
-        self.requests = itertools.cycle(made)
+        self.requests = itertools.cycle(list(zip(made, tokens, strict=True)))
 
     def users(self, part: Phase) -> int:
         """Return as few users as can call at the part's rate though every call takes all its time."""
@@ -151,7 +152,7 @@ class Application(User):
 
     @task
     def score(self) -> None:
-        request = next(load.requests)
+        request, tokens = next(load.requests)
         began = time.perf_counter()
         try:
             response = self._score(
@@ -166,6 +167,8 @@ class Application(User):
             self._tell("failed", answer.code, began, error=RuntimeError(answer.code))
             return
         self._tell("grpc", bucket(answer.token_count), began, len(response))
+        self._fire("tokens", "asked", tokens)
+        self._fire("tokens", "read", answer.token_count)
         for step in ("tokenization", "queue", "inference"):
             self._fire("step", step, getattr(answer, f"{step}_ms"))
 
@@ -195,6 +198,7 @@ def measured(environment: Environment) -> Measured:
             answered.extend(entry)
         elif entry.method in {"refused", "failed"}:
             unanswered += entry.num_requests
+    asked, read = (stats.get(name, "tokens").avg_response_time for name in ("asked", "read"))
     total = answered.num_requests + unanswered
     return Measured(
         average_qps=_rate(answered, stats.start_time, "average"),
@@ -202,6 +206,7 @@ def measured(environment: Environment) -> Measured:
         p95_ms=answered.get_response_time_percentile(0.95) if answered.num_requests else None,
         p99_ms=answered.get_response_time_percentile(0.99) if answered.num_requests else None,
         error_share=unanswered / total if total else 1.0,
+        tokens_off=percent_off([(asked, read)]),
     )
 
 

@@ -20,7 +20,17 @@ from typing import Any, Literal
 
 from loadtests.target import GrpcTarget, score_requests
 
-__all__ = ["GrpcTarget", "Sample", "Send", "arrivals", "quantile", "run", "score_requests", "summary"]
+__all__ = [
+    "GrpcTarget",
+    "Sample",
+    "Send",
+    "arrivals",
+    "call_count",
+    "quantile",
+    "run",
+    "score_requests",
+    "summary",
+]
 
 REFUSED = "RESOURCE_EXHAUSTED"
 
@@ -49,16 +59,21 @@ class Sample:
         return (self.sent_s - self.intended_s) * 1e3
 
 
+def call_count(rate_per_s: float, seconds: float) -> int:
+    """Return how many calls leave in so many seconds: whole ones."""
+    return round(rate_per_s * seconds)
+
+
 def arrivals(
     rate_per_s: float, seconds: float, seed: int, kind: Literal["poisson", "constant"] = "poisson"
 ) -> list[float]:
-    """Return the times at which calls leave, ascending, in [0, `seconds`): rate × seconds of them, rounded.
+    """Return the times at which calls leave, ascending, in [0, `seconds`), `call_count` of them.
 
     "poisson": as those of many independent callers. Given how many there are, the arrivals of
     a Poisson process are independent and uniform, so the rate is exact and only the gaps are drawn.
     "constant": equal gaps.
     """
-    number = round(rate_per_s * seconds)
+    number = call_count(rate_per_s, seconds)
     if kind == "constant":
         return [n * seconds / number for n in range(number)]
     draw = random.Random(seed)

@@ -110,14 +110,15 @@ async def _send(pipe: Connection, plan: Plan) -> None:
         start = await asyncio.to_thread(pipe.recv)
         late_by = time.monotonic() - start
         samples = await run(target.send, [at - late_by for at in plan.times], plan.lane)
-    pipe.send([_call(one, late_by, target.responses.get(i)) for i, one in enumerate(samples)])
+    planned = zip(plan.times, samples, strict=True)
+    pipe.send([_call(at, one, late_by, target.responses.get(i)) for i, (at, one) in enumerate(planned)])
 
 
-def _call(sample: Sample, late_by: float, response: bytes | None) -> Called:
+def _call(planned_s: float, sample: Sample, late_by: float, response: bytes | None) -> Called:
     answer = None if response is None else read_answer(response)
     moved = replace(
         sample,
-        intended_s=sample.intended_s + late_by,
+        intended_s=planned_s,  # sample.intended_s + late_by is that but for rounding, which may cross a phase
         sent_s=sample.sent_s + late_by,
         done_s=sample.done_s + late_by,
         code=sample.code if answer is None else answer.code,

@@ -1,11 +1,15 @@
 """Whether a load met its service objective. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from loadtests.objective import Objective
-from loadtests.open_loop import Sample, arrivals, quantile
+from loadtests.open_loop import Sample, arrivals, call_count, quantile
+
+_MOST_OFF = 15.0  # percent by which the mean length of the inputs may miss what was asked
+_ROUNDING = 1e-9  # a share of a limit that floating point may take or give
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +21,25 @@ class Phase:
     end_s: float
     rate_per_s: float
 
+    @property
+    def calls(self) -> int:
+        """How many are planned."""
+        return call_count(self.rate_per_s, self.end_s - self.start_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load came to. QPS are calls answered a second; None is what no call was there for."""
+    """What a load came to. QPS are calls answered a second; None is what no call was there for.
 
-    average_qps: float
-    peak_qps: float
+    `tokens_off` is by how many percent the mean length of the inputs missed what was asked.
+    """
+
+    average_qps: float | None
+    peak_qps: float | None
     p95_ms: float | None
     p99_ms: float | None
     error_share: float
+    tokens_off: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,8 @@ class Finding:
     def is_met(self) -> bool:
         if self.measured is None:
             return False
+        if math.isclose(self.measured, self.limit, rel_tol=_ROUNDING):
+            return True
         return self.measured <= self.limit if self.at_most else self.measured >= self.limit
 
     def __str__(self) -> str:
@@ -66,13 +81,22 @@ def profile(
 ) -> list[float]:
     """Return when calls leave, ascending, in seconds from the start."""
     return [
-        part.start_s + at
+        min(part.start_s + at, math.nextafter(part.end_s, 0.0))  # a sum may round up to the next phase
         for n, part in enumerate(parts)
         for at in arrivals(part.rate_per_s, part.end_s - part.start_s, seed * len(parts) + n, kind)
     ]
 
 
-def measure(samples: Sequence[Sample], parts: Sequence[Phase]) -> Measured:
+def percent_off(lengths: Sequence[tuple[float, float]]) -> float | None:
+    """Return by how many percent the mean length read misses the mean one asked; None of none.
+
+    `lengths` are, of each call, the tokens asked and those that the evaluator read.
+    """
+    asked, read = (sum(each) for each in zip(*lengths, strict=True)) if lengths else (0, 0)
+    return 100 * abs(read / asked - 1) if asked else None
+
+
+def measure(samples: Sequence[Sample], parts: Sequence[Phase], tokens_off: float | None) -> Measured:
     """Sum up the calls of a load. A call belongs to the phase in which it was meant to leave."""
     answered = [one for one in samples if one.code == "OK"]
     latencies = [one.latency_ms for one in answered]
@@ -81,13 +105,21 @@ def measure(samples: Sequence[Sample], parts: Sequence[Phase]) -> Measured:
         peak_qps=_rate(answered, [part for part in parts if part.name == "peak"]),
         p95_ms=quantile(latencies, 0.95),
         p99_ms=quantile(latencies, 0.99),
-        error_share=1 - len(answered) / len(samples) if samples else 1.0,
+        error_share=(len(samples) - len(answered)) / len(samples) if samples else 1.0,
+        tokens_off=tokens_off,
     )
 
 
-def _rate(answered: Sequence[Sample], parts: Sequence[Phase]) -> float:
+def _rate(answered: Sequence[Sample], parts: Sequence[Phase]) -> float | None:
+    """Return the share of the planned calls that were answered, of the rate.
+
+    Not calls by seconds: a plan has whole calls, and so seldom the very rate that was asked.
+    """
+    planned = sum(part.calls for part in parts)
+    if not planned:
+        return None
     number = sum(part.start_s <= one.intended_s < part.end_s for one in answered for part in parts)
-    return number / sum(part.end_s - part.start_s for part in parts)
+    return parts[0].rate_per_s * (number / planned)
 
 
 def judge(objective: Objective, measured: Measured, slack: float = 0.0) -> list[Finding]:
@@ -101,6 +133,7 @@ def judge(objective: Objective, measured: Measured, slack: float = 0.0) -> list[
         Finding("peak QPS", objective.peak_qps * reached, measured.peak_qps, "/s", at_most=False),
         Finding("p95 latency", objective.p95_latency_ms, measured.p95_ms, " ms"),
         Finding("error share", objective.max_error_share, measured.error_share, ""),
+        Finding("mean input tokens off by", _MOST_OFF, measured.tokens_off, " %"),
     ]
     if objective.p99_latency_ms is not None:
         findings.insert(3, Finding("p99 latency", objective.p99_latency_ms, measured.p99_ms, " ms"))

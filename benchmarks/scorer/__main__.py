@@ -16,6 +16,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from benchmarks.scorer import evaluators, section, texts
 from benchmarks.scorer.bench import METRIC, Bench
@@ -55,22 +56,37 @@ def _step(name: str, bench: Bench, results: Results) -> bool:
         outcome = STEPS[name](bench)
     except Exception as error:
         traceback.print_exc()
-        results.failed(name, f"{type(error).__name__}: {error}", origin(bench.quick))
+        results.failed(name, f"{type(error).__name__}: {error}", _origin(bench))
+        _recover(bench)
         return False
-    results.succeeded(name, outcome, origin(bench.quick))
+    results.succeeded(name, outcome, _origin(bench))
     _say(json.dumps(outcome.figures))
     _say(f"--- {name}: {time.monotonic() - began:.0f} s")
     return True
 
 
+def _recover(bench: Bench) -> None:
+    try:
+        bench.recover()
+    except Exception:  # the next step says so itself, and tries again
+        traceback.print_exc()
+
+
+def _origin(bench: Bench) -> dict[str, Any]:
+    return origin(bench.quick) | {"bundle": evaluators.identity(bench.source)}
+
+
 def _bench(arguments: argparse.Namespace, stack: ExitStack) -> Bench:
     """Start what the steps need: a served evaluator and its texts."""
     work: Path = arguments.work
+    data = texts.usable(arguments.data)
+    if data != arguments.data:
+        _say(f"{arguments.data} lacks some of {', '.join(texts.FILES)}: the texts are those of the examples.")
     source = arguments.bundle or evaluators.trained(work)
     if arguments.assume_formats:
         source = evaluators.all_formats(source, work / "assumed")
     folder = evaluators.cut(source, work / "served", METRIC)
-    chosen = texts.mixed(arguments.data, 128 if arguments.quick else _TEXTS)
+    chosen = texts.mixed(data, 128 if arguments.quick else _TEXTS)
     texts_file = work / "texts.json"
     texts_file.write_text(json.dumps(chosen))
     home = work / "site"
@@ -94,6 +110,7 @@ def _bench(arguments: argparse.Namespace, stack: ExitStack) -> Bench:
         format=loaded.format,
         threads=loaded.tuning.chosen.threads or 1,
         stack=stack,
+        texts_from="the public sets" if data else "the packaged examples",
     )
 
 

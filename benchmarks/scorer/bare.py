@@ -6,13 +6,12 @@ from concurrent.futures import Future
 from typing import Any
 
 import grpc
-
 from benchmarks.scorer.children import serve
 
 
 class _Anything(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    def service(self, details: Any) -> Any:
-        async def answer(request: bytes, context: Any) -> bytes:
+    def service(self, _: Any) -> Any:
+        async def answer(_request: bytes, _context: Any) -> bytes:
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from benchmarks.scorer import evaluators
 from benchmarks.scorer.children import Child
 from benchmarks.scorer.peering import PEERS, Peer, install, running
@@ -45,6 +46,7 @@ class Bench:
     format: str
     threads: int
     stack: ExitStack
+    texts_from: str = ""
     peer_failures: dict[str, str] = field(default_factory=dict)
     _callers: dict[str, Child] = field(default_factory=dict)
     _raws: dict[tuple[str, int], Child] = field(default_factory=dict)
@@ -103,16 +105,35 @@ class Bench:
         """Return the running peers, held still; why another is not among them is in `peer_failures`."""
         if self._peers or self.peer_failures:
             return self._peers
-        model = self._exported()
+        try:
+            model = self._exported()
+        except Exception as error:  # whatever the weights lack: it is the peers that cannot be measured
+            self.peer_failures |= dict.fromkeys(PEERS, f"no weights: {type(error).__name__}: {error}")
+            return self._peers
         for name in PEERS:
             try:
                 venv = install(name, self.work)
                 log = self.work / f"{name}.log"
-                self._peers[name] = self.stack.enter_context(running(name, venv, model, log))
-                self._peers[name].pause()
-            except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+                peer = self.stack.enter_context(running(name, venv, model, log))
+                peer.pause()
+                self._peers[name] = peer
+            except (RuntimeError, OSError, subprocess.CalledProcessError, psutil.Error) as error:
                 self.peer_failures[name] = f"{type(error).__name__}: {error}"
         return self._peers
+
+    def lose(self, peer: str, why: str) -> None:
+        """Measure a peer no more."""
+        self.peer_failures[peer] = why
+        self._peers.pop(peer, None)
+
+    def recover(self) -> None:
+        """Leave nothing of a failed step to later ones: no load, no settings, no dead process."""
+        for caller in self._callers.values():
+            caller.close()
+        self._callers.clear()
+        self._raws = {key: raw for key, raw in self._raws.items() if raw.process.poll() is None}
+        self.site.restart()
+        self.site.wait_until_scored(self.version)
 
     def _exported(self) -> Path:
         from benchmarks.scorer.exported import export

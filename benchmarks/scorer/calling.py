@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -125,15 +126,19 @@ async def cancel_calls(command: dict[str, Any], texts: list[str]) -> dict[str, A
 
 
 async def users(command: dict[str, Any], texts: list[str]) -> dict[str, Any]:
-    """Call for `seconds` as users of the SDK do, each client with a connection of its own."""
+    """Call as users of the SDK do, each client with a connection of its own.
+
+    For `seconds`, or until there is `until_file`.
+    """
     failed: Counter[str] = Counter()
     took_ms: list[float] = []
     until = time.monotonic() + command["seconds"]
+    done = Path(command["until_file"]) if "until_file" in command else None
 
     async def user(number: int) -> None:
         async with AsyncClient(scorer=command["address"]) as client:
             for i in itertools.count(number):
-                if time.monotonic() > until:
+                if time.monotonic() > until or (done and done.exists()):
                     return
                 began = time.perf_counter()
                 try:

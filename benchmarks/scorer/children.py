@@ -1,5 +1,6 @@
 """Child processes that take one command as a line of JSON and answer with one."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -48,7 +49,8 @@ class Child:
 
     def close(self) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):  # it has ended, and what it was told last is not flushed
+            self.process.stdin.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """The evaluator that is served: a tuned one, cut at 512 tokens and without windows."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gnomon import Client, examples, local
-from gnomon.bundle import EVALUATOR_FILE, ONNX_FP32, REPORT_FILE, Evaluator, parse_evaluator
+from gnomon._files import bundle_files
+from gnomon.bundle import EVALUATOR_FILE, ONNX_FP32, REPORT_FILE, Evaluator, digest, parse_evaluator
 from gnomon.instances import InputShape
 from gnomon.rendering import template_for
 
@@ -19,7 +21,7 @@ _TRAINING_S = 1_800.0
 
 def trained(work: Path) -> Path:
     """Return the bundle of an evaluator trained on an example, with every format that passed its gate."""
-    folder = work / "trained"
+    folder = work / f"trained-{_made_of()[:12]}"
     if folder.exists():
         return folder
     home = work / "training"
@@ -35,6 +37,23 @@ def trained(work: Path) -> Path:
         local.stop(services)
     shutil.rmtree(home, ignore_errors=True)
     return folder
+
+
+def _made_of() -> str:
+    """Return the digest of what trains: the trainer's sources, its recipes, the example."""
+    trainer = Path(__file__).parents[2] / "services" / "trainer"
+    files = [file for file in trainer.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    files += Path(examples.__file__).parent.glob(f"{EXAMPLE}.*")
+    read = hashlib.sha256()
+    for file in sorted(files):
+        read.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return read.hexdigest()
+
+
+def identity(folder: Path) -> dict[str, str]:
+    """Return the bundle's digest, and the version of the code that trained it."""
+    found = digest(bundle_files(folder))
+    return {"digest": found, "code_version": read(folder).lineage.code_version}
 
 
 def _train(client: Client, home: Path) -> str:

@@ -39,11 +39,29 @@ class HttpTarget:
         return ("OK" if status == 200 else f"HTTP {status}"), None
 
     async def _exchange(self, request: bytes) -> int:
-        connection = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        """A kept connection may be closed by the peer as it is used: then the call goes on a fresh one."""
+        kept = self._kept()
+        if kept is not None:
+            try:
+                return await self._exchange_on(kept, request)
+            except _UnusedError:
+                pass
+        fresh = await asyncio.open_connection(self._host, self._port)
+        return await self._exchange_on(fresh, request)
+
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        return None
+
+    async def _exchange_on(self, connection: Connection, request: bytes) -> int:
         reader, writer = connection
         try:
             writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            head = (await _head(reader)).lower()
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
         except BaseException:
@@ -51,6 +69,21 @@ class HttpTarget:
             raise
         self._idle.append(connection)
         return int(head.split(None, 2)[1])
+
+
+class _UnusedError(ConnectionError):
+    """The peer closed the connection before any byte of its answer."""
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        raise _UnusedError from None
+    except ConnectionError as error:
+        raise _UnusedError from error
 
 
 def _request(address: str, path: str, body: dict[str, Any]) -> bytes:

@@ -22,6 +22,10 @@ _QUIET = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_
 PEERS = ("infinity", "pipeline")
 
 
+class PeerEndedError(RuntimeError):
+    """A peer's process is no more."""
+
+
 @dataclass
 class Peer:
     """A running peer. `target` is what a caller is told."""
@@ -37,25 +41,43 @@ class Peer:
 
     @contextlib.contextmanager
     def awake(self) -> Iterator[None]:
-        """Let it work within the block, and nowhere else."""
+        """Let it work within the block, and nowhere else.
+
+        Raises:
+            PeerEndedError: there is nobody to wake.
+        """
+        if not self.is_alive:
+            raise PeerEndedError(f"{self.name} ended with status {self.process.returncode}")
         self.resume()
         try:
             yield
         finally:
             self.pause()
 
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
     def pause(self) -> None:
         """Take no processor time until `resume`."""
         for process in self._all():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def resume(self) -> None:
         for process in self._all():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def _all(self) -> list[psutil.Process]:
-        own = psutil.Process(self.process.pid)
-        return [own, *own.children(recursive=True)]
+        """Return its processes; none once it has ended."""
+        if not self.is_alive:
+            return []
+        try:
+            own = psutil.Process(self.process.pid)
+            return [own, *own.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
 
 def install(name: str, work: Path) -> Path:
@@ -97,8 +119,7 @@ def running(name: str, venv: Path, model: Path, log: Path) -> Iterator[Peer]:
         _wait(peer, log)
         yield peer
     finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            peer.resume()
+        peer.resume()
         process.terminate()
         try:
             process.wait(10)

@@ -60,7 +60,12 @@ class Results:
 
     def _write(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(_rounded(self.content), indent=2) + "\n")
+        beside = self.file.with_name(f"{self.file.name}.{os.getpid()}.new")
+        try:
+            beside.write_text(json.dumps(_rounded(self.content), indent=2) + "\n")
+            beside.replace(self.file)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _rounded(value: Any) -> Any:

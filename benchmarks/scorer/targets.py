@@ -6,6 +6,8 @@ from typing import Any
 
 from benchmarks.scorer.steps.invariance import FP32_BAND
 
+_NO_LIMIT = "no limit"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -16,6 +18,8 @@ class Target:
 
     @property
     def verdict(self) -> str:
+        if self.wanted == _NO_LIMIT and self.found != "–":
+            return ""
         return {True: "met", False: "**missed**", None: "not measured"}[self.met]
 
 
@@ -80,6 +84,9 @@ def _overload(content: dict[str, Any], found: dict[str, Any] | None) -> Iterator
     found = found or {}
     yield at_least("the same in tokens: short texts are refused less", 0.85, found.get("goodput_in_tokens"))
     yield _late(found)
+    cut = found.get("ran_out_of_time_share")
+    text = "–" if cut is None else f"{found['ran_out_of_time']}, {cut:.1%} of those admitted"
+    yield Target("admitted and not answered in time", _NO_LIMIT, text, None)
     yield at_most("refusals, p99", 20, (found.get("refused") or {}).get("p99_ms"), " ms")
     calm = found.get("calm_again_after_s")
     is_lost = bool(found) and calm is None
@@ -92,15 +99,17 @@ def _overload(content: dict[str, Any], found: dict[str, Any] | None) -> Iterator
 
 
 def _late(found: dict[str, Any]) -> Target:
-    """By the caller's clock, who may itself be late to look."""
+    """By the caller's clock from sending, who may itself be late to look; its deadline cuts the call off."""
     late = found.get("answers_after_their_deadline")
     text = "–" if late is None else f"{late}; latest {found['answered']['max_ms']:.0f} ms"
-    return Target("answers after their deadline of 300 ms", "0", text, None if late is None else late == 0)
+    what = "answers after their deadline of 300 ms, at which the caller hangs up"
+    return Target(what, "0", text, None if late is None else late == 0)
 
 
 def _bulk(found: dict[str, Any] | None) -> Iterator[Target]:
     found = found or {}
     yield at_most("guardrail p99 beside bulk / idle", 2, found.get("guardrail_p99_ratio"))
+    yield at_most("guardrail calls failed", 0, found.get("guardrail_failed"))
     yield at_least("bulk rate beside 20 % guardrail load / solo", 0.7, found.get("bulk_kept"))
 
 
@@ -139,9 +148,23 @@ def _failed(found: dict[str, Any]) -> float | None:
 
 def _soak(found: dict[str, Any] | None) -> Iterator[Target]:
     found = found or {}
+    codes = found.get("codes")
+    failed = None if codes is None else sum(n for code, n in codes.items() if code != "OK")
+    yield at_most("failed calls of the soak", 0, failed)
+    yield _to_the_end(found)
     yield at_most("memory slope of the soak", 1, found.get("memory_mib_per_minute"), " MB/min")
     for kind in ("files", "threads"):
         yield at_most(f"{kind} gained in the soak", 2, _gained(found, kind))
+
+
+def _to_the_end(found: dict[str, Any]) -> Target:
+    """The soak itself stops the job when its time is over."""
+    if "bulk_ended" not in found:
+        return Target("bulk job of the soak", "ran to the end", "–", None)
+    ended, errors = found["bulk_ended"], sum(found["bulk_errors"].values())
+    is_met = ended in ("OK", "STOPPED") and not errors and found["bulk_rows"] > 0
+    text = f"{ended}, {found['bulk_rows']} rows, {errors} errors"
+    return Target("bulk job of the soak", "ran to the end", text, is_met)
 
 
 def _gained(found: dict[str, Any], kind: str) -> float | None:

@@ -17,6 +17,14 @@ _LONG_CHARACTERS = (74, 101, 335, 496, 684, 866, 1130, 1766, 2868)
 _PAIR_CHARACTERS = (766, 1038, 1366, 1574, 2066, 2622, 2933, 3363, 5816)
 
 
+FILES = ("banking77.jsonl", "davidson_hate.jsonl", "jailbreak_itw.jsonl", "summedits.jsonl")
+
+
+def usable(data: Path | None) -> Path | None:
+    """Return the folder if all files are in it."""
+    return data if data and all((data / name).is_file() for name in FILES) else None
+
+
 def mixed(data: Path | None, count: int, seed: int = 0) -> list[str]:
     """Return `count` distinct texts in random order; from the packaged examples if `data` is None."""
     draw = random.Random(seed)

@@ -112,6 +112,11 @@ class Backlog:
         """Tell whether nothing is to be sent any more on this stream."""
         return self.is_open and self.has_ended and not self._unsent
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether the stream was opened, and owes nothing: the source gives nothing now."""
+        return self.is_open and not len(self)
+
     def oldest(self) -> StreamedRow:
         """Return the row that the next result is of."""
         if not self._sent:

@@ -34,9 +34,13 @@ class Attempts:
         self.restart()
 
     def restart(self) -> None:
-        """Begin the time anew: a stream that delivers has not failed."""
+        """Begin anew: a stream that delivers has not failed."""
         self.failures = 0
         self._last: GnomonError | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin the time anew, and leave the delays as they are."""
         self._deadline = None if self._timeout_s is None else self._clock() + self._timeout_s
 
     def remaining_s(self) -> float | None:

@@ -6,26 +6,44 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.instances import text_span
 from loadtests.command import main
 from loadtests.objective import parse
 from loadtests.open_loop import Sample
-from loadtests.processes import Called
+from loadtests.processes import Called, Plan, run_in_processes
 from loadtests.report import Report
-from loadtests.target import Answer
-from loadtests.verdict import judge, measure, phases
+from loadtests.target import Answer, score_requests
+from loadtests.verdict import judge, measure, phases, profile
 
 OBJECTIVE = """
 average_qps = 20
 peak_qps = 40
-input_tokens = { mean = 12, p95 = 24 }
+input_tokens = { mean = %s, p95 = %s }
 p95_latency_ms = %s
 deadline_ms = 2000
 """
 
 
-def run(tmp_path: Path, address: str, *more: str, p95_ms: float = 1900, metric: str = "toxicity") -> int:
+FIELDS = {
+    "name": "<mine>",
+    "average_qps": 20,
+    "peak_qps": 40,
+    "input_tokens": {"mean": 9, "p95": 20},
+    "p95_latency_ms": 50,
+    "deadline_ms": 100,
+}
+
+
+def run(
+    tmp_path: Path,
+    address: str,
+    *more: str,
+    p95_ms: float = 1900,
+    metric: str = "toxicity",
+    mean_tokens: int = 12,
+) -> int:
     objective, report = tmp_path / "mine.toml", tmp_path / "report.html"
-    objective.write_text(OBJECTIVE % p95_ms)
+    objective.write_text(OBJECTIVE % (mean_tokens, 2 * mean_tokens, p95_ms))
     load = ("--metric", metric, "--target", address, "--seconds", "1.5", "--lag-ms", "1000")
     return main([*load, "--objective", str(objective), "--report", str(report), *more])
 
@@ -50,6 +68,22 @@ def test_an_objective_that_is_missed_ends_with_status_1_and_says_which_demand(
     assert re.search(r"MISSED: p95 latency [\d.]+ ms, at most 0.001 ms asked", printed)
     assert "met: peak QPS" in printed
     assert "missed" in (tmp_path / "report.html").read_text()
+
+
+def test_inputs_longer_than_the_evaluator_reads_were_not_as_asked(
+    tmp_path: Path, scorer_address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, scorer_address, mean_tokens=400) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"MISSED: mean input tokens off by [\d.]+ %, at most 15 % asked", printed)
+    assert printed.count("MISSED") == 1
+
+
+def test_calls_are_told_with_the_very_times_of_their_plan(scorer_address: str) -> None:
+    times = profile(phases(parse(FIELDS, ""), 0.7), 1, "constant")
+    request = score_requests("toxicity", [text_span(input="a", output="b")])[0]
+    calls = run_in_processes(Plan(scorer_address, [request] * len(times), times, "online", 5.0), 1)
+    assert [one.sample.intended_s for one in calls] == times
 
 
 def test_a_generator_that_was_late_proves_nothing(
@@ -84,14 +118,13 @@ def test_the_module_runs_as_a_command(tmp_path: Path) -> None:
 
 
 def made_report(metric: str = "toxicity") -> Report:
-    fields = {"average_qps": 2, "peak_qps": 4, "input_tokens": {"mean": 9, "p95": 20}, "p95_latency_ms": 50}
-    objective = parse({"name": "<mine>", "deadline_ms": 100} | fields, "")
+    objective = parse(FIELDS | {"average_qps": 2, "peak_qps": 4}, "")
     parts = phases(objective, 6)
     answer = Answer("OK", 12, 0.1, 2.0, 5.0)
     codes = ("OK", "OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "OK")
     samples = [Sample(n * 1.0, n * 1.0, n + 0.02, code, "online", None) for n, code in enumerate(codes)]
     calls = [Called(one, answer if one.code == "OK" else None) for one in samples]
-    return Report("host:1", metric, objective, judge(objective, measure(samples, parts)), calls, None)
+    return Report("host:1", metric, objective, judge(objective, measure(samples, parts, 0.0)), calls, None)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_users_named(tmp_path: Path) -> None:

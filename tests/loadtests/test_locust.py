@@ -45,7 +45,14 @@ def test_locust_reports_the_split_of_the_time_and_fails_by_the_demand_that_is_mi
     assert re.search(r"MISSED: p95 latency \d+ ms", told)
     assert "met: peak QPS" in told, told
     assert "met: error share" in told
-    for entry in (r"grpc +1-32 tokens", r"step +queue", r"step +inference", r"step +tokenization"):
+    assert re.search(r"mean input tokens off by [\d.]+ %, at most 15 % asked", told), told
+    for entry in (
+        r"grpc +1-32 tokens",
+        r"step +queue",
+        r"step +inference",
+        r"step +tokenization",
+        r"tokens +read",
+    ):
         assert re.search(entry, told), told
     assert "queue" in (tmp_path / "report.html").read_text()
 

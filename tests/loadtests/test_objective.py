@@ -1,13 +1,17 @@
+import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import loadtests
 from gnomon.errors import InvalidRequestError, NotFoundError
 from loadtests.mix import Fixed, LogNormal
 from loadtests.objective import load, parse
 from loadtests.open_loop import Sample
-from loadtests.verdict import judge, measure, phases, profile
+from loadtests.verdict import judge, measure, percent_off, phases, profile
 
 SOUND = {
     "name": "mine",
@@ -95,7 +99,7 @@ def calls(latency_s: float = 0.01, bad_share: float = 0.0) -> tuple[list[Sample]
         Sample(at, at, at + latency_s, "UNAVAILABLE" if n < bad_share * len(times) else "OK", "", None)
         for n, at in enumerate(times)
     ]
-    return samples, [one.demand for one in judge(OBJECTIVE, measure(samples, parts)) if not one.is_met]
+    return samples, [one.demand for one in judge(OBJECTIVE, measure(samples, parts, 0.0)) if not one.is_met]
 
 
 def test_a_profile_goes_from_average_to_peak_and_back() -> None:
@@ -119,8 +123,88 @@ def test_a_good_load_misses_nothing_and_a_bad_one_what_it_misses() -> None:
     ]
 
 
+LOADS = {
+    "rates": st.tuples(st.floats(1, 100), st.floats(1, 3)),
+    "seconds": st.floats(5, 130) | st.integers(5, 130),
+    "seed": st.integers(0, 2**31),
+    "kind": st.sampled_from(["poisson", "constant"]),
+}
+
+
+def missed(
+    rates: tuple[float, float],
+    seconds: float,
+    seed: int,
+    kind: Literal["poisson", "constant"],
+    errors: int = 0,
+    max_error_share: float = 0.0,
+) -> tuple[list[str], list[int]]:
+    """Fail so many calls of each phase; return the demands that are missed and the calls of the phases."""
+    average = rates[0]
+    objective = dataclasses.replace(
+        OBJECTIVE, average_qps=average, peak_qps=average * rates[1], max_error_share=max_error_share
+    )
+    parts = phases(objective, seconds)
+    times = profile(parts, seed, kind)
+    numbers = [sum(part.start_s <= at < part.end_s for at in times) for part in parts]
+    bad = {sum(numbers[:n]) + i for n in range(3) for i in range(errors)}
+    samples = [
+        Sample(at, at, at + 0.01, "UNAVAILABLE" if n in bad else "OK", "", None) for n, at in enumerate(times)
+    ]
+    findings = judge(objective, measure(samples, parts, 0.0))
+    return [one.demand for one in findings if not one.is_met], numbers
+
+
+@given(**LOADS)
+def test_a_load_whose_calls_were_all_answered_in_time_is_met(
+    rates: tuple[float, float], seconds: float, seed: int, kind: Literal["poisson", "constant"]
+) -> None:
+    demands, numbers = missed(rates, seconds, seed, kind)
+    assert demands == []
+    third = seconds / 3
+    assert numbers == [
+        round(rate * lasts)
+        for rate, lasts in zip(
+            (rates[0], rates[0] * rates[1], rates[0]), (third, third, seconds - 2 * third), strict=True
+        )
+    ]
+
+
+@given(**LOADS)
+def test_a_load_that_allows_no_error_is_missed_by_one_in_a_phase(
+    rates: tuple[float, float], seconds: float, seed: int, kind: Literal["poisson", "constant"]
+) -> None:
+    demands, _ = missed(rates, seconds, seed, kind, errors=1)
+    assert demands[:2] == ["average QPS", "peak QPS"]
+    assert "error share" in demands
+
+
+@pytest.mark.parametrize(("errors", "is_met"), [(1, True), (2, False)])
+def test_as_many_errors_as_are_allowed_are_allowed(errors: int, is_met: bool) -> None:
+    demands, numbers = missed((100, 1), 30, 0, "constant", errors, max_error_share=0.001)
+    assert numbers == [1000, 1000, 1000]
+    assert (demands == []) == is_met
+
+
+@pytest.mark.parametrize(
+    ("read", "is_met"),
+    [([64, 64], True), ([55, 55], True), ([70, 77], True), ([54, 54], False), ([128, 32], False)],
+)
+def test_inputs_that_have_not_the_lengths_asked_miss_the_objective(read: list[int], is_met: bool) -> None:
+    off = percent_off([(64, one) for one in read])
+    samples, parts = _one_slow_call()
+    finding = judge(OBJECTIVE, measure(samples, parts, off))[-1]
+    assert finding.demand == "mean input tokens off by"
+    assert finding.is_met == is_met
+
+
+def test_lengths_of_which_none_was_read_are_nothing_measured() -> None:
+    finding = judge(OBJECTIVE, measure(*_one_slow_call(), percent_off([])))[-1]
+    assert str(finding) == "MISSED: mean input tokens off by nothing measured, at most 15 % asked"
+
+
 def test_a_finding_says_what_was_asked_and_what_was_measured() -> None:
-    findings = judge(OBJECTIVE, measure(*_one_slow_call()))
+    findings = judge(OBJECTIVE, measure(*_one_slow_call(), 0.0))
     assert "MISSED: p95 latency 1000 ms, at most 50 ms asked" in map(str, findings)
 
 

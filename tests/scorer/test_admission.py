@@ -58,7 +58,7 @@ def test_a_flood_of_one_caller_does_not_make_another_too_late():
 
 @given(
     st.dictionaries(st.sampled_from("abcd"), st.integers(1, 600), max_size=4),
-    st.integers(1, 3000),
+    st.integers(1, 500),
     st.sampled_from("abcde"),
 )
 def test_the_queue_never_holds_more_than_twice_its_bound(waiting, tokens, caller):
@@ -69,6 +69,17 @@ def test_the_queue_never_holds_more_than_twice_its_bound(waiting, tokens, caller
         assert error.retry_after_s > 0
     else:
         assert not before.total or before.total + tokens <= 2 * before.max_tokens
+
+
+def test_one_huge_request_does_not_lock_the_others_out():
+    huge = load({"huge": 50_000})
+
+    admit(huge, 20, "other", None, Lane.ONLINE)
+    assert refusal(huge, 20, "huge").metadata["why"] == "queue_full"
+
+
+def test_a_request_larger_than_the_queue_gets_in_beside_others():
+    admit(load({"other": 400}), 5_000, "huge", None, Lane.BULK)
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 600), max_size=6), st.text(max_size=3))
@@ -85,3 +96,12 @@ def test_speed_follows_what_is_seen_from_the_first_batch_on():
     for _ in range(200):
         speed.measure(500, 0.05)
     assert speed.tokens_per_s == pytest.approx(10_000, rel=0.01)
+
+
+def test_a_process_that_was_stopped_for_a_while_has_not_become_slow():
+    speed = Speed()
+    for _ in range(50):
+        speed.measure(500, 0.05)
+    speed.measure(500, 30.0)
+
+    assert speed.tokens_per_s > 8_000

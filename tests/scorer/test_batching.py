@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gnomon.tokens import Tokens
 from gnomon_scorer.domain.batching import PATIENCE_S, Entry, Waiting
+from gnomon_scorer.domain.fairness import MOST_CALLERS
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.ports import BatchLimits
 
@@ -169,9 +170,44 @@ def test_what_cannot_be_ready_in_time_is_late_already():
     version = Version()
     hopeless, fine = entry(version, 10, deadline=0.5), entry(version, 10, deadline=2.0)
 
-    batch = waiting(hopeless, fine).take_batch(0.0, tokens_per_s=10)
+    batch = waiting(hopeless, fine).take_batch(0.0, 1, lambda _: 10)
 
     assert (batch.late, batch.entries) == ([hopeless], [fine])
+
+
+def test_an_idle_machine_tries_what_it_is_not_known_to_be_too_slow_for():
+    hurried = entry(Version(), 10, deadline=0.5)
+
+    assert waiting(hurried).take_batch(0.0, None, lambda _: 10).entries == [hurried]
+
+
+def test_only_what_is_as_urgent_counts_as_ahead_of_a_guardrail_call():
+    queue = waiting(entry(Version(), 10), entry(Version(), 3, lane=Lane.GUARDRAIL, caller="a"))
+
+    assert queue.tokens_before(Lane.GUARDRAIL) == {"a": 3}
+    assert queue.tokens_before(Lane.ONLINE) == {"": 10, "a": 3}
+    queue.take_batch(0)
+    assert queue.tokens_before(Lane.GUARDRAIL) == {}
+
+
+def test_many_callers_with_names_of_their_own_count_as_one():
+    queue = waiting(*(entry(Version(), 1, caller=str(n)) for n in range(MOST_CALLERS)))
+
+    assert queue.known("another") == ""
+    assert queue.known("0") == "0"
+
+
+def test_a_caller_who_leaves_and_comes_back_does_not_start_level_again():
+    version = Version(max_padded_tokens=1000, max_instances=1)
+    patient = entry(version, 10, arrived=0.0, caller="patient", deadline=100.0)
+    queue = waiting(patient, turn_tokens=30)
+    for turn in range(20):
+        queue.add(entry(version, 10, arrived=turn * 1e-3, deadline=0.5, caller="bursts"))
+        if queue.take_batch(0.0).entries == [patient]:
+            break
+
+    assert not patient.is_waiting
+    assert turn <= 4
 
 
 def test_a_batch_is_no_larger_than_its_deadlines_allow():
@@ -179,7 +215,7 @@ def test_a_batch_is_no_larger_than_its_deadlines_allow():
     hurried = entry(version, 4, deadline=1.0)
     queue = waiting(hurried, *(entry(version, 4) for _ in range(9)))
 
-    batch = queue.take_batch(0.0, tokens_per_s=20)
+    batch = queue.take_batch(0.0, 1, lambda _: 20)
 
     assert batch.entries[0] is hurried
     assert 4 * len(batch.entries) / 20 < 1.0
@@ -224,7 +260,7 @@ def test_no_caller_gets_more_than_a_turn_and_a_batch_ahead_of_another_who_waits(
     while len(queue):
         for one in queue.take_batch(1.0).entries:
             served[one.caller] += len(one.tokens)
-        still = set(queue.tokens_by_caller)
+        still = set(queue.tokens_before(Lane.ONLINE))
         assert all(served[a] - served[b] <= turn + 40 for a in served for b in still)
 
 

@@ -283,6 +283,20 @@ class Heard(Silent):
         self.lanes.append(lane)
 
 
+async def test_a_slow_version_does_not_make_a_fast_one_late():
+    def crawl(batch):
+        time.sleep(0.05)
+
+    slow, fast = loaded_version(FakeBackend(crawl)), loaded_version(FakeBackend(), "toxicity/2")
+    async with running() as scheduler:
+        for _ in range(5):
+            await scheduler.score([(slow, tokens(1))], None)
+        for _ in range(10):
+            deadline = time.monotonic() + 2.0
+            outcomes = await scheduler.score([(fast, tokens(*range(100)))], deadline)
+            assert isinstance(outcomes[0], Ran)
+
+
 async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits():
     version = loaded_version(FakeBackend())
     async with running(max_queued_tokens=2) as scheduler:

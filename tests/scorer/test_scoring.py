@@ -33,7 +33,14 @@ async def scoring(*snapshot, load_wait_s=5.0, **more):
     with ThreadPoolExecutor(2) as quick, ThreadPoolExecutor(1) as slow:
         scheduler = Scheduler(Cores(1, quick), 10_000, world.versions.fail)
         service = ScoringService(
-            world.follower, world.versions, scheduler, quick=quick, slow=slow, load_wait_s=load_wait_s, **more
+            world.follower,
+            world.versions,
+            scheduler,
+            quick=quick,
+            slow=slow,
+            bulk=slow,
+            load_wait_s=load_wait_s,
+            **more,
         )
         async with world.running():
             await until(lambda: world.follower.is_ready)

@@ -1,12 +1,15 @@
 """Two scorers on one port, restarted one after the other under the load of users of the SDK."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.scorer.bench import Bench, Outcome
 from benchmarks.scorer.site import free_port
 
 from gnomon.local import ServiceProcess
+
+_LOAD_AT_MOST_S = 300.0
 
 
 def run(bench: Bench) -> Outcome:
@@ -27,14 +30,22 @@ def run(bench: Bench) -> Outcome:
             bench.site.wait_until_scored(bench.version, process.address)
         return Outcome({}, _under_load(bench, processes, f"127.0.0.1:{port}"))
     finally:
+        _done(bench).touch()  # no load goes on without its servers
         for process in processes:
             process.stop()
 
 
+def _done(bench: Bench) -> Path:
+    """Return the file that ends the load."""
+    return bench.work / "rolling-done"
+
+
 def _under_load(bench: Bench, processes: list[ServiceProcess], address: str) -> dict[str, Any]:
     load = bench.caller("rolling")
-    seconds = bench.long_or_quick(40, 14)
-    load.begin("users", address=address, version=bench.version, clients=8, seconds=seconds)
+    done = _done(bench)
+    done.unlink(missing_ok=True)
+    fields = {"address": address, "version": bench.version, "clients": 8}
+    load.begin("users", **fields, seconds=_LOAD_AT_MOST_S, until_file=str(done))
     began = time.monotonic()
     time.sleep(2)
     stops_s = []
@@ -46,5 +57,8 @@ def _under_load(bench: Bench, processes: list[ServiceProcess], address: str) -> 
         process.wait_until_ready(120)
         time.sleep(1)
     took = time.monotonic() - began
+    done.touch()
     answer: dict[str, Any] = load.end()
+    if took > _LOAD_AT_MOST_S:
+        raise RuntimeError(f"the restarts took {took:.0f} s, the load ended before")
     return answer | {"restarts": len(stops_s), "longest_stop_s": max(stops_s), "restarting_took_s": took}

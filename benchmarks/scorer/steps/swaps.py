@@ -14,7 +14,11 @@ _SHARE = 0.6
 
 
 def run(bench: Bench) -> Outcome:
-    """The memory budget holds two versions and a half, so that old ones must leave."""
+    """The memory budget holds two versions and a half, so that old ones must leave.
+
+    Raises:
+        RuntimeError: the load ended before the last swap.
+    """
     count = 2 if bench.quick else 20
     rate = _SHARE * bench.capacity()
     size = bench.site.loaded()[bench.version].memory_bytes
@@ -27,13 +31,16 @@ def run(bench: Bench) -> Outcome:
     bench.caller().ask("closed", target=target, callers=16, limit_s=20)
     before = held(bench.site.pid)
     load = bench.caller("swaps")
-    seconds = bench.long_or_quick(110, 12)
+    seconds, room = bench.long_or_quick(120, 20), bench.long_or_quick(15, 8)
     load.begin("open", target=target, rate=rate, seconds=seconds, deadline_s=10.0, seed=5)
     began, swaps = time.monotonic(), []
     for number in range(count):
         swaps.append(_publish(bench, number + 2))
-        time.sleep(max(0.0, began + (number + 1) * (seconds - 5) / count - time.monotonic()))
+        time.sleep(max(0.0, began + (number + 1) * (seconds - room) / count - time.monotonic()))
+    swapped = time.monotonic()
     answer = load.end()
+    if swapped > answer["started"] + seconds:
+        raise RuntimeError(f"the swaps took {swapped - began:.0f} s, the load ended before")
     time.sleep(3)
     after = held(bench.site.pid)
     failed = Counter(code for *_, code in answer["samples"] if code != "OK")

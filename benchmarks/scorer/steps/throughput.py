@@ -1,9 +1,10 @@
 """Sequences a second: the raw limit of each runtime, the scorer, the peers; in turns: machines drift."""
 
+import contextlib
 from typing import Any
 
 from benchmarks.scorer.bench import Bench, Outcome, median
-from benchmarks.scorer.peering import PEERS
+from benchmarks.scorer.peering import PEERS, PeerEndedError
 from benchmarks.scorer.quality import quality
 from benchmarks.scorer.texts import spread
 from google.protobuf import json_format
@@ -12,6 +13,7 @@ from gnomon.bundle import ONNX_FP32
 
 _BATCH_CALLERS = 8
 _CALLERS = 64
+_TUNING_TEXTS = 512  # enough batches of every size, so that a last one matters to none
 _SERVED = {"served_batch64": 64, "served_single64": 1}
 
 
@@ -21,14 +23,14 @@ def run(bench: Bench) -> Outcome:
     tuned = {name: _tune(bench, name) for name in formats}
     _warm(bench, formats)
     rounds = [_round(bench, number, formats) for number in range(1 if bench.quick else 3)]
-    rates = {name: median(one["rates"][name] for one in rounds) for name in rounds[0]["rates"]}
     of_format = quality(bench, formats)
+    rates, ratios = medians(rounds, "rates"), medians(rounds, "ratios")
     details: dict[str, Any] = {
-        "ratios": {name: median(one["ratios"][name] for one in rounds) for name in rounds[0]["ratios"]},
+        "ratios": ratios,
         "raw_sequences_per_second": {name: rates[_raw(name)] for name in formats},
         "raw_tuning": tuned,
         "served_stream": rates["served_stream"],
-        "texts": _described(bench, list(range(len(bench.texts)))),
+        "texts": _described(bench, list(range(len(bench.texts)))) | {"from": bench.texts_from},
         "texts_of_peers": _described(bench, _for_peers(bench)),
         "peers_failed": bench.peer_failures,
         "server": json_format.MessageToDict(bench.site.loaded()[bench.version]),
@@ -55,8 +57,9 @@ def _raw(format_name: str) -> str:
 def _tune(bench: Bench, format_name: str) -> dict[str, Any]:
     """Choose the fastest batches, with a thread a call or as many as the server gives one."""
     found = {}
+    count = min(len(bench.texts), 40 if bench.quick else _TUNING_TEXTS)
     for threads in sorted({1, bench.threads}):
-        found[threads] = bench.raw(format_name, threads).ask("tune", count=40 if bench.quick else 96)
+        found[threads] = bench.raw(format_name, threads).ask("tune", count=count)
     best = max(found, key=lambda threads: float(found[threads]["rate"]))
     bench.use(format_name, best)
     return {"threads_of_a_call": best, **found[best], "other_threads": [found[t] for t in found if t != best]}
@@ -94,9 +97,9 @@ def _round(bench: Bench, number: int, formats: list[str]) -> dict[str, Any]:
     rates[_raw(bench.format)] = median(best)
     ratios["served_batch64 / raw_onnx_fp32"] = rates["served_batch64"] / rates[_raw(ONNX_FP32)]
     peers = _peers(bench)
-    for name, answer in peers.items():
-        rates[f"{name}_single64"] = answer["rate"]
-        ratios[f"served_single64 / {name}"] = rates["served_single64"] / answer["rate"]
+    more_rates, more_ratios = beside_peers(rates["served_single64"], peers)
+    rates |= more_rates
+    ratios |= more_ratios
     raw_cpu_ms = 1e3 * raw[bench.format]["cpu_s"] / len(bench.texts)
     return {
         "rates": rates,
@@ -106,6 +109,21 @@ def _round(bench: Bench, number: int, formats: list[str]) -> dict[str, Any]:
         "served": served,
         "peers": peers,
     }
+
+
+def beside_peers(
+    served: float, peers: dict[str, dict[str, Any]]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the peers' rates, and ours over theirs; of one that answered nothing there is neither."""
+    alive = {name: float(answer["rate"]) for name, answer in peers.items() if answer["rate"]}
+    rates = {f"{name}_single64": rate for name, rate in alive.items()}
+    return rates, {f"served_single64 / {name}": served / rate for name, rate in alive.items()}
+
+
+def medians(rounds: list[dict[str, Any]], kind: str) -> dict[str, float]:
+    """Return the medians of what every round has: a peer that was lost on the way has no figure."""
+    names = [name for name in rounds[0][kind] if all(name in one[kind] for one in rounds)]
+    return {name: median(one[kind][name] for one in rounds) for name in names}
 
 
 def _served(bench: Bench, size: int, passes: int) -> dict[str, Any]:
@@ -143,12 +161,15 @@ def _for_peers(bench: Bench) -> list[int]:
 
 def _peers(bench: Bench) -> dict[str, dict[str, Any]]:
     found = {}
-    for name, peer in bench.peers().items():
-        with peer.awake():
+    for name, peer in list(bench.peers().items()):
+        with contextlib.suppress(PeerEndedError), peer.awake():
             answer = bench.caller().ask(
                 "closed", target=peer.target, indices=_for_peers(bench), callers=_CALLERS, limit_s=60
             )
-        found[name] = {key: answer[key] for key in ("rate", "texts", "seconds", "codes", "cpu_s")}
+            found[name] = {key: answer[key] for key in ("rate", "texts", "seconds", "codes", "cpu_s")}
+        if not peer.is_alive or not found[name]["rate"]:
+            codes = found.pop(name, {}).get("codes", {})
+            bench.lose(name, f"it {'answered nothing' if peer.is_alive else 'ended'}: {dict(codes)}")
     return found
 
 

@@ -60,9 +60,9 @@ async def side_by_side(function: Callable[[T], Awaitable[R]], items: Iterable[T]
 
 async def hedged(
     call: Any,
+    again: Callable[[], Any],
     request: Any,
     after_s: float,
-    may_hedge: Callable[[], bool],
     *,
     timeout_s: float | None,
     metadata: Any,
@@ -70,13 +70,14 @@ async def hedged(
     """Call, and once more if there is no answer after a while; the first answer counts, the other call ends.
 
     An error counts as an answer if both calls give one: the first call's.
+    `again` gives what the second call is made with, or None if there shall be none.
     """
     calls = [asyncio.ensure_future(_answer(call(request, timeout=timeout_s, metadata=metadata)))]
     try:
         await asyncio.wait(calls, timeout=after_s)
-        if not calls[0].done() and may_hedge():
+        if not calls[0].done() and (second := again()) is not None:
             left_s = None if timeout_s is None else max(0.0, timeout_s - after_s)
-            calls.append(asyncio.ensure_future(_answer(call(request, timeout=left_s, metadata=metadata))))
+            calls.append(asyncio.ensure_future(_answer(second(request, timeout=left_s, metadata=metadata))))
         waiting = set(calls)
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from gnomon._async import concurrency
 from gnomon._async.connection import AsyncConnection
 from gnomon._backlog import ROWS_A_MESSAGE, Backlog, StreamedRow
-from gnomon._retry import Attempts
+from gnomon._retry import Attempts, is_transient
 from gnomon._scoring import Metrics, Options, Outcome, Streamed, all_failed, request_of, row_of, rows_of
-from gnomon.errors import GnomonError, MessageTooLargeError, ServiceUnavailableError
+from gnomon.errors import CancelledError, GnomonError, ServiceUnavailableError
 from gnomon.v1 import scorer_service_pb2 as scorer
 
 _SERVICE = "gnomon.v1.ScorerService"
@@ -56,10 +56,14 @@ class AsyncRowStream:
                         async with aclosing(self._stream()) as rows:
                             async for row in rows:
                                 yield row
-                                attempts.restart()  # the time that the caller took is not ours
+                                attempts.restart()
                         break
                     except GnomonError as error:
                         failure = error
+                    # What counts is the time without progress since a failure: neither the
+                    # caller's own, nor that of a source which gave nothing to score.
+                    if not attempts.failures or await self._is_quiet():
+                        attempts.renew()
                     await concurrency.sleep(attempts.delay_after(failure))
             finally:
                 await self._close()
@@ -87,6 +91,10 @@ class AsyncRowStream:
         if len(self._backlog) or not self._backlog.has_ended:
             raise ServiceUnavailableError("The scorer ended the stream before all rows were scored.")
 
+    async def _is_quiet(self) -> bool:
+        async with self._changed:
+            return self._backlog.is_quiet
+
     async def _pin(self, versions: list[str]) -> None:
         async with self._changed:
             self._backlog.pin(versions)
@@ -104,7 +112,11 @@ class AsyncRowStream:
             response = await self._connection.unary(
                 f"{_SERVICE}/Score", request, scorer.ScoreResponse, timeout_s=self._options.timeout_s
             )
-        except MessageTooLargeError as error:
+        except CancelledError:
+            raise
+        except GnomonError as error:
+            if is_transient(error):
+                raise
             return all_failed(metrics, request, error)[0]
         return rows_of(metrics, response)[0]
 

@@ -50,9 +50,9 @@ def side_by_side(function: Callable[[T], R], items: Iterable[T], limit: int) -> 
 
 def hedged(
     call: Any,
+    again: Callable[[], Any],
     request: Any,
     after_s: float,
-    may_hedge: Callable[[], bool],
     *,
     timeout_s: float | None,
     metadata: Any,
@@ -60,21 +60,22 @@ def hedged(
     """Call, and once more if there is no answer after a while; the first answer counts, the other call ends.
 
     An error counts as an answer if both calls give one: the first call's.
+    `again` gives what the second call is made with, or None if there shall be none.
     """
     answered: SimpleQueue[Any] = SimpleQueue()
     calls: list[Any] = []
 
-    def start(limit_s: float | None) -> None:
-        calls.append(call.future(request, timeout=limit_s, metadata=metadata))
+    def start(method: Any, limit_s: float | None) -> None:
+        calls.append(method.future(request, timeout=limit_s, metadata=metadata))
         calls[-1].add_done_callback(answered.put)
 
     try:
-        start(timeout_s)
+        start(call, timeout_s)
         try:
             done = answered.get(timeout=after_s)
         except Empty:
-            if may_hedge():
-                start(None if timeout_s is None else max(0.0, timeout_s - after_s))
+            if (second := again()) is not None:
+                start(second, None if timeout_s is None else max(0.0, timeout_s - after_s))
             done = answered.get()
         if len(calls) > 1 and done.code() is not grpc.StatusCode.OK:
             other = answered.get()

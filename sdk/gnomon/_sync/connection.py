@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._sync import concurrency
+from gnomon._targets import Halves
 from gnomon.errors import CancelledError, GnomonError
 
 M = TypeVar("M", bound=Message)
@@ -35,11 +36,15 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.http2.max_pings_without_data", 0),
     # Channels of the process share nothing, so that one client cannot disturb another.
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.lb_policy_name", "round_robin"),  # over the addresses of a name or a list
 ]
 
 
 class Connection:
-    """One service at one address. The channel is opened by the first call.
+    """One service at one address, or several. A channel is opened by the first call that needs it.
+
+    There are two: one for each half of a list of addresses (`ipv4:A,B`), which
+    the calls share; else the second is for calls that are sent a second time.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
     gives none. `metadata` goes with every call.
@@ -53,17 +58,17 @@ class Connection:
         self.timeout_s = timeout_s
         self._metadata = tuple(metadata)
         self._hedges = HedgeBudget()
-        self._channel: Any = None
-        self._callables: dict[str, Any] = {}
+        self._halves = Halves(address)
+        self._channels: dict[int, Any] = {}
+        self._callables: dict[tuple[int, str], Any] = {}
         self._closed = False
         self._opening = Lock()  # threads may share a client
 
     def close(self) -> None:
         self._closed = True
         self._callables.clear()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        while self._channels:
+            self._channels.popitem()[1].close()
 
     def unary(
         self,
@@ -83,11 +88,19 @@ class Connection:
 
         `hedge_after_s` is for methods without side effects: a call that has no
         answer by then is sent a second time, and the first answer counts. At
-        most one call in ten is, and none that was turned away.
+        most one call in ten is, and none that was turned away. The second goes
+        over another connection: of a list of addresses to another one, of a name
+        with several to whichever is next, and behind one address to whoever
+        takes the connection, such as another process on the same port.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        half = self._halves.first()
+
+        def again() -> Any:
+            return self._callable("unary_unary", method, response, 1 - half) if self._hedges.spend() else None
+
         while True:
-            call = self._callable("unary_unary", method, response)
+            call = self._callable("unary_unary", method, response, half)
             try:
                 left_s = attempts.remaining_s()
                 if hedge_after_s is None or attempts.failures:
@@ -95,12 +108,7 @@ class Connection:
                 else:
                     self._hedges.call()
                     result = concurrency.hedged(
-                        call,
-                        request,
-                        hedge_after_s,
-                        self._hedges.spend,
-                        timeout_s=left_s,
-                        metadata=self._metadata,
+                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=self._metadata
                     )
                 return result
             except grpc.RpcError as error:
@@ -112,6 +120,7 @@ class Connection:
             if attempts.failures and repeated_is and isinstance(failure, repeated_is):
                 return response()
             concurrency.sleep(attempts.delay_after(failure))
+            half = self._halves.after(half)
 
     def send(
         self,
@@ -126,8 +135,9 @@ class Connection:
         An error of the requests' source ends the call and is raised as it is.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        half = self._halves.first()
         while True:
-            call = self._callable("stream_unary", method, response)
+            call = self._callable("stream_unary", method, response, half)
             source = _Source(requests())
             try:
                 result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=self._metadata)
@@ -141,6 +151,7 @@ class Connection:
             if source.error is not None:
                 raise source.error
             concurrency.sleep(attempts.delay_after(failure))
+            half = self._halves.after(half)
 
     def stream(
         self, method: str, request: Message, response: type[M], *, timeout_s: float | None = None
@@ -149,7 +160,7 @@ class Connection:
 
         Without `timeout_s` the stream may last for ever.
         """
-        start = self._callable("unary_stream", method, response)
+        start = self._callable("unary_stream", method, response, self._halves.first())
         call = start(request, timeout=timeout_s, metadata=self._metadata)
         with closing(self._answers(call)) as answers:
             yield from answers
@@ -160,7 +171,8 @@ class Connection:
         The requests are read beside the caller, in the other client by a thread
         of gRPC; their source must not raise.
         """
-        call = self._callable("stream_stream", method, response)(requests, metadata=self._metadata)
+        start = self._callable("stream_stream", method, response, self._halves.first())
+        call = start(requests, metadata=self._metadata)
         with closing(self._answers(call)) as answers:
             yield from answers
 
@@ -187,19 +199,19 @@ class Connection:
                 return
             request.page_token = page.next_page_token
 
-    def _callable(self, kind: str, method: str, response: type[Message]) -> Any:
-        if self._closed:
-            raise RuntimeError("The client is closed.")
+    def _callable(self, kind: str, method: str, response: type[Message], half: int) -> Any:
         with self._opening:
-            if self._channel is None:
-                self._channel = concurrency.open_channel(self.address, OPTIONS)
-        if method not in self._callables:
-            self._callables[method] = getattr(self._channel, kind)(
-                f"/{method}",
-                request_serializer=lambda request: request.SerializeToString(),
-                response_deserializer=response.FromString,
-            )
-        return self._callables[method]
+            if self._closed:
+                raise RuntimeError("The client is closed.")
+            if half not in self._channels:
+                self._channels[half] = concurrency.open_channel(self._halves.targets[half], OPTIONS)
+            if (half, method) not in self._callables:
+                self._callables[half, method] = getattr(self._channels[half], kind)(
+                    f"/{method}",
+                    request_serializer=lambda request: request.SerializeToString(),
+                    response_deserializer=response.FromString,
+                )
+            return self._callables[half, method]
 
     def _cancelled(self) -> GnomonError:
         return CancelledError(f"The call to the {self.service} was cancelled: the client was closed.")

@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 from gnomon._backlog import ROWS_A_MESSAGE, Backlog, StreamedRow
-from gnomon._retry import Attempts
+from gnomon._retry import Attempts, is_transient
 from gnomon._scoring import Metrics, Options, Outcome, Streamed, all_failed, request_of, row_of, rows_of
 from gnomon._sync import concurrency
 from gnomon._sync.connection import Connection
-from gnomon.errors import GnomonError, MessageTooLargeError, ServiceUnavailableError
+from gnomon.errors import CancelledError, GnomonError, ServiceUnavailableError
 from gnomon.v1 import scorer_service_pb2 as scorer
 
 _SERVICE = "gnomon.v1.ScorerService"
@@ -58,10 +58,14 @@ class RowStream:
                         with closing(self._stream()) as rows:
                             for row in rows:
                                 yield row
-                                attempts.restart()  # the time that the caller took is not ours
+                                attempts.restart()
                         break
                     except GnomonError as error:
                         failure = error
+                    # What counts is the time without progress since a failure: neither the
+                    # caller's own, nor that of a source which gave nothing to score.
+                    if not attempts.failures or self._is_quiet():
+                        attempts.renew()
                     concurrency.sleep(attempts.delay_after(failure))
             finally:
                 self._close()
@@ -89,6 +93,10 @@ class RowStream:
         if len(self._backlog) or not self._backlog.has_ended:
             raise ServiceUnavailableError("The scorer ended the stream before all rows were scored.")
 
+    def _is_quiet(self) -> bool:
+        with self._changed:
+            return self._backlog.is_quiet
+
     def _pin(self, versions: list[str]) -> None:
         with self._changed:
             self._backlog.pin(versions)
@@ -106,7 +114,11 @@ class RowStream:
             response = self._connection.unary(
                 f"{_SERVICE}/Score", request, scorer.ScoreResponse, timeout_s=self._options.timeout_s
             )
-        except MessageTooLargeError as error:
+        except CancelledError:
+            raise
+        except GnomonError as error:
+            if is_transient(error):
+                raise
             return all_failed(metrics, request, error)[0]
         return rows_of(metrics, response)[0]
 

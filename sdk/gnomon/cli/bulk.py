@@ -121,7 +121,7 @@ def score_file(
             if _job(source, metrics, columns) != job:
                 raise InvalidRequestError(f"{source} was changed while it was scored.")
             writing.write(file, target, added, _counted(journal, summary, file, progress))
-        except (GnomonError, OSError, KeyboardInterrupt) as error:
+        except (GnomonError, OSError, UnicodeError, KeyboardInterrupt) as error:
             if journal.rows_done:
                 raise StoppedError(error, journal.rows_done) from error
             raise

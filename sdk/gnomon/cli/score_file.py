@@ -69,8 +69,9 @@ def run(
             )
     except StoppedError as stopped:
         session.output.note(
-            f"Stopped after {stopped.rows_done} rows. Give the same command again to go on from there, "
-            f"or remove {target}.parts to forget them."
+            f"Stopped after {stopped.rows_done} rows. Give the same command again to go on from there. "
+            f"They are kept in {target}.parts; remove it to forget them. "
+            "If the file has to be changed, they can only be forgotten: begin anew with --restart."
         )
         raise stopped.reason from None
     session.output.show({**summary.as_dict(), "file": str(target)}, lambda _: _summary(summary, target))

@@ -38,7 +38,9 @@ def _write(
     if kind == source.format == "parquet":
         parquet.extend(source.path, part, added, cells)
         return
-    rows = (row.cells | more for row, more in zip(source, cells, strict=True))
+    # A row without a score must not keep what the source has in a column of that name.
+    nothing: dict[str, Any] = dict.fromkeys(added)
+    rows = (row.cells | nothing | more for row, more in zip(source, cells, strict=True))
     if kind == "parquet":
         given = (row.cells for row in source)
         parquet.write(part, given, added, rows, as_text=source.format == "csv")

@@ -26,7 +26,7 @@ SERVICE = "gnomon.v1.ScorerService"
 # Instances are refused one by one.
 PER_ITEM = {f"/{SERVICE}/{method}": frozenset({"instances"}) for method in ("Score", "ScoreStream")}
 CALLER_HEADER = "x-gnomon-caller"
-_QUICK_OUTCOMES = 64  # a response of more is put together beside the event loop
+QUICK_OUTCOMES = 64  # a response of more is put together beside the event loop
 
 _STATES = {
     State.LOADING: pb.LoadedVersion.LOADING,
@@ -56,7 +56,7 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
                 caller=caller_of(context),
             )
         )
-        if len(names) * len(request.instances) <= _QUICK_OUTCOMES:
+        if len(names) * len(request.instances) <= QUICK_OUTCOMES:
             return _response(scores)
         return await asyncio.to_thread(_response, scores)
 

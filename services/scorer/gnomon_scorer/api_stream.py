@@ -8,7 +8,7 @@ from typing import Any
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import MetricVersionName
 from gnomon.v1 import scorer_service_pb2 as pb
-from gnomon_scorer.api import ScorerApi, caller_of, outcome_of, read_instance
+from gnomon_scorer.api import QUICK_OUTCOMES, ScorerApi, caller_of, outcome_of, read_instance
 from gnomon_scorer.domain.scoring import ScoringService
 from gnomon_scorer.domain.streaming import Outcomes, Row, Streams
 from gnomon_scorer.domain.versions import Versions
@@ -36,7 +36,10 @@ class StreamingScorerApi(ScorerApi):
             answered_count = 0
             async for outcomes in stream.scored(_rows(first, messages)):
                 answered_count += len(outcomes)
-                yield _response(outcomes, answered_count)
+                if len(names) * len(outcomes) <= QUICK_OUTCOMES:
+                    yield _response(outcomes, answered_count)
+                else:
+                    yield await asyncio.to_thread(_response, outcomes, answered_count)
 
 
 def _at_the_end_of(context: Any, close: Any) -> None:

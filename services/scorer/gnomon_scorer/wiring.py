@@ -51,6 +51,7 @@ class App:
         observer = self._observer()
         self._quick = priority.pool(max(2, settings.threads), 0, "tokenize")
         self._slow = priority.pool(1, settings.inference_nice, "tokenize-large")
+        self._bulk = priority.pool(1, priority.LAST, "tokenize-bulk")
         self._inference = priority.pool(runtime.cores, settings.inference_nice, "inference")
         self._background = priority.pool(runtime.cores, priority.LAST, "background")
         self.scheduler = Scheduler(
@@ -66,6 +67,7 @@ class App:
             self.scheduler,
             quick=self._quick,
             slow=self._slow,
+            bulk=self._bulk,
             load_wait_s=settings.load_wait_s,
             cache=ResponseCache(settings.cache_bytes) if settings.cache_bytes else None,
             observer=observer,
@@ -119,7 +121,7 @@ class App:
         await self.scheduler.stop()
         await self.versions.stop()
         await self.registry.close()
-        for pool in (self._quick, self._slow, self._inference, self._background, self._load):
+        for pool in (self._quick, self._slow, self._bulk, self._inference, self._background, self._load):
             await asyncio.to_thread(pool.shutdown)
 
     async def _tell_health(self) -> None:

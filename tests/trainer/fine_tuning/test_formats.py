@@ -23,6 +23,7 @@ from gnomon_trainer.adapters.fine_tuning.openvino_formats import (
 )
 from gnomon_trainer.adapters.fine_tuning.openvino_runtime import BF16, F32, OpenVinoEvaluator
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, OnnxEvaluator, one_by_one
+from gnomon_trainer.domain.parity import REDUCED_LIMITS
 from gnomon_trainer.domain.training import RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
@@ -158,6 +159,11 @@ def test_every_format_of_openvino_is_made_and_judged(trained: Trained) -> None:
     for name in (OPENVINO_FP32, OPENVINO_BF16, OPENVINO_INT8):
         told = told_of(trained, name)
         assert told.passed == (name in names) == (not told.reason)
+        assert not told.reason.startswith("It cannot be made or run")
+    if openvino_runtime.computes_bf16():
+        assert OPENVINO_BF16 in names, told_of(trained, OPENVINO_BF16).reason
+        int8 = told_of(trained, OPENVINO_INT8)
+        assert {one.key for one in int8.measures} >= set(REDUCED_LIMITS)  # made, and judged by its scores
     files = {"model.int8.xml", "model.int8.bin"}
     found = set(tiny.contents(trained.bundle_folder))
     assert files & found == (files if OPENVINO_INT8 in names else set())
@@ -205,6 +211,22 @@ def test_without_openvino_its_formats_say_what_to_install(
     assert published(trained) == ["onnx-fp32"]
     for name in (OPENVINO_FP32, OPENVINO_BF16, OPENVINO_INT8):
         assert "pip install 'gnomon[trainer]'" in told_of(trained, name).reason
+
+
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
+def test_an_openvino_that_is_broken_costs_its_formats_and_no_run(
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    broken = tmp_path / "packages" / "openvino"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise {error}('libopenvino.so: undefined symbol')")
+    monkeypatch.syspath_prepend(broken.parent)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    trained = train(base_model, tmp_path / "run", *openvino_formats("model.onnx"))
+    assert published(trained) == ["onnx-fp32"]
+    for name in (OPENVINO_FP32, OPENVINO_BF16, OPENVINO_INT8):
+        reason = told_of(trained, name).reason
+        assert reason == f"It cannot be made or run: {error}: libopenvino.so: undefined symbol"
 
 
 def test_a_processor_without_bf16_gets_fp32_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,9 +30,8 @@ class ModelBackend:
 
     @property
     def memory_bytes(self) -> int:
-        behind = self._behind
-        extra = behind.memory_bytes if behind is not None and behind is not self._model else 0
-        return self._model.memory_bytes + extra
+        """Both models, from the start: a budget that is kept must not be broken by the first bulk job."""
+        return self._model.memory_bytes * (1 if self._model.computes_in_caller else 2)
 
     def run(self, batch: Sequence[Tokens]) -> Logits:
         return self._model.run(batch)

@@ -12,6 +12,7 @@ from gnomon_scorer.domain.lanes import Lane
 
 _FIRST_TOKENS_PER_S = 10_000.0  # before anything was measured
 _MEMORY = 0.05  # the weight of the newest batch in what is measured
+_MOST_SLOWER = 5.0
 _TRUST = 0.85  # the share of a caller's time that a prediction may fill: speeds vary
 _LONGEST_RETRY_S = 60.0
 _SHORTEST_RETRY_S = 0.05
@@ -26,7 +27,13 @@ class Speed:
         self._seconds = 0.0
 
     def measure(self, tokens: int, seconds: float) -> None:
-        """Take in one batch. Tokens and seconds are averaged, not their ratio: long batches count more."""
+        """Take in one batch. Tokens and seconds are averaged, not their ratio: long batches count more.
+
+        A batch that took many times what was expected counts as that many: a
+        process that was stopped for a while has not become slow.
+        """
+        if self._seconds:
+            seconds = min(seconds, _MOST_SLOWER * tokens / self.tokens_per_s)
         self._tokens += _MEMORY * (tokens - self._tokens)
         self._seconds += _MEMORY * (max(seconds, 1e-6) - self._seconds)
         self.tokens_per_s = self._tokens / self._seconds
@@ -34,7 +41,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is there when a request comes. Tokens of one queue; speed of all cores together."""
+    """What is there when a request comes, as far as it goes before the request.
+
+    Tokens of one queue; speed of all cores together.
+    """
 
     waiting: Mapping[str, int]  # tokens, by caller
     running: int
@@ -62,20 +72,22 @@ class Load:
 def admit(load: Load, tokens: int, caller: str, remaining_s: float | None, lane: Lane) -> None:
     """Let a request in, or refuse it.
 
-    A full queue refuses a caller who has a fair share of it. A request larger
-    than the queue is let in when nothing waits. One without a deadline is
-    never too late.
+    A full queue refuses a caller who has a fair share of it; others are let in
+    up to twice the bound, in which nobody counts for more than all of it. A
+    request counts for half of the queue at most, or the largest would never
+    get in. One without a deadline is never too late.
 
     Raises:
         OverloadedError: with `retry_after_s`; its metadata `why` is
             `queue_full`, `unfair_share` or `too_late`.
     """
     own = load.waiting.get(caller, 0)
-    total = load.total
-    if total and total + tokens > load.max_tokens:
+    size = min(tokens, load.max_tokens // 2)
+    if load.total and load.total + size > load.max_tokens:
         share = load.max_tokens / (len(load.waiting) + (caller not in load.waiting))
-        if own + tokens > share or total + tokens > 2 * load.max_tokens:
-            why = "unfair_share" if len(load.waiting) > 1 and own + tokens > share else "queue_full"
+        counted = sum(min(waiting, load.max_tokens) for waiting in load.waiting.values())
+        if own + size > share or counted + size > 2 * load.max_tokens:
+            why = "unfair_share" if len(load.waiting) > 1 and own + size > share else "queue_full"
             raise _refusal(why, "The scorer's queue is full.", load.drain_s(), load, lane)
     if remaining_s is None:
         return

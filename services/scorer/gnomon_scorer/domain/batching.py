@@ -11,17 +11,18 @@ the first: the cost of a padded batch is longest × count.
 import bisect
 import heapq
 import itertools
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.fairness import Turns
+from gnomon_scorer.domain.fairness import MOST_CALLERS, Turns
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.ports import BatchLimits
 
 PATIENCE_S: Mapping[Lane, float] = {Lane.GUARDRAIL: 0.1, Lane.ONLINE: 2.0, Lane.BULK: 30.0}
 NEVER = float("inf")
+_MOST_PASSED_OVER = 4  # times the largest batch: how many less urgent entries are looked at in vain
 
 
 class Batchable(Protocol):
@@ -58,6 +59,10 @@ class Entry(Generic[V]):
         return self.deadline is not None and self.deadline <= now
 
 
+def _at_once(_: object) -> float:
+    return NEVER
+
+
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[V]):
     """What to run now, all of one version, and what is too late to be run at all."""
@@ -80,13 +85,19 @@ class Waiting(Generic[V]):
         self._by_length: dict[Hashable, list[tuple[int, int, Entry[V]]]] = {}  # sorted, one list a version
         self._count = 0
         self._in_lane: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self._most_urgent: dict[str, int] = {}  # tokens of guardrail entries, by caller
 
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def tokens_by_caller(self) -> Mapping[str, int]:
-        return self._turns.waiting
+    def tokens_before(self, lane: Lane) -> Mapping[str, int]:
+        """Return what goes before, or beside, a new entry of a lane: the tokens of each caller."""
+        return self._most_urgent if lane is Lane.GUARDRAIL else self._turns.waiting
+
+    def known(self, caller: str) -> str:
+        """Return whom a caller counts as: one of many, if too many others wait."""
+        waiting = self._turns.waiting
+        return caller if caller in waiting or len(waiting) < MOST_CALLERS else ""
 
     @property
     def tokens_by_lane(self) -> Mapping[Lane, int]:
@@ -98,8 +109,7 @@ class Waiting(Generic[V]):
         heapq.heappush(self._orders.setdefault(entry.caller, []), (entry.due, entry.number, entry))
         bisect.insort(self._by_length.setdefault(entry.version, []), _place(entry))
         self._turns.add(entry.caller, len(entry.tokens))
-        self._in_lane[entry.lane] += len(entry.tokens)
-        self.tokens += len(entry.tokens)
+        self._count_in(entry, len(entry.tokens))
         self._count += 1
 
     def remove(self, entry: Entry[V]) -> None:
@@ -111,12 +121,19 @@ class Waiting(Generic[V]):
         del peers[bisect.bisect_left(peers, _place(entry))]
         if not peers:
             del self._by_length[entry.version]
-        size = len(entry.tokens)
-        self._in_lane[entry.lane] -= size
-        self.tokens -= size
+        self._count_in(entry, -len(entry.tokens))
         self._count -= 1
-        if not self._turns.remove(entry.caller, size):
+        if not self._turns.remove(entry.caller, len(entry.tokens)):
             del self._orders[entry.caller]
+
+    def _count_in(self, entry: Entry[V], tokens: int) -> None:
+        self.tokens += tokens
+        self._in_lane[entry.lane] += tokens
+        if entry.lane is Lane.GUARDRAIL:
+            now = self._most_urgent.get(entry.caller, 0) + tokens
+            self._most_urgent[entry.caller] = now
+            if not now:
+                del self._most_urgent[entry.caller]
 
     def of(self, version: V) -> list[Entry[V]]:
         """Return the entries that wait for a version."""
@@ -126,26 +143,30 @@ class Waiting(Generic[V]):
         """Return when the first entry is due; `NEVER` if none waits."""
         return min((head.due for caller in self._orders if (head := self._head(caller))), default=NEVER)
 
-    def take_batch(self, now: float, cores: int | None = None, tokens_per_s: float = NEVER) -> Batch[V]:
+    def take_batch(
+        self, now: float, cores: int | None = None, tokens_per_s: Callable[[V], float] = _at_once
+    ) -> Batch[V]:
         """Remove and return the next batch; no entries if nothing waits.
 
         The budget is kept except by a single entry that is over it alone.
 
         Args:
-            cores: those that are free; a version that needs more is waited for.
-            tokens_per_s: of one call, as measured: what cannot be ready by its
-                deadline is late already, and a batch is made no larger than
-                the deadlines in it allow.
+            cores: those that are free; a version that needs more is waited
+                for. None: all are, and what is not late yet is tried.
+            tokens_per_s: of one call of a version, as measured: what cannot be
+                ready by its deadline is late already, and a batch is made no
+                larger than the deadlines in it allow.
         """
         late: list[Entry[V]] = []
         while head := self._next():
-            if head.is_late(now + len(head.tokens) / tokens_per_s):
+            speed = tokens_per_s(head.version)
+            if head.is_late(now if cores is None else now + len(head.tokens) / speed):
                 late.append(head)
                 self.remove(head)
                 continue
             if cores is not None and head.version.limits.threads > cores:
                 return Batch([], late)
-            entries = _fill(head, self._by_length[head.version], now, tokens_per_s)
+            entries = _fill(head, self._by_length[head.version], now, speed)
             for taken in entries:
                 self._turns.serve(taken.caller, len(taken.tokens))
                 self.remove(taken)
@@ -178,7 +199,8 @@ def _fill(
     first_deadline = NEVER if head.deadline is None else head.deadline
     here = bisect.bisect_left(peers, _place(head))
     shorter, longer = here - 1, here + 1
-    while len(batch) < limits.max_instances and (shorter >= 0 or longer < len(peers)):
+    patience = _MOST_PASSED_OVER * limits.max_instances
+    while len(batch) < limits.max_instances and patience and (shorter >= 0 or longer < len(peers)):
         down = len(head.tokens) - peers[shorter][0] if shorter >= 0 else None
         up = peers[longer][0] - len(head.tokens) if longer < len(peers) else None
         from_below = up is None or (down is not None and down <= up)
@@ -198,9 +220,9 @@ def _fill(
             shorter -= 1
         else:
             longer += 1
-        if candidate.lane > head.lane or candidate.is_late(
-            ready_at
-        ):  # a late one is answered when it surfaces
+        # One that will be late is answered when it surfaces.
+        if candidate.lane > head.lane or candidate.is_late(ready_at):
+            patience -= 1
             continue
         batch.append(candidate)
         longest = max(longest, length)

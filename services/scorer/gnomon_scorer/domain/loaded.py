@@ -10,7 +10,7 @@ from gnomon.decision import probabilities
 from gnomon.errors import VersionUnloadableError
 from gnomon.names import MetricVersionName
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.ports import BatchLimits, Bundle, Logits, Opened, Tokenizer, Tuning
+from gnomon_scorer.domain.ports import BatchLimits, Bundle, Logits, Opened, Tokenizer, Trial, Tuning
 from gnomon_scorer.domain.probing import known_text, stretched
 
 _WARM_LENGTHS = (4, 16, 64, 128, 512)
@@ -99,6 +99,8 @@ class LoadedVersion:
             ) from error
         if self.limits.max_instances > 1 and not self._is_batch_invariant(probes[:3], alone[:3]):
             self.limits = replace(self.limits, max_instances=1)
+            alone_way = replace(self.tuning.chosen.way, batch_tokens=0)
+            self.tuning = replace(self.tuning, chosen=Trial(alone_way))  # it was not measured so
 
     def _is_batch_invariant(self, probes: list[Tokens], alone: list[Sequence[float]]) -> bool:
         try:

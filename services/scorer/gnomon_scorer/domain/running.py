@@ -67,12 +67,14 @@ async def _run(running: Running, part: list[Waiter], is_last: bool) -> Exception
     began = running.clock()
     tokens = [entry.tokens for entry in part]
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[Logits | Exception] = loop.create_future()
+    ended: asyncio.Future[tuple[Logits | Exception, float]] = loop.create_future()
 
-    def take(result: Logits | Exception) -> None:
-        if is_last and not isinstance(result, Exception):
-            running.free()
-        ended.set_result(result)
+    def take(result: Logits | Exception, took: float) -> None:
+        try:
+            if is_last and not isinstance(result, Exception):
+                running.free()
+        finally:
+            ended.set_result((result, took))
 
     def compute() -> None:
         result: Logits | Exception
@@ -80,13 +82,13 @@ async def _run(running: Running, part: list[Waiter], is_last: bool) -> Exception
             result = running.run(tokens)
         except Exception as error:
             result = error
-        loop.call_soon_threadsafe(take, result)
+        loop.call_soon_threadsafe(take, result, running.clock() - began)
 
     running.threads.submit(compute)
-    result = await ended
+    result, took = await ended
     if isinstance(result, Exception):
         return result
-    running.ran(part, result, began, running.clock() - began)
+    running.ran(part, result, began, took)
     return None
 
 

@@ -6,6 +6,7 @@ together: alone when idle, in batches when loaded.
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -85,13 +86,24 @@ class _Station:
 
     cores: Cores
     queues: list[Waiting[LoadedVersion]] = field(default_factory=list)
-    speed: Speed = field(default_factory=Speed)
+    speed: Speed = field(default_factory=Speed)  # of whatever runs, one after the other
+    speeds: "weakref.WeakKeyDictionary[LoadedVersion, Speed]" = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
     busy: int = 0  # cores
     tokens: int = 0  # being run
 
     @property
     def tokens_per_s(self) -> float:
         return self.cores.count * self.speed.tokens_per_s
+
+    def speed_of(self, version: LoadedVersion) -> float:
+        """Return the tokens a second of one call."""
+        return self.speeds.get(version, self.speed).tokens_per_s
+
+    def measure(self, version: LoadedVersion, tokens: int, seconds: float) -> None:
+        self.speed.measure(tokens, seconds)
+        self.speeds.setdefault(version, Speed()).measure(tokens, seconds)
 
     @property
     def drain_s(self) -> float:
@@ -174,12 +186,13 @@ class Scheduler:
             DeadlineExceededError: not all were scored in time.
         """
         now = self._clock()
+        queue = self._queue_of(lane)
+        caller = queue.known(caller)
         entries = [Entry(version, tokens, now, deadline, lane, caller) for version, tokens in wanted]
         if not entries:
             return []
         self._admit(sum(len(entry.tokens) for entry in entries), deadline, lane, caller)
         call = _Call(asyncio.get_running_loop().create_future(), dict.fromkeys(entries), len(entries))
-        queue = self._queue_of(lane)
         for entry in entries:
             self._calls[entry] = call
             queue.add(entry)
@@ -212,7 +225,7 @@ class Scheduler:
         queue = self._queue_of(lane)
         station = self._stations[queue]
         load = Load(
-            queue.tokens_by_caller,
+            queue.tokens_before(lane),
             station.tokens,
             station.tokens_per_s,
             self._max_queued_tokens,
@@ -230,9 +243,7 @@ class Scheduler:
             queue = min(station.queues, key=Waiting.due)
             free = station.cores.count - station.busy
             # A version that wants more cores than there are gets them all.
-            batch = queue.take_batch(
-                self._clock(), None if not station.busy else free, station.speed.tokens_per_s
-            )
+            batch = queue.take_batch(self._clock(), None if not station.busy else free, station.speed_of)
             for entry in batch.late:
                 self._observer.dropped(entry.version.name, "expired")
                 error = DeadlineExceededError("The instance could not be scored before the deadline.")
@@ -296,7 +307,7 @@ class Scheduler:
     ) -> None:
         tokens = sum(len(entry.tokens) for entry in part)
         version = part[0].version
-        station.speed.measure(tokens, took)
+        station.measure(version, tokens, took)
         padded = len(part) * version.limits.padded(max(len(entry.tokens) for entry in part))
         self._observer.ran(version.name, len(part), tokens, padded, took)
         for entry, row in zip(part, rows, strict=True):

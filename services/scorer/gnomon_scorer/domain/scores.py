@@ -42,6 +42,7 @@ class ScoreRequest:
     """`readers` give the instances, or raise; `deadline` is on the service's clock.
 
     `caller` is whom the queue is shared fairly with; empty if not known.
+    `waits`: for room in the queue, where others are turned away.
     """
 
     names: tuple[MetricVersionName, ...]
@@ -50,6 +51,7 @@ class ScoreRequest:
     deadline: float | None
     lane: Lane = Lane.ONLINE
     caller: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,16 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
-from gnomon.errors import DeadlineExceededError, GnomonError, InvalidRequestError, NotFoundError, Violation
+from gnomon.errors import (
+    DeadlineExceededError,
+    GnomonError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    Violation,
+)
 from gnomon.names import MetricVersionName
+from gnomon.tokens import Tokens
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
@@ -25,6 +33,7 @@ MAX_VERSIONS = 16
 MAX_INSTANCES = 256
 _SMALL_BYTES = 2048  # tokenized sooner, about 0.1 ms, than another thread would begin
 _LARGE_BYTES = 64 * 1024  # a request that takes long to tokenize does not wait among those that do not
+_LONGEST_PAUSE_S = 0.2  # of who waits for room in the queue
 _FOR_THE_ANSWER = 0.8  # the share of a caller's time that waiting for a load may take
 
 
@@ -47,7 +56,7 @@ class Tracer(Protocol):
 class ScoringService:
     """Scores requests of all callers.
 
-    `quick` and `slow` run tokenizers: slow ones, large requests. Without a
+    `quick`, `slow` and `bulk` run tokenizers: slow ones, large requests. Without a
     `cache` every text is run, however often it comes.
     """
 
@@ -59,6 +68,7 @@ class ScoringService:
         *,
         quick: Executor,
         slow: Executor,
+        bulk: Executor,
         load_wait_s: float,
         cache: ResponseCache | None = None,
         observer: Observer | None = None,
@@ -70,6 +80,7 @@ class ScoringService:
         self._scheduler = scheduler
         self._quick = quick
         self._slow = slow
+        self._bulk = bulk
         self._load_wait_s = load_wait_s
         self._cache = cache
         self._observer = observer or Silent()
@@ -112,16 +123,15 @@ class ScoringService:
         loaded = [version for version in found.values() if isinstance(version, LoadedVersion)]
         if not loaded:
             raise first_to_tell(found.values())
-        is_slow = request.size_bytes > _LARGE_BYTES or request.lane is Lane.BULK
-        if self._cache is None or is_slow:  # else the cache may know the answer
+        is_small = request.size_bytes <= _SMALL_BYTES and request.lane is not Lane.BULK
+        may_be_known = self._cache is not None and request.size_bytes <= _LARGE_BYTES
+        if not (may_be_known or request.waits):
             self._scheduler.expect(request.deadline, request.lane, request.caller)
         started = self._clock()
-        if request.size_bytes <= _SMALL_BYTES and not is_slow:
+        if is_small:
             asked = ask(request.readers, loaded, self._cache)
         else:
-            executor = self._slow if is_slow else self._quick
-            loop = asyncio.get_running_loop()
-            asked = await loop.run_in_executor(executor, ask, request.readers, loaded, self._cache)
+            asked = await self._asked_elsewhere(request, loaded)
         took = self._clock() - started
         self._tell(asked, len(request.readers), took)
         self._check_deadline(request)
@@ -147,13 +157,38 @@ class ScoringService:
     ) -> list[tuple[LoadedVersion, Outcome]]:
         """Have answered what the cache does not know; each window is an entry of its own."""
         wanted = [(q.version, window) for q in questions if q.reading for window in q.reading.windows]
-        ran = await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+        ran = await self._queued(wanted, request)
         outcomes = iter(ran)
         for question in questions:
             if question.reading is not None:
                 question.settle(list(itertools.islice(outcomes, len(question.reading.windows))))
                 self._keep(question, request.lane)
         return [(version, outcome) for (version, _), outcome in zip(wanted, ran, strict=True)]
+
+    async def _asked_elsewhere(self, request: ScoreRequest, loaded: Sequence[LoadedVersion]) -> Asked:
+        """Render and tokenize in a thread; bulk, large and other requests do not wait for each other."""
+        if request.lane is Lane.BULK:
+            executor = self._bulk
+        else:
+            executor = self._slow if request.size_bytes > _LARGE_BYTES else self._quick
+        loop = asyncio.get_running_loop()
+        left_s = None if request.deadline is None else max(0.0, request.deadline - self._clock())
+        try:
+            async with asyncio.timeout(left_s):
+                return await loop.run_in_executor(executor, ask, request.readers, loaded, self._cache)
+        except TimeoutError:
+            raise DeadlineExceededError("The deadline passed before the request was read.") from None
+
+    async def _queued(
+        self, wanted: Sequence[tuple[LoadedVersion, Tokens]], request: ScoreRequest
+    ) -> list[Outcome]:
+        while True:
+            try:
+                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+            except OverloadedError as error:
+                if not request.waits:
+                    raise
+                await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
 
     def _keep(self, question: Question, lane: Lane) -> None:
         # A bulk job asks for each row once: its answers would push out those that are asked for again.

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from gnomon.errors import (
     GnomonError,
     InvalidRequestError,
-    OverloadedError,
     ServiceUnavailableError,
     Violation,
 )
@@ -31,8 +30,6 @@ from gnomon_scorer.domain.scoring import (
 from gnomon_scorer.domain.tokenizing import ReadInstance
 
 Outcomes = list[list[Scored | GnomonError]]  # `[i][j]`: of row i with version j
-
-_LONGEST_PAUSE_S = 0.2  # before a full queue is tried again: room for a part comes long before it is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +195,7 @@ class Stream:
             deadline=None,
             lane=Lane.BULK,
             caller=self._caller,
+            waits=True,
         )
         self.unanswered_rows += len(rows)
         self.rows_to_score += len(rows)
@@ -213,16 +211,11 @@ class Stream:
         self._changed.set()
 
     async def _score(self, request: ScoreRequest) -> Outcomes:
-        while True:
-            try:
-                scores = await self._scoring.score_with(self._found, request)
-            except OverloadedError as error:  # a stream waits where others are turned away
-                await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
-                continue
-            for outcome in (one for row in scores.outcomes for one in row):
-                if isinstance(outcome, GnomonError) and outcome.retry_after_s is not None:
-                    raise outcome
-            return scores.outcomes
+        scores = await self._scoring.score_with(self._found, request)
+        for outcome in (one for row in scores.outcomes for one in row):
+            if isinstance(outcome, GnomonError) and outcome.retry_after_s is not None:
+                raise outcome
+        return scores.outcomes
 
     async def _change(self) -> None:
         self._changed.clear()

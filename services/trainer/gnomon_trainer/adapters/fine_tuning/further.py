@@ -60,14 +60,14 @@ def attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
     Raises:
         OSError: the disk is full or away.
     """
-    if problem := wanted.problem():
-        return Outcome(refused(wanted.format, problem))
     pause = _Pause(material.pause)
     try:
+        if problem := wanted.problem():
+            return Outcome(refused(wanted.format, problem))
         return _attempt(wanted, replace(material, pause=pause), folder)
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # a library stumbled over this base model; others may not
+    except Exception as error:  # a library is broken, or stumbled over this base model
         if pause.raised is not None:
             raise pause.raised from None
         first = str(error).strip().partition("\n")[0].replace(str(folder.parent), "…")[:200]
