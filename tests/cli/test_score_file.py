@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gnomon.cli import bulk
+from gnomon.cli import bulk, parquet
 from gnomon.cli.score_file import Pace
-from gnomon.errors import ServiceUnavailableError
+from gnomon.errors import InvalidRequestError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb
 
 ADDED = ["tone.label", "tone.flagged", "tone.false", "tone.true", "tone.version", "tone.error"]
@@ -339,3 +339,82 @@ def test_the_pace_is_counted_from_the_first_rows_of_this_process():
     assert pace.of(1000, 0.5) == (0.0, None)
     now = 2.0
     assert pace.of(1400, 0.6) == (200.0, pytest.approx(8.0))
+
+
+@pytest.mark.parametrize("from_", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("into", ["csv", "jsonl", "parquet"])
+def test_a_row_without_a_score_keeps_none_of_an_earlier_one(gnomon, tmp_path, from_, into):
+    first, second = tmp_path / f"a.{from_}", tmp_path / f"b.{into}"
+    gnomon("score-file", "tone", write_any(tmp_path / "in.jsonl", 3), first)
+    if from_ == "parquet":
+        table = pq.read_table(first)
+        texts = pa.array([None, *table["output"].to_pylist()[1:]])
+        pq.write_table(table.set_column(table.column_names.index("output"), "output", texts), first)
+    else:
+        first.write_text(first.read_text().replace("I promise", "", 1))
+
+    assert gnomon("score-file", "tone", first, second).status == 0
+
+    row = read_any(second)[0]
+    assert "has none of the columns" in row.pop("tone.error")
+    assert {row[name] for name in ADDED[:-1]} <= {None, ""}
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_times_that_python_has_no_value_for_become_text(gnomon, tmp_path, monkeypatch, has_pandas):
+    source = tmp_path / "in.parquet"
+    late = pa.array([10**12, None]).cast(pa.timestamp("s", "UTC"))
+    finest = pa.array([1, None]).cast(pa.timestamp("ns"))
+    table = pa.table(
+        {
+            "output": ["I promise", "no"],
+            "late": late,
+            "day": pa.array([10**7, None], pa.int32()).cast(pa.date32()),
+            "fine": finest,
+            "took": pa.array([2**62, None]).cast(pa.duration("s")),
+            "inside": pa.array([{"at": [1]}, None], pa.struct([("at", pa.list_(pa.timestamp("ns")))])),
+            "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.timestamp("ns"))),
+            "kinds": finest.dictionary_encode(),
+        }
+    )
+    pq.write_table(table, source)
+    if not has_pandas:
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none" / "pandas.py").write_text("raise ModuleNotFoundError('pandas')")
+        code = "from gnomon.cli.main import main; raise SystemExit(main())"
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "none"))
+        for name in ("out.jsonl", "out.parquet"):
+            words = ["score-file", "tone", str(source), str(tmp_path / name)]
+            subprocess.run([sys.executable, "-c", code, *words], check=True)
+    else:
+        for name in ("out.jsonl", "out.parquet"):
+            assert gnomon("score-file", "tone", source, tmp_path / name).status == 0
+
+    row, empty = read_jsonl(tmp_path / "out.jsonl")
+    finest_text = "1970-01-01T00:00:00.000000001"
+    assert row["fine"] == row["kinds"] == row["inside"]["at"][0] == row["map"]["a"] == finest_text
+    assert (row["day"], row["took"]) == ("29349-01-26", f"{2**62} s")
+    assert row["late"].endswith("Z")
+    assert (row["tone.label"], empty["late"]) == ("true", None)
+    written = pq.read_table(tmp_path / "out.parquet")
+    assert written["late"].cast(pa.timestamp("s", "UTC")).to_numpy()[0] == late.to_numpy(False)[0]
+
+
+def test_what_parquet_cannot_hold_is_said_in_a_sentence(tmp_path):
+    rows = [{"n": 1.5}, {"n": 2**60 + 1}]
+    with pytest.raises(InvalidRequestError, match="cannot be written as Parquet"):
+        parquet.write(tmp_path / "out.parquet", rows[:1], {}, rows, as_text=False)
+
+
+def test_a_file_that_turns_out_not_to_be_text_keeps_the_rows_before(gnomon, tmp_path):
+    source = write_jsonl(tmp_path / "in.jsonl", 5_000)
+    with source.open("ab") as file:
+        file.write(b'{"output": "\xff"}\n')
+
+    ran = gnomon("score-file", "tone", source, tmp_path / "out.jsonl")
+
+    assert ran.status == 1
+    assert "not UTF-8" in ran.err
+    assert "Give the same command again" in ran.err
+    assert "begin anew with --restart" in ran.err
+    assert (tmp_path / "out.jsonl.parts" / "scores.jsonl").stat().st_size > 0

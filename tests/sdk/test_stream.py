@@ -252,3 +252,53 @@ async def test_a_row_taken_late_does_not_count_as_no_progress(kind: str) -> None
         await asyncio.sleep(0.6)
         got += await collected(rows)
     assert labels(got) == [str(n) for n in range(10)]
+
+
+async def test_a_stream_whose_source_was_quiet_for_long_goes_on_after_restarts(kind: str) -> None:
+    away = threading.Semaphore(0)
+
+    class Restarting(StreamScorer):
+        async def ScoreStream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            answers = super().ScoreStream(requests, context)
+            async for answer in answers:
+                yield answer
+                if len(self.rows) == 2 and len(self.streams) < 4:
+                    await asyncio.sleep(0.35)  # longer than may pass without progress
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "restarted")
+                if len(self.streams) == 4:
+                    away.release()
+
+    def source() -> Iterator[dict[str, str]]:
+        yield {"output": "0"}
+        time.sleep(0.15)  # what a reader waits for before it sends what it has
+        yield {"output": "1"}
+        away.acquire(timeout=10)
+        yield {"output": "2"}
+
+    fake = Restarting()
+    async with served(fake) as address, connected(kind, address) as client:
+        rows = await collected(client.score_stream("m", source(), timeout_s=0.3))
+    assert labels(rows) == ["0", "1", "2"]
+    assert len(fake.streams) == 4
+
+
+async def test_an_error_of_a_large_row_is_its_outcome(kind: str) -> None:
+    lasting = [
+        errors.InvalidRequestError("There are too many parts."),
+        errors.DeadlineExceededError("It took too long."),
+        errors.InternalError("A defect."),
+    ]
+    fake, failures = StreamScorer(), [*lasting, errors.ServiceUnavailableError("Away.")]
+
+    async def score(request: Any, context: Any) -> Any:
+        if failures:
+            raise failures.pop(0)
+        return await fake.Score(request, context)
+
+    large = [{"output": letter * 600 * 1024} for letter in "abcd"]
+    source = [{"output": "1"}, *large, {"output": "2"}]
+    served = serving(ScoreStream=fake.ScoreStream, Score=score)
+    async with served as address, connected(kind, address) as client:
+        rows = await collected(client.score_stream("m", source))
+    assert [type(row["m"]) for row in rows[1:4]] == [type(error) for error in lasting]
+    assert labels([rows[0], *rows[4:]]) == ["1", "d" * 10, "2"]

@@ -6,9 +6,12 @@ from typing import Any
 import grpc
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gnomon import AsyncClient, Client, errors
 from gnomon._retry import HedgeBudget
+from gnomon._targets import Halves
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer
 from tests.sdk.serving import Failing, connected, serving
@@ -225,3 +228,59 @@ def test_a_budget_lets_one_call_in_ten_through_and_saves_up_ten_at_most() -> Non
     for _ in range(1000):
         budget.call()
     assert sum(budget.spend() for _ in range(100)) == 10
+
+
+async def test_of_a_list_of_addresses_the_second_call_goes_to_another(kind: str) -> None:
+    slow, idle = Scorer(0), Scorer()
+    async with (
+        serving(Score=slow) as one,
+        serving(Score=idle) as other,
+        connected(kind, f"ipv4:{one},{other}") as client,
+    ):
+        await client.score("m", output="x", hedge_after_s=0.05)
+        assert (len(slow.requests), len(idle.requests)) == (1, 1)
+        for _ in range(8):
+            await client.score("m", output="x")
+    assert (len(slow.requests), len(idle.requests)) == (5, 5)  # they share the calls
+
+
+async def test_of_two_addresses_one_may_be_away(kind: str) -> None:
+    fake = Scorer()
+    async with serving(Score=fake) as address, connected(kind, f"ipv4:127.0.0.1:1,{address}") as client:
+        for _ in range(6):
+            await client.score("m", output="x")
+    assert len(fake.requests) == 6
+
+
+async def test_behind_one_address_the_second_call_has_its_own_connection(kind: str) -> None:
+    peers = []
+    fake = Scorer(0)
+
+    async def score(request: Any, context: Any) -> Any:
+        peers.append(context.peer())
+        return await fake(request, context)
+
+    async with serving(Score=score) as address, connected(kind, address) as client:
+        await client.score("m", output="x", hedge_after_s=0.05)
+        await client.score("m", output="x")
+    assert len(set(peers[:2])) == 2
+    assert peers[2] == peers[0]
+
+
+@given(st.integers(1, 9), st.integers(0, 3))
+def test_the_halves_of_a_list_share_its_addresses_and_its_calls(count: int, rounds: int) -> None:
+    addresses = [f"10.0.0.{n}:80" for n in range(count)]
+    halves = Halves("ipv4:" + ",".join(addresses))
+    parts = [target.removeprefix("ipv4:").split(",") for target in halves.targets]
+    if count == 1:
+        assert parts == [addresses, addresses]
+        assert {halves.first() for _ in range(5)} == {halves.after(0)} == {0}
+        return
+    assert sorted(parts[0] + parts[1]) == addresses
+    calls = [halves.first() for _ in range(count * rounds)]
+    assert [calls.count(half) for half in (0, 1)] == [rounds * len(part) for part in parts]
+
+
+def test_what_is_no_list_is_not_halved() -> None:
+    for target in ("scorer:7412", "dns:///scorer:7412", "127.0.0.1:7412", "unix:a,b"):
+        assert Halves(target).targets == (target, target)

@@ -22,7 +22,8 @@ from gnomon.v1 import registry_service_pb2 as registry_pb
 class AsyncClient(AsyncScoring):
     """Speaks with a registry, a trainer and a scorer.
 
-    Addresses are `host:port`; one that is not given is taken from
+    Addresses are `host:port`, or `ipv4:A:port,B:port` for several that share
+    the calls; one that is not given is taken from
     `GNOMON_REGISTRY_ADDRESS`, `GNOMON_TRAINER_ADDRESS` or
     `GNOMON_SCORER_ADDRESS`, else from a running `gnomon up`, else it is the
     default of that service. A connection is made by the first call that needs it.

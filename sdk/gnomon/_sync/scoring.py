@@ -100,8 +100,10 @@ class Scoring:
                 shown, `bulk` if nobody waits, else `online`, which None means.
             timeout_s: of each request, with its repetitions; the client's if None.
             hedge_after_s: send a request that has no answer by then a second time,
-                and take the first answer; it helps against a scorer of several
-                that is slow now. At most one request in ten is sent twice.
+                over another connection, and take the first answer. With a list of
+                addresses it goes to another of them; with a name that has several,
+                or several processes behind one, it may. At most one request in ten
+                is sent twice.
 
         Returns:
             The score of the instance; with several metrics, a dict of them by

@@ -5,6 +5,7 @@ import decimal
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,48 @@ def rows(path: Path) -> Iterator[tuple[dict[str, Any], float]]:
         total, done = max(1, file.metadata.num_rows), 0
         try:
             for batch in file.iter_batches(_ROWS_A_BATCH):
-                for cells in batch.to_pylist(maps_as_pydicts="lossy"):
+                for cells in _cells(batch):
                     done += 1
                     yield {name: _plain(value) for name, value in cells.items()}, done / total
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, ValueError, OverflowError) as error:
             raise InvalidRequestError(f"{path} cannot be read after row {done}: {error}") from error
+
+
+def _cells(batch: Any) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = batch.to_pylist(maps_as_pydicts="lossy")
+    except (ValueError, OverflowError):  # a time that Python has no value for, such as nanoseconds
+        columns = [[_value(scalar) for scalar in column] for column in batch.columns]
+        return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return found
+
+
+def _value(scalar: Any) -> Any:  # noqa: PLR0911  one line a kind of value
+    """Return what a scalar holds; of a time that Python has no value for, its text."""
+    pyarrow = _pyarrow()
+    try:
+        return scalar.as_py(maps_as_pydicts="lossy")
+    except (ValueError, OverflowError):
+        match scalar:
+            case pyarrow.StructScalar():
+                return {name: _value(entry) for name, entry in scalar.items()}
+            case pyarrow.MapScalar():
+                return {_value(entry["key"]): _value(entry["value"]) for entry in scalar.values}
+            case pyarrow.ListScalar():
+                return [_value(entry) for entry in scalar.values]
+            case pyarrow.DictionaryScalar():
+                return _value(scalar.value)
+            case pyarrow.DurationScalar():
+                return f"{scalar.value} {scalar.type.unit}"
+            case pyarrow.TimestampScalar() | pyarrow.Date32Scalar() | pyarrow.Date64Scalar():
+                return _text_of(scalar).replace(" ", "T", 1)
+            case pyarrow.Time64Scalar():
+                return _text_of(scalar)
+        raise
+
+
+def _text_of(scalar: Any) -> str:
+    return str(scalar.cast(_pyarrow().string()).as_py())
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911  one line a kind of value
@@ -75,7 +113,7 @@ def columns(path: Path) -> list[str]:
 def extend(source: Path, target: Path, added: Mapping[str, type], cells: Iterator[dict[str, Any]]) -> None:
     """Write the rows of a Parquet file as they are, with further columns; one dict of cells a row."""
     pyarrow = _pyarrow()
-    with _open(source) as file:
+    with _written(), _open(source) as file:
         kept = pyarrow.schema([entry for entry in file.schema_arrow if entry.name not in added])
         schema = _with(kept, added).with_metadata(file.schema_arrow.metadata)
         with pyarrow.parquet.ParquetWriter(target, schema) as writer:
@@ -84,6 +122,14 @@ def extend(source: Path, target: Path, added: Mapping[str, type], cells: Iterato
                 arrays = [batch.column(name) for name in kept.names]
                 arrays += [_array([row.get(name) for row in more], schema.field(name).type) for name in added]
                 writer.write_batch(pyarrow.record_batch(arrays, schema=schema), _ROWS_A_GROUP)
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except (_pyarrow().ArrowException, OverflowError) as error:
+        raise InvalidRequestError(f"The rows cannot be written as Parquet: {error}") from error
 
 
 def write(
@@ -103,7 +149,7 @@ def write(
     found = _schema_for(given, as_text)
     schema = _with(pyarrow.schema([entry for entry in found if entry.name not in added]), added)
     rows_iterator = iter(rows_of_target)
-    with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+    with _written(), pyarrow.parquet.ParquetWriter(target, schema) as writer:
         while part := list(islice(rows_iterator, _ROWS_A_GROUP)):
             arrays = [_array([row.get(entry.name) for row in part], entry.type) for entry in schema]
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema), _ROWS_A_GROUP)
