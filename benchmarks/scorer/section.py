@@ -59,8 +59,8 @@ def _how(content: dict[str, Any]) -> str:
 documents, joined to one text since the peers read no pairs; cut at 512 tokens: mean {mean}, median {median}.
 The raw limit is in-process, tokens ready, sorted by length, in the best of eight batch shapes. The response
 cache is off. Peers read {peers["count"]} texts of the same lengths (mean {mean_of_peers}); they serve the
-encoder of the same evaluator with BERT's own kind of head: the same cost, other labels, which are not compared. Sides
-take turns in one run; figures are medians of its rounds.
+encoder of the same evaluator with BERT's own kind of head: the same cost, other labels, which are not
+compared. Sides take turns in one run; figures are medians of its rounds.
 """
 
 
