@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from google.protobuf import json_format
 
-from gnomon.bundle import OPENVINO_BF16, OPENVINO_FP32, OPENVINO_INT8, parse_evaluator
+from gnomon.bundle import ONNX_FP16, OPENVINO_BF16, OPENVINO_FP32, OPENVINO_INT8, Calibration, parse_evaluator
+from gnomon.half_precision import write_fp16
 from gnomon.tokens import Tokens
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_trainer.adapters.fine_tuning import gate, openvino_runtime, quantizing, stages
+from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import (
     FurtherFormat,
     Quantized,
@@ -23,7 +26,7 @@ from gnomon_trainer.adapters.fine_tuning.openvino_formats import (
 )
 from gnomon_trainer.adapters.fine_tuning.openvino_runtime import BF16, F32, OpenVinoEvaluator
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, OnnxEvaluator, one_by_one
-from gnomon_trainer.domain.parity import REDUCED_LIMITS
+from gnomon_trainer.domain.parity import reduced_limits
 from gnomon_trainer.domain.training import RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
@@ -50,6 +53,32 @@ class Told:
 
     def open(self, path: Path, max_tokens: int, threads: int) -> Alone:
         return self.opens(OnnxEvaluator(path))
+
+
+@dataclass(frozen=True, slots=True)
+class FourBits:
+    """Weights rounded to sixteen steps, all of a matrix by one scale: to be refused."""
+
+    format: str = "onnx-int4"
+    path: str = "model.int4.onnx"
+    exact: bool = False
+    runtime: str = "onnxruntime"
+
+    def problem(self) -> str:
+        return ""
+
+    def make(self, file: Path, rows: Sequence[Tokens], folder: Path, pause: Callable[[], None]) -> None:
+        model = onnx.load(file)
+        for tensor in model.graph.initializer:
+            weights = onnx.numpy_helper.to_array(tensor)
+            if weights.ndim == 2 and weights.dtype == np.float32:
+                scale = np.abs(weights).max() / 7
+                rounded = np.clip(np.round(weights / scale), -8, 7) * scale
+                tensor.CopyFrom(onnx.numpy_helper.from_array(rounded.astype(np.float32), tensor.name))
+        onnx.save(model, folder / self.path)
+
+    def open(self, path: Path, max_tokens: int, threads: int) -> Alone:
+        return OnnxEvaluator(path)
 
 
 class Altered:
@@ -100,7 +129,8 @@ def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     return train(
         base_model,
         tmp_path_factory.mktemp("tried"),
-        *openvino_formats("model.onnx"),
+        *further_formats("model.onnx"),
+        FourBits(),
         Told(),
         shifted("shifted", 40.0),
         shifted("inexact", 2e-4, exact=True),
@@ -121,6 +151,7 @@ def test_a_format_that_scores_as_the_reference_is_published_and_measured(trained
         "max_probability_change": 0,
         "ece_increase": 0,
         "macro_f1_drop": 0,
+        "macro_f1_drop_at_least": 0,
         "batch_invariance_difference": pytest.approx(0, abs=1e-6),
     }
     same = next(m for m in told_of(trained, "onnx-fp32").measures if m.key == "test_macro_f1")
@@ -163,10 +194,44 @@ def test_every_format_of_openvino_is_made_and_judged(trained: Trained) -> None:
     if openvino_runtime.computes_bf16():
         assert OPENVINO_BF16 in names, told_of(trained, OPENVINO_BF16).reason
         int8 = told_of(trained, OPENVINO_INT8)
-        assert {one.key for one in int8.measures} >= set(REDUCED_LIMITS)  # made, and judged by its scores
+        assert {one.key for one in int8.measures} >= set(reduced_limits(1))  # made, and judged by its scores
     files = {"model.int8.xml", "model.int8.bin"}
     found = set(tiny.contents(trained.bundle_folder))
     assert files & found == (files if OPENVINO_INT8 in names else set())
+
+
+def test_fp16_is_half_as_large_and_passes_with_its_figures(trained: Trained) -> None:
+    told = told_of(trained, ONNX_FP16)
+    assert told.passed, told.reason
+    assert {m.key for m in told.measures} >= {*reduced_limits(1), "macro_f1_drop", "test_macro_f1"}
+    assert ONNX_FP16 in published(trained)
+    whole, half = (trained.bundle_folder / name for name in ("model.onnx", "model.fp16.onnx"))
+    assert half.stat().st_size < 0.75 * whole.stat().st_size  # a tiny model is nearly half graph
+    graph = onnx.load(half).graph
+    kinds = {tensor.name: tensor.type.tensor_type.elem_type for tensor in (*graph.input, *graph.output)}
+    assert kinds["logits"] == onnx.TensorProto.FLOAT
+    assert kinds["input_ids"] == onnx.TensorProto.INT64
+    weights = {tensor.data_type for tensor in graph.initializer if len(tensor.dims) == 2}
+    assert onnx.TensorProto.FLOAT16 in weights
+    assert onnx.TensorProto.FLOAT not in weights
+
+
+def test_a_model_in_fp16_is_the_same_every_time(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_fp16(undisturbed[0].bundle_folder / "model.onnx", tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_four_bits_that_break_an_evaluator_are_refused_with_their_figures(trained: Trained) -> None:
+    told = told_of(trained, "onnx-int4")
+    assert not told.passed
+    assert "onnx-int4" not in published(trained)
+    assert not (trained.bundle_folder / "model.int4.onnx").exists()
+    figures = {m.key: m.value for m in told.measures}
+    above = {key for key, limit in reduced_limits(told.rows).items() if figures[key] > limit}
+    assert "max_probability_change" in above
+    for key in above:
+        assert f"{key} is {figures[key]:.2g}, and may be at most" in told.reason
 
 
 def test_a_cancel_is_a_cancel_even_if_a_library_hides_it(base_model: Path, tmp_path: Path) -> None:
@@ -297,7 +362,7 @@ def test_the_gate_gives_every_row_other_company_and_notices_one_that_minds() -> 
     one = MindsItsNeighbour()
     alone = one.logits_alone(ROWS, 1, lambda: None)
     # The first and the last row are in different batches of 32 until they are shuffled.
-    worst = gate.batch_invariance(one, ROWS, alone, 1.0, lambda: None)
+    worst = gate.batch_invariance(one, ROWS, alone, Calibration(), lambda: None)
     assert worst.value == pytest.approx(0.0025, rel=0.01)
 
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gnomon.bundle import ONNX_FP32, Calibration, Evaluator, Format, Threshold
 from gnomon_trainer.domain.evaluation import TestSet
 from gnomon_trainer.domain.measures import exact
-from gnomon_trainer.domain.parity import REDUCED_LIMITS, compare, excess
+from gnomon_trainer.domain.parity import compare, excess, reduced_limits
 from tests.trainer.fine_tuning import tiny
 
 EVALUATOR = Evaluator(
@@ -26,6 +26,7 @@ EVALUATOR = Evaluator(
     formats=(Format(ONNX_FP32, "model.onnx"),),
 )
 TRUTH = np.array([0, 1] * 20)
+LIMITS = reduced_limits(256)
 LOGITS = arrays(np.float32, (40, 2), elements=st.floats(-8, 8, width=32))
 
 
@@ -40,11 +41,13 @@ def compared(before: object, after: object) -> dict[str, float]:
     return {m.key: m.value for m in compare(test_set(before), test_set(after))}  # type: ignore[arg-type]
 
 
+@settings(max_examples=25)  # each draws a thousand resamples
 @given(LOGITS)
 def test_what_is_the_same_changes_nothing(logits: object) -> None:
     assert set(compared(logits, logits).values()) == {0.0}
 
 
+@settings(max_examples=25)  # each draws a thousand resamples
 @given(LOGITS, LOGITS)
 def test_every_measure_is_a_share_and_the_worst_row_is_the_worst(before: object, after: object) -> None:
     found = compared(before, after)
@@ -70,9 +73,63 @@ def test_labels_that_become_wrong_are_a_drop_and_labels_that_become_right_are_no
     assert compared(wrong, right)["macro_f1_drop"] == pytest.approx(-0.05, abs=0.01)
 
 
-@pytest.mark.parametrize("key", REDUCED_LIMITS)
+@pytest.mark.parametrize("key", LIMITS)
 def test_what_is_above_its_limit_or_no_number_is_named_and_what_is_at_it_is_not(key: str) -> None:
-    limit = REDUCED_LIMITS[key]
-    assert excess([exact(key, limit)], REDUCED_LIMITS) == ""
+    limit = LIMITS[key]
+    assert excess([exact(key, limit)], LIMITS) == ""
     for value in (limit * 1.01, float("nan")):
-        assert excess([exact(key, value)], REDUCED_LIMITS).startswith(f"{key} is ")
+        assert excess([exact(key, value)], LIMITS).startswith(f"{key} is ")
+
+
+def near_the_threshold(flagged: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], wrong: int) -> object:
+    """Return logits of probabilities just above and below the threshold, the first ones on the wrong side."""
+    flagged = flagged ^ (np.arange(len(flagged)) < wrong)
+    chance = np.where(flagged, 0.71, 0.69)
+    log_odds = EVALUATOR.calibration.temperature * np.log(chance / (1 - chance))
+    return np.stack([np.zeros_like(log_odds), log_odds], axis=1).astype(np.float32)
+
+
+def refused(rows: int, flips: int) -> str:
+    """Return why a format is refused that makes so many right labels wrong and is else the same."""
+    truth = np.arange(rows) % 2
+    before, after = (near_the_threshold(truth == 1, wrong) for wrong in (0, flips))
+    sets = (TestSet(EVALUATOR, truth, logits, {}, 0) for logits in (before, after))
+    return excess(compare(*sets), reduced_limits(rows))
+
+
+@pytest.mark.parametrize("rows", [20, 40, 104, 256])
+def test_one_label_may_flip_however_few_the_rows_are(rows: int) -> None:
+    assert refused(rows, 1) == ""
+
+
+@pytest.mark.parametrize(("rows", "flips"), [(40, 2), (104, 3), (256, 6)])
+def test_more_flips_than_two_in_a_hundred_are_refused_whatever_the_interval_says(
+    rows: int, flips: int
+) -> None:
+    assert f"label_flip_share is {flips / rows:.2g}" in refused(rows, flips)
+
+
+def test_a_fall_of_macro_f1_counts_as_far_as_the_rows_prove_it() -> None:
+    assert refused(104, 2) == ""
+    assert refused(256, 4) == ""
+    assert refused(256, 5).startswith("macro_f1_drop_at_least is 0.0")
+    assert "label_flip_share" not in refused(256, 5)
+
+
+def test_the_report_has_the_fall_with_its_interval() -> None:
+    right = np.where(TRUTH[:, None] == [0, 1], 4.0, -4.0).astype(np.float32)
+    wrong = right.copy()
+    wrong[:8] *= -1
+    found = {m.key: m for m in compare(test_set(right), test_set(wrong))}
+    fall, proven = found["macro_f1_drop"], found["macro_f1_drop_at_least"].value
+    assert 0 < fall.low < proven < fall.value < fall.high
+
+
+def test_labels_that_flip_both_ways_are_no_proof_of_a_fall() -> None:
+    before = np.where(TRUTH[:, None] == [0, 1], 4.0, -4.0).astype(np.float32)
+    after = before.copy()
+    before[:6] *= -1
+    after[6:12] *= -1
+    found = compared(before, after)
+    assert found["label_flip_share"] == 0.3
+    assert found["macro_f1_drop_at_least"] < 0
