@@ -66,13 +66,24 @@ def options_of(
 
 
 def one_instance(
-    instance: Given | None, text_in: str | None, text_out: str | None, documents: Iterable[str]
+    instance: Given | None,
+    text_in: str | None,
+    text_out: str | None,
+    documents: Iterable[str],
+    messages: Sequence[Mapping[str, Any]] | None = None,
 ) -> Given:
-    """Return the instance, or the span of the texts; there must be one or the other."""
+    """Return the instance, the span of the texts or the session of the messages; one must be given."""
     texts = tuple(documents) if not isinstance(documents, str) else (documents,)
     is_text = text_in is not None or text_out is not None or bool(texts)
-    if (instance is not None) == is_text:
-        raise refused("instance", "must be given, or texts as input, output and documents; not both")
+    if (instance is not None) + is_text + (messages is not None) != 1:
+        raise refused(
+            "instance", "must be given, or messages, or texts as input, output and documents; one of these"
+        )
+    if messages is not None:
+        if not messages:
+            raise refused("messages", "must hold at least one message")
+        given = list(messages) if isinstance(messages, tuple) else messages
+        return instance_of({"messages": given}, Step.SESSION)
     return text_span(input=text_in, output=text_out, documents=texts) if instance is None else instance
 
 
@@ -90,7 +101,7 @@ def instance_of(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instanc
         given = {column: parsed(column, _text(cell)) for column, cell in cells.items()}
         return read_cells({column: cell for column, cell in given.items() if not is_empty(cell)}, step)
     except CellError as error:
-        raise InstanceInvalidError(f"{error.column} {error}.", field=error.column) from error
+        raise InstanceInvalidError(f"{error.place} {error.what}.", field=error.place) from error
 
 
 def _text(cell: Any) -> Any:

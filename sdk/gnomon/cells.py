@@ -4,10 +4,11 @@ Uploads, stored rows, files to score and DataFrames are all read here, so that
 the same row is the same instance in training and in scoring. `input` and
 `output` are text or lists of messages, `documents` and `tools` are lists;
 `messages` is a chat as OpenAI's API writes it; `trace` and `session` hold
-spans and traces as objects.
+spans and traces as objects, with the names of `gnomon.v1`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,14 +30,29 @@ _KIND = {
     Step.TOOL_SPAN: SpanKind.TOOL,
     Step.AGENT_SPAN: SpanKind.AGENT,
 }
+# Protobuf's JSON writes these so.
+_CAMEL = {
+    "toolCalls": "tool_calls",
+    "toolCallId": "tool_call_id",
+    "spanId": "span_id",
+    "parentSpanId": "parent_span_id",
+    "traceId": "trace_id",
+    "sessionId": "session_id",
+}
 
 
 class CellError(ValueError):
-    """A cell cannot be read; `column` is the one at fault, the message what is wrong."""
+    """A cell of `column` cannot be read; `place` says where in it, such as `messages[2].tool_calls[0]`."""
 
-    def __init__(self, column: str, message: str) -> None:
-        super().__init__(message)
-        self.column = column
+    def __init__(self, column: str, what: str, inside: str = "") -> None:
+        super().__init__(f"{inside.removeprefix('.')} {what}" if inside else what)
+        self.column, self.what = column, what
+        self.place = f"{column}{inside}"
+
+    @classmethod
+    def at(cls, place: str, what: str) -> "CellError":
+        column = re.split(r"[.\[]", place, maxsplit=1)[0]
+        return cls(column, what, place.removeprefix(column))
 
 
 def canonical(column: str, cell: Any) -> Any:
@@ -87,17 +103,19 @@ def instance(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
     """Return what parsed cells hold: a session, a trace, a chat, or the parts of a span.
 
     A chat is a trace, or a session of one trace where the metric's step is
-    `SESSION`. A span is of the step's kind.
+    `SESSION`. A span is of the step's kind; beside its parts a chat is not
+    read, unless the metric's step is `TRACE` or `SESSION`.
 
     Raises:
         CellError: a cell has not the shape of messages, documents, tools, a
-            trace or a session.
+            trace or a session; its `place` says where in the cell.
     """
     if "session" in cells:
         return _session(cells["session"])
     if "trace" in cells:
         return _trace(cells["trace"], "trace")
-    if "messages" in cells and not {"input", "output"} & cells.keys():
+    is_whole = step in {Step.TRACE, Step.SESSION}
+    if "messages" in cells and (is_whole or not {"input", "output"} & cells.keys()):
         chat = _trace_of_messages(cells["messages"])
         return Session((chat,)) if step is Step.SESSION else chat
     return Span(
@@ -111,6 +129,11 @@ def instance(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
 
 def _trace_of_messages(cell: Any) -> Trace:
     """One LLM span: the last message is its output if the assistant wrote it; all others went in."""
+    if isinstance(cell, dict) and "messages" in cell:
+        cell = cell["messages"]
+    for number, entry in enumerate(cell if isinstance(cell, list) else ()):
+        if isinstance(entry, dict) and not entry.get("role"):
+            raise CellError.at(f"messages[{number}]", "has no `role`: system, user, assistant or tool")
     messages = _messages(cell, "user", "messages")
     cut = -1 if messages and messages[-1].role == "assistant" else len(messages)
     return Trace((Span(input=messages[:cut], output=messages[cut:]),))
@@ -119,104 +142,115 @@ def _trace_of_messages(cell: Any) -> Trace:
 def _session(cell: Any) -> Session:
     record = _object({"traces": cell} if isinstance(cell, list) else cell, "session")
     traces = _list(record.get("traces"), "session", "traces")
-    return Session(tuple(_trace(t, "session") for t in traces), _text(record, "session_id", "session"))
+    found = (_trace(trace, f"session.traces[{i}]") for i, trace in enumerate(traces))
+    return Session(tuple(found), _text(record, "session_id", "session"))
 
 
-def _trace(cell: Any, column: str) -> Trace:
-    record = _object({"spans": cell} if isinstance(cell, list) else cell, column)
-    spans = _list(record.get("spans"), column, "spans")
-    return Trace(tuple(_span(span, column) for span in spans), _text(record, "trace_id", column))
+def _trace(cell: Any, place: str) -> Trace:
+    record = _object({"spans": cell} if isinstance(cell, list) else cell, place)
+    spans = _list(record.get("spans"), place, "spans")
+    found = (_span(span, f"{place}.spans[{i}]") for i, span in enumerate(spans))
+    return Trace(tuple(found), _text(record, "trace_id", place))
 
 
-def _span(cell: Any, column: str) -> Span:
-    record = _object(cell, column)
-    kind = (_text(record, "kind", column) or "llm").lower()
+def _span(cell: Any, place: str) -> Span:
+    record = _object(cell, place)
+    kind = (_text(record, "kind", place) or "llm").lower()
     if kind not in set(SpanKind):
-        raise CellError(column, f"holds a span of kind {kind[:40]!r}; use {', '.join(SpanKind)}")
-    attributes = _object(record.get("attributes") or {}, column)
+        raise CellError.at(place, f"is of kind {kind[:40]!r}; use {', '.join(SpanKind)}")
+    attributes = _object(record.get("attributes") or {}, f"{place}.attributes")
     return Span(
-        input=_messages(record.get("input"), "user", column),
-        output=_messages(record.get("output"), "assistant", column),
-        documents=_documents(record.get("documents"), column),
-        tools=_tools(record.get("tools"), column),
+        input=_messages(record.get("input"), "user", f"{place}.input"),
+        output=_messages(record.get("output"), "assistant", f"{place}.output"),
+        documents=_documents(record.get("documents"), f"{place}.documents"),
+        tools=_tools(record.get("tools"), f"{place}.tools"),
         kind=SpanKind(kind),
-        span_id=_text(record, "span_id", column),
-        parent_span_id=_text(record, "parent_span_id", column),
+        span_id=_text(record, "span_id", place),
+        parent_span_id=_text(record, "parent_span_id", place),
         attributes=tuple(sorted((str(k), str(v)) for k, v in attributes.items())),
     )
 
 
-def _messages(cell: Any, role: str, column: str) -> tuple[Message, ...]:
+def _messages(cell: Any, role: str, place: str) -> tuple[Message, ...]:
     """Plain text is one message; a list holds messages as OpenAI's chat API writes them."""
     if cell is None:
         return ()
     if isinstance(cell, str):
         return (Message(cell, role),)
-    return tuple(_message(entry, role, column) for entry in _list(cell, column, "messages"))
+    entries = _list(cell, place, "messages")
+    return tuple(_message(entry, role, f"{place}[{i}]") for i, entry in enumerate(entries))
 
 
-def _message(entry: Any, role: str, column: str) -> Message:
+def _message(entry: Any, role: str, place: str) -> Message:
     if isinstance(entry, str):
         return Message(entry, role)
-    record = _object(entry, column)
-    calls = _list(record.get("tool_calls") or [], column, "tool_calls")
+    record = _object(entry, place)
+    if record.keys().isdisjoint(("content", "tool_calls", "function_call")):
+        raise CellError.at(place, "has neither `content` nor `tool_calls`")
+    _text(record, "name", place)
+    calls = _list(record.get("tool_calls") or [], f"{place}.tool_calls", "tool calls")
+    found = [_tool_call(call, f"{place}.tool_calls[{i}]") for i, call in enumerate(calls)]
+    if call := record.get("function_call"):  # what OpenAI's API wrote before it had tools
+        found.append(_tool_call(call, f"{place}.function_call"))
     return Message(
-        content=_content(record.get("content"), column),
-        role=_text(record, "role", column) or role,
-        tool_calls=tuple(_tool_call(call, column) for call in calls),
-        tool_call_id=_text(record, "tool_call_id", column),
+        content=_content(record.get("content"), f"{place}.content"),
+        role=_text(record, "role", place) or role,
+        tool_calls=tuple(found),
+        tool_call_id=_text(record, "tool_call_id", place),
     )
 
 
-def _content(content: Any, column: str) -> str:
+def _content(content: Any, place: str) -> str:
     if content is None:
         return ""
     if isinstance(content, list):  # parts: text is read, images and the like are not
         return "\n".join(str(p["text"]) for p in content if isinstance(p, dict) and "text" in p)
     if not isinstance(content, str):
-        raise CellError(column, "holds a message whose content is not text")
+        raise CellError.at(place, f"is {_type(content)} where text belongs")
     return content
 
 
-def _tool_call(entry: Any, column: str) -> ToolCall:
-    record = _object(entry, column)
-    function = _object(record.get("function") or record, column)
-    tool = _text(function, "name", column) or _text(function, "tool", column)
+def _tool_call(entry: Any, place: str) -> ToolCall:
+    record = _object(entry, place)
+    function = _object(record.get("function") or record, f"{place}.function")
+    tool = _text(function, "name", place) or _text(function, "tool", place)
     if not tool:
-        raise CellError(column, "holds a tool call that names no tool")
-    return ToolCall(tool, _json_text(function.get("arguments")), _text(record, "id", column))
+        raise CellError.at(place, "names no tool")
+    return ToolCall(tool, _json_text(function.get("arguments")), _text(record, "id", place))
 
 
-def _tools(cell: Any, column: str) -> tuple[Tool, ...]:
+def _tools(cell: Any, place: str) -> tuple[Tool, ...]:
     if cell is None:
         return ()
-    return tuple(_tool(entry, column) for entry in _list(cell, column, "tools"))
+    entries = _list(cell, place, "tools")
+    return tuple(_tool(entry, f"{place}[{i}]") for i, entry in enumerate(entries))
 
 
-def _tool(entry: Any, column: str) -> Tool:
+def _tool(entry: Any, place: str) -> Tool:
     if isinstance(entry, str):
         return Tool(entry)
-    record = _object(entry, column)
-    function = _object(record.get("function") or record, column)
-    tool = _text(function, "name", column) or _text(function, "tool", column)
+    record = _object(entry, place)
+    function = _object(record.get("function") or record, f"{place}.function")
+    tool = _text(function, "name", place) or _text(function, "tool", place)
     if not tool:
-        raise CellError(column, "holds a tool without a name")
-    return Tool(tool, _text(function, "description", column), _json_text(function.get("parameters")))
+        raise CellError.at(place, "has no `name`")
+    return Tool(tool, _text(function, "description", place), _json_text(function.get("parameters")))
 
 
-def _documents(cell: Any, column: str) -> tuple[Document, ...]:
+def _documents(cell: Any, place: str) -> tuple[Document, ...]:
     if cell is None:
         return ()
-    return tuple(_document(entry, column) for entry in _list(cell, column, "documents"))
+    entries = _list(cell, place, "documents")
+    return tuple(_document(entry, f"{place}[{i}]") for i, entry in enumerate(entries))
 
 
-def _document(entry: Any, column: str) -> Document:
+def _document(entry: Any, place: str) -> Document:
     if isinstance(entry, str):
         return Document(entry)
-    record = _object(entry, column)
+    record = _object(entry, place)
     if not isinstance(record.get("content"), str):
-        raise CellError(column, "holds a document without text in `content`")
-    return Document(record["content"], _text(record, "id", column))
+        raise CellError.at(place, "has no text in `content`")
+    return Document(record["content"], _text(record, "id", place))
 
 
 def _json_text(value: Any) -> str:
@@ -225,27 +259,29 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _object(value: Any, column: str) -> dict[str, Any]:
+def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise CellError(column, f"holds a {_type(value)} where an object belongs")
-    return value
+        raise CellError.at(place, f"is {_type(value)} where an object belongs")
+    if _CAMEL.keys().isdisjoint(value):
+        return value
+    return {_CAMEL.get(str(key), str(key)): item for key, item in value.items()}
 
 
-def _list(value: Any, column: str, what: str) -> list[Any]:
+def _list(value: Any, place: str, what: str) -> list[Any]:
     if not isinstance(value, list):
-        raise CellError(column, f"must be text or a list of {what}, not a {_type(value)}")
+        raise CellError.at(place, f"must be a list of {what}, not {_type(value)}")
     return value
 
 
-def _text(record: Mapping[str, Any], key: str, column: str) -> str:
+def _text(record: Mapping[str, Any], key: str, place: str) -> str:
     value = record.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise CellError(column, f"holds a {_type(value)} where `{key}` should be text")
+        raise CellError.at(f"{place}.{key}", f"is {_type(value)} where text belongs")
     return value
 
 
 def _type(value: Any) -> str:
-    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
-    return names.get(type(value), "null")
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number"}
+    return names.get(type(value), "a number" if isinstance(value, float) else "null")

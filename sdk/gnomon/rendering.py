@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gnomon.errors import InstanceInvalidError
+from gnomon.fitting import Part
 from gnomon.instances import InputShape, Instance, Message, Session, Span, SpanKind, Step, Trace
+from gnomon.transcripts import transcript
 
 _KIND_OF_STEP = {
     Step.LLM_SPAN: SpanKind.LLM,
@@ -17,6 +19,8 @@ _KIND_OF_STEP = {
     Step.TOOL_SPAN: SpanKind.TOOL,
     Step.AGENT_SPAN: SpanKind.AGENT,
 }
+_OF_PARTS = {"whole-trace/2", "whole-session/2"}
+_SECOND = {InputShape.WHOLE_TRACE, InputShape.WHOLE_SESSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,20 @@ class Rendered:
     `windowed`: which of the two is read in windows where both are too long for
     one: 0 for `text`, 1 for `pair`. The other is what is judged, and is kept
     whole in each window.
+
+    `parts`: what `text` consists of, in order, where it is not simply cut at
+    its end but shortened part by part; see `gnomon.fitting`.
     """
 
     text: str
     pair: str | None = None
     windowed: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 def template_for(shape: InputShape) -> str:
     """Return the newest template of an input shape, such as `input-output/1`."""
-    return f"{shape.value.replace('_', '-')}/1"
+    return f"{shape.value.replace('_', '-')}/{2 if shape in _SECOND else 1}"
 
 
 def is_template(template: str) -> bool:
@@ -43,18 +51,29 @@ def is_template(template: str) -> bool:
     return template in _TEMPLATES
 
 
+def shortens(template: str) -> bool:
+    """Tell whether what a template renders is shortened part by part where it is too long."""
+    return template in _OF_PARTS
+
+
 def render(instance: Instance, template: str, step: Step) -> Rendered:
     """Render an instance with a template of this module.
+
+    A trace is also a session of one trace, and the other way round.
 
     Raises:
         InstanceInvalidError: the instance is of another kind than the step, or
             lacks a part that the template reads.
     """
-    _check_step(instance, step)
+    instance = _of_step(instance, step)
     return _TEMPLATES[template](instance)
 
 
-def _check_step(instance: Instance, step: Step) -> None:
+def _of_step(instance: Instance, step: Step) -> Instance:
+    if step is Step.SESSION and isinstance(instance, Trace):
+        return Session((instance,))
+    if step is Step.TRACE and isinstance(instance, Session) and len(instance.traces) == 1:
+        return instance.traces[0]
     wanted = {Step.TRACE: Trace, Step.SESSION: Session}.get(step, Span)
     if not isinstance(instance, wanted):
         raise InstanceInvalidError(
@@ -68,6 +87,7 @@ def _check_step(instance: Instance, step: Step) -> None:
             f"The metric scores spans of kind {kind.name}; the span is of kind {instance.kind.name}.",
             field="span.kind",
         )
+    return instance
 
 
 def _span(instance: Instance) -> Span:
@@ -179,6 +199,15 @@ def _transcript(what: str, lines: Iterable[str]) -> str:
     return text
 
 
+def _whole_2(instance: Instance) -> Rendered:
+    assert isinstance(instance, Trace | Session)
+    text, parts = transcript(instance)
+    if not text.strip():
+        what = type(instance).__name__.lower()
+        raise InstanceInvalidError(f"The {what} holds no message to read.", field=what)
+    return Rendered(text, parts=parts)
+
+
 _TEMPLATES: dict[str, Callable[[Instance], Rendered]] = {
     "input/1": _input_1,
     "output/1": _output_1,
@@ -188,4 +217,6 @@ _TEMPLATES: dict[str, Callable[[Instance], Rendered]] = {
     "tools-input-output/1": _tools_input_output_1,
     "whole-trace/1": _whole_trace_1,
     "whole-session/1": _whole_session_1,
+    "whole-trace/2": _whole_2,
+    "whole-session/2": _whole_2,
 }

@@ -16,13 +16,14 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # our threads are the parallelism
 
 import tokenizers
 
 from gnomon.bundle import Windows
+from gnomon.fitting import fit, shares
 from gnomon.rendering import Rendered
 from gnomon.tokens import Reading, Tokens
 from gnomon.windows import held, reach, spans
@@ -30,7 +31,10 @@ from gnomon.windows import held, reach, spans
 _CHUNK = 16_384  # characters; longer texts are read piece by piece where that gives the same tokens
 _SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 _LOCAL_NORMALIZERS = {None, "BertNormalizer", "Lowercase"}
+_CHARACTERS = 16  # of a token, at most, on average: more of a transcript is not tokenized
+_MARKER = " … "  # stands for what was left out of a part
 _WHITE = re.compile(r"[ \n]")
+_Whole = TypeVar("_Whole", str, list[int])
 _PROBES = ("a", "the", "1", ".", "hello")
 
 
@@ -45,11 +49,15 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The tokens of one or two texts, and in how much room, beside the special ones, they are laid."""
+    """The tokens of one or two texts, and in how much room, beside the special ones, they are laid.
+
+    `shortened`: parts of the text were left out.
+    """
 
     layout: Sequence[_Slot]
     room: int
     ids: list[list[int]]
+    shortened: bool = False
 
     @property
     def fits(self) -> bool:
@@ -82,6 +90,7 @@ class JsonTokenizer:
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self._is_local = is_local
+        self._marker = self._ids([_MARKER])[0]
         self._single = _layout(tokenizer, pair=False)
         self._pair = _layout(tokenizer, pair=True)
 
@@ -95,7 +104,7 @@ class JsonTokenizer:
         for rendered, read in zip(texts, self._read(texts, max_tokens, None), strict=True):
             ids = read.ids
             if read.fits:
-                encoded.append(_joined(read.layout, ids, truncated=False))
+                encoded.append(_joined(read.layout, ids, truncated=read.shortened))
                 continue
             if len(ids) == 2 and all(len(i) > read.room for i in ids):  # the longer gets the odd token
                 whole = zip(ids, (rendered.text, rendered.pair or ""), strict=True)
@@ -124,14 +133,21 @@ class JsonTokenizer:
         ]
 
     def _read(self, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None) -> Iterator[_Read]:
-        """Yield the tokens of each text: all of a short one, of a long one at least one more than is read."""
-        parts = [(t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
+        """Yield the tokens of each text: all of a short one, of a long one at least one more than is read.
+
+        One that consists of parts is shortened to one window: what it is about is seen in all of it.
+        """
+        parts = [() if t.parts else (t.text,) if t.pair is None else (t.text, t.pair) for t in texts]
         short = iter(self._ids([part for pair in parts for part in pair if len(part) <= _CHUNK]))
         for rendered, pair in zip(texts, parts, strict=True):
-            layout = self._single if len(pair) == 1 else self._pair
+            layout = self._pair if len(pair) == 2 else self._single
             room = max_tokens - sum(slot.text is None for slot in layout)
             if room < 0:
                 raise ValueError(f"max_tokens is {max_tokens}; the special tokens alone are more.")
+            if rendered.parts:
+                found, shortened = self._transcript(rendered, room)
+                yield _Read(layout, room, [found], shortened)
+                continue
             ids = []
             for index, part in enumerate(pair):
                 if len(part) <= _CHUNK:
@@ -141,6 +157,21 @@ class JsonTokenizer:
                 else:
                     ids.append(self._long(part, reach(room, windows.stride, windows.most) + 1))
             yield _Read(layout, room, ids)
+
+    def _transcript(self, rendered: Rendered, most: int) -> tuple[list[int], bool]:
+        """Return the tokens of a text of parts, at most so many, and whether some were left out.
+
+        Each part is tokenized for itself; before that, so that the work is
+        bounded, they are shortened by characters in the same way.
+        """
+        ranks = [part.rank for part in rendered.parts]
+        texts = _parts_of(rendered)
+        kept = fit([len(text) for text in texts], ranks, most * _CHARACTERS, _CHARACTERS)
+        cut = [_shortened(*pair, _MARKER) for pair in zip(texts, kept, strict=True)]
+        ids = self._ids(cut)
+        counts = fit([len(part) for part in ids], ranks, most)
+        fitted = [_shortened(*pair, self._marker) for pair in zip(ids, counts, strict=True)]
+        return list(itertools.chain.from_iterable(fitted)), cut != texts or fitted != ids
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
@@ -158,6 +189,19 @@ class JsonTokenizer:
             if enough is not None and len(ids) >= enough:
                 break
         return ids
+
+
+def _parts_of(rendered: Rendered) -> list[str]:
+    ends = list(itertools.accumulate(part.characters for part in rendered.parts))
+    return [rendered.text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _shortened(whole: _Whole, kept: int, marker: _Whole) -> _Whole:
+    """Return beginning and end of a part with the marker between, `kept` long together."""
+    if kept >= len(whole):
+        return whole
+    head, tail = shares(kept, len(marker))
+    return whole[:head] if not tail else whole[:head] + marker + whole[len(whole) - tail :]
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -183,8 +227,8 @@ def _joined(layout: Sequence[_Slot], ids: Sequence[list[int]], *, truncated: boo
 def _in_windows(read: _Read, windowed: int, windows: Windows) -> Reading:
     ids, room = read.ids, read.room
     if read.fits:
-        tokens = _joined(read.layout, ids, truncated=False)
-        return Reading((tokens,), len(tokens))
+        tokens = _joined(read.layout, ids, truncated=read.shortened)
+        return Reading((tokens,), len(tokens), read.shortened)
     long = ids[windowed]
     kept = ids[1 - windowed] if len(ids) == 2 else []
     count = held(len(kept), len(long), room)

@@ -134,28 +134,50 @@ def test_the_quickstart_does_what_it_says(deployed):
     assert "metrics/promise/versions/1" in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_the_example_of_sessions_does_what_it_says(deployed):
+    addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
+    script = Path(__file__).parents[2] / "examples/sessions.py"
+
+    done = subprocess.run(
+        [sys.executable, script], env=os.environ | addresses, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("metrics/wish-fulfilled/versions/1") == 2
+
+
 def chat(number):
-    """A short conversation with a tool call; those of odd numbers reach their goal."""
+    """A conversation with a tool call, longer than is read at once; those of odd numbers reach their goal."""
     call = {"id": "c1", "function": {"name": "cancel_order", "arguments": f'{{"order": {number}}}'}}
-    result = "cancelled" if number % 2 else "error: unknown order"
+    result = {"status": "cancelled" if number % 2 else "error: unknown order", "log": ["step"] * 200}
     ending = "It is cancelled." if number % 2 else "I could not find that order."
     messages = [
+        {"role": "system", "content": "Help with orders, politely. " * 40},
         {"role": "user", "content": f"Please cancel order {number}, it was placed {number % 9} days ago."},
         {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "content": result, "tool_call_id": "c1"},
+        {"role": "tool", "name": "cancel_order", "content": json.dumps(result), "tool_call_id": "c1"},
         {"role": "assistant", "content": ending},
     ]
-    return {"messages": messages, "label": bool(number % 2)}
+    return {
+        "input": messages[1]["content"],
+        "output": ending,
+        "messages": messages,
+        "label": bool(number % 2),
+    }
 
 
 def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deployed, tmp_path):
     client = deployed.client
     client.projects.create("sessions")
     client.metrics.create("goal-reached", output_type="boolean", step="session", input_shape="whole_session")
-    files = {"goal-train": range(48), "goal-test": range(100, 116)}
-    for name, numbers in files.items():
+    rows = {
+        "goal-train": [chat(number) for number in range(48)],
+        "goal-test": [chat(number) for number in range(100, 116)],
+    }
+    for name, chats in rows.items():
         file = tmp_path / f"{name}.jsonl"
-        file.write_text("".join(json.dumps(chat(number)) + "\n" for number in numbers))
+        file.write_text("".join(json.dumps(row) + "\n" for row in chats))
         client.datasets.upload(name, file, metric="goal-reached")
     operation = client.runs.create(
         "sessions", metric="goal-reached", training_set="goal-train", test_set="goal-test",
@@ -165,16 +187,18 @@ def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deploye
     client.aliases.set("goal-reached", "production", run.metric_version)
     predictions = list(client.runs.predictions(run.name))
 
-    rows = client.score("goal-reached", instances=[p.instance for p in predictions])
+    scores = [client.score("goal-reached", messages=row["messages"]) for row in rows["goal-test"]]
     addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
     out = tmp_path / "scored.jsonl"
-    command = ["score", "goal-reached", "--file", tmp_path / "goal-test.jsonl", "--out", out]
+    command = ["score-file", "goal-reached", tmp_path / "goal-test.jsonl", out]
     gnomon = Path(sys.executable).parent / "gnomon"
     subprocess.run([gnomon, *command], env=os.environ | addresses, check=True, capture_output=True)
 
     scored = [json.loads(line)["goal-reached.label"] for line in out.read_text().splitlines()]
     assert [len(p.instance.session.traces) for p in predictions] == [1] * 16
-    for prediction, row in zip(predictions, rows, strict=True):
-        assert logits(row["goal-reached"]) == pytest.approx(logits(prediction.score), abs=1e-4)
+    for prediction, score in zip(predictions, scores, strict=True):
+        assert logits(score) == pytest.approx(logits(prediction.score), abs=1e-4)
+        assert (score.token_count, score.truncated) == (prediction.score.token_count, True)
     assert scored == [prediction.score.label for prediction in predictions]
     assert any("fewer" in warning or "small" in warning for warning in run.report.warnings)
+    assert any("were shortened" in warning for warning in run.report.warnings)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gnomon.bundle import Windows
 from gnomon.convert import instance_to_proto
 from gnomon.errors import OverloadedError
+from gnomon.fitting import Part, Rank
 from gnomon.instances import text_span
 from gnomon.rendering import Rendered
 from gnomon.v1 import scorer_service_pb2 as pb
@@ -83,7 +84,8 @@ def test_threads_that_share_a_cache_leave_its_account_right():
 
 
 parts = st.text(st.characters(codec=None), max_size=6)
-rendered = st.builds(Rendered, parts, st.one_of(st.none(), parts))
+ranked = st.lists(st.builds(Part, st.integers(1, 3), st.sampled_from(Rank)), max_size=2).map(tuple)
+rendered = st.builds(Rendered, parts, st.one_of(st.none(), parts), st.just(0), ranked)
 
 
 @given(rendered, rendered)

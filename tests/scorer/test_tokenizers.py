@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from gnomon.bundle import Windows
 from gnomon.errors import VersionUnloadableError
+from gnomon.fitting import Part, Rank
 from gnomon.rendering import Rendered
 from gnomon.tokenizing import JsonTokenizer
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
@@ -68,6 +70,80 @@ def test_a_pair_of_megabytes_takes_time_in_line_with_its_length(tokenizer):
 
     assert len(tokens) == 512
     assert tokens.truncated
+
+
+def transcript(*lines):
+    """Return a text of parts, of lines and their ranks."""
+    texts = [f"{line}\n" for line, _ in lines]
+    parts = tuple(Part(len(text), rank) for text, (_, rank) in zip(texts, lines, strict=True))
+    return Rendered("".join(texts), parts=parts)
+
+
+ranked = st.lists(
+    st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join), st.sampled_from(Rank)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(ranked, st.integers(2, 80), st.one_of(st.none(), st.builds(Windows, st.integers(1, 40))))
+@settings(deadline=None)
+def test_a_transcript_is_shortened_to_one_window_and_nothing_of_what_fits_is_lost(lines, max_tokens, windows):
+    tokenizer = JsonTokenizer.read(tokenizer_json().decode())
+    rendered = transcript(*lines)
+    (whole,) = tokenizer.encode([Rendered(rendered.text)], 10_000)
+
+    (reading,) = tokenizer.encode_windows([rendered], max_tokens, windows)
+
+    (tokens,) = reading.windows
+    assert len(tokens) == reading.token_count <= max_tokens
+    assert tokens.truncated == reading.truncated == (len(whole) > max_tokens)
+    if not reading.truncated:
+        assert tokens.ids == whole.ids
+
+
+def test_of_a_long_transcript_the_first_request_the_last_turns_and_the_ends_of_results_are_read(tokenizer):
+    lines = [
+        ("very " * 500, Rank.SYSTEM),
+        ("good movie", Rank.LAST),
+        ("the " + "very " * 500 + "bad", Rank.RESULT),
+        ("bad", Rank.LAST),
+    ]
+
+    (tokens,) = tokenizer.encode([transcript(*lines)], 64)
+
+    def ids(text):
+        return tokenizer.encode([Rendered(text)], 600)[0].ids[1:-1]
+
+    unknown = ids("…")
+    very = ids("very")
+    result = 64 - 2 - 16 - 3
+    head = (result - 1) - (result - 1) // 2
+    assert tokens.ids[1:-1] == [
+        *very * 8, *unknown, *very * 7,
+        *ids("good movie"),
+        *ids("the"), *very * (head - 1), *unknown, *very * ((result - 1) // 2 - 1), *ids("bad"),
+        *ids("bad"),
+    ]  # fmt: skip
+
+
+def test_no_more_of_a_huge_transcript_is_tokenized_than_can_be_read(tokenizer, monkeypatch):
+    characters = 0
+    encode = JsonTokenizer._ids
+
+    def counted(self, texts):
+        nonlocal characters
+        characters += sum(map(len, texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(JsonTokenizer, "_ids", counted)
+    turns = [("good movie " * 3, Rank.TURN)] * 20_000
+    huge = transcript(("very " * 500_000, Rank.RESULT), *turns, ("bad " * 500_000, Rank.LAST))
+
+    (tokens,) = tokenizer.encode([huge], 64)
+
+    assert len(tokens) == 64
+    assert characters <= 64 * 16
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000_000, " " * 1_000_000 + "good", "\x00" * 1000, "🙂" * 20_000])

@@ -36,7 +36,14 @@ def test_every_input_shape_has_a_template_that_this_release_knows(shape: InputSh
     assert is_template(template_for(shape))
 
 
-@pytest.mark.parametrize("template", ["", "input", "input/0", "input/2", "INPUT/1", "../input/1"])
+@pytest.mark.parametrize("template", ["whole-trace/1", "whole-session/1", "whole-trace/2", "whole-session/2"])
+def test_templates_of_older_evaluators_stay_known(template: str) -> None:
+    assert is_template(template)
+
+
+@pytest.mark.parametrize(
+    "template", ["", "input", "input/0", "whole-session/3", "input/2", "INPUT/1", "../input/1"]
+)
 def test_other_templates_are_not_known(template: str) -> None:
     assert not is_template(template)
 
@@ -149,14 +156,15 @@ def test_a_trace_or_session_in_which_nobody_speaks_is_refused(
 @pytest.mark.parametrize(
     ("instance", "step"),
     [
+        (Session((Trace((FULL,)), Trace((FULL,)))), Step.TRACE),
+        (Session(()), Step.TRACE),
         (FULL, Step.TRACE),
         (FULL, Step.SESSION),
         (FULL, Step.RETRIEVER_SPAN),
         (FULL, Step.TOOL_SPAN),
         (FULL, Step.AGENT_SPAN),
         (Trace((FULL,)), Step.LLM_SPAN),
-        (Trace((FULL,)), Step.SESSION),
-        (Session((Trace((FULL,)),)), Step.TRACE),
+        (Session((Trace((FULL,)),)), Step.LLM_SPAN),
     ],
 )
 def test_an_instance_of_another_kind_than_the_step_is_refused(instance: Any, step: Step) -> None:

@@ -147,6 +147,7 @@ async def test_nothing_to_score_needs_no_call(kind: str) -> None:
     [
         ({}, "instance"),
         ({"instance": Span(), "output": "x"}, "instance"),
+        ({"messages": [{"role": "user", "content": "x"}], "output": "x"}, "instance"),
         ({"instance": "a text"}, "instance is a str"),
         ({"instance": {"outptu": "x"}}, "outptu"),
         ({"instances": [7]}, "instance is a int"),
@@ -165,6 +166,43 @@ async def test_wrong_metrics_are_refused_before_anything_is_sent(kind: str, metr
     async with connected(kind, "127.0.0.1:1") as client:
         with pytest.raises(errors.InvalidRequestError):
             await client.score(metrics, output="x")
+
+
+async def test_a_conversation_is_sent_as_a_session(kind: str) -> None:
+    class Chats(Scorer):
+        def _outcome(self, instance: pb.Instance, version: str) -> scorer.ScoreOutcome:
+            return scorer.ScoreOutcome(score=pb.Score(metric_version=version, label="true"))
+
+    fake = Chats()
+    call = {"id": "c1", "function": {"name": "cancel", "arguments": {"order": 7}}}
+    messages = [
+        {"role": "user", "content": "Cancel order 7."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "done", "tool_call_id": "c1", "name": "cancel"},
+    ]
+    async with serving(Score=fake) as address, connected(kind, address) as client:
+        await client.score("goal-reached", messages=messages)
+    (trace,) = fake.requests[0].instances[0].session.traces
+    said = trace.spans[0].input
+    assert [message.role for message in said] == ["user", "assistant", "tool"]
+    assert (said[1].tool_calls[0].tool, said[1].tool_calls[0].arguments) == ("cancel", '{"order": 7}')
+
+
+@pytest.mark.parametrize(
+    ("messages", "error", "said"),
+    [
+        ([], errors.InvalidRequestError, "messages must hold at least one"),
+        ([{"role": "user"}], errors.InstanceInvalidError, r"messages\[0\] has neither"),
+        ([{"content": "x"}], errors.InstanceInvalidError, r"messages\[0\] has no `role`"),
+        (7, errors.InstanceInvalidError, "messages must be a list of messages, not a number"),
+    ],
+)
+async def test_a_conversation_that_is_none_is_refused_before_anything_is_sent(
+    kind: str, messages: Any, error: type[Exception], said: str
+) -> None:
+    async with connected(kind, "127.0.0.1:1") as client:
+        with pytest.raises(error, match=said):
+            await client.score("goal-reached", messages=messages)
 
 
 async def test_traces_and_sessions_are_sent_as_such(kind: str) -> None:

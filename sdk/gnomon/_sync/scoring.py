@@ -2,10 +2,10 @@
 
 """Scoring: the methods of the client itself."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from gnomon import _scoring
 from gnomon._frames import cells_of, pandas, with_scores
@@ -42,6 +42,7 @@ class Scoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        messages: Sequence[Mapping[str, Any]] | None = None,
         lane: str | None = None,
         timeout_s: float | None = None,
         hedge_after_s: float | None = None,
@@ -56,6 +57,7 @@ class Scoring:
         input: str | None = None,
         output: str | None = None,
         documents: Iterable[str] = (),
+        messages: Sequence[Mapping[str, Any]] | None = None,
         lane: str | None = None,
         timeout_s: float | None = None,
         hedge_after_s: float | None = None,
@@ -80,6 +82,7 @@ class Scoring:
         input: str | None = None,  # noqa: A002  the field's own name
         output: str | None = None,
         documents: Iterable[str] = (),
+        messages: Sequence[Mapping[str, Any]] | None = None,
         instances: Iterable[Given] | None = None,
         lane: str | None = None,
         timeout_s: float | None = None,
@@ -89,12 +92,15 @@ class Scoring:
 
             score = client.score("toxicity", output="…")  # score.flagged, score.label
             by_metric = client.score(["toxicity", "tone@2"], output="…")
+            score = client.score("goal-reached", messages=[{"role": "user", "content": "…"}, …])
             rows = client.score("toxicity", instances=[span, span])
 
         Args:
             metrics: one metric, or several.
             instance: a span, a trace, a session, or a mapping of texts.
             input, output, documents: the texts of a span, in place of `instance`.
+            messages: a conversation as OpenAI's chat API writes it, with tool
+                calls and their results, for a metric of traces or sessions.
             instances: many of what `instance` may be, in place of it.
             lane: `guardrail` if somebody waits for the verdict before an answer is
                 shown, `bulk` if nobody waits, else `online`, which None means.
@@ -119,7 +125,7 @@ class Scoring:
         options = options_of(lane, timeout_s, hedge_after_s)
         if instances is not None:
             return self._score_many(wanted, instances, BATCH, options)
-        only = _scoring.one_instance(instance, input, output, documents)
+        only = _scoring.one_instance(instance, input, output, documents, messages)
         request = _scoring.request_of(wanted, [_scoring.message_of(only)], options.lane)
         response = self._score_request(request, options)
         scores = _scoring.scores_or_raise(_scoring.rows_of(wanted, response)[0])

@@ -49,6 +49,7 @@ def key_of(version: LoadedVersion, text: Rendered) -> bytes:
         evaluator.step.value,
         text.text,
         text.pair,
+        ",".join(f"{part.characters}:{part.rank.value}" for part in text.parts),
     ):
         if part is None:
             digest.update(b"\xff" * 8)  # no text has this length

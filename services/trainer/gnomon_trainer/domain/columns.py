@@ -63,7 +63,7 @@ def choose(found: Sequence[str], mapping: Mapping[str, str], shape: InputShape) 
     _check_found(found, mapping)
     ours = {mapping.get(column, column): column for column in found}
     by_ours: dict[str, str] = {}
-    missing: list[str] = []
+    missing: list[tuple[str, ...]] = []
     for alternatives in needed(shape):
         name = next((a for a in alternatives if a in ours), None)
         other = _ALSO_CALLED.get(alternatives[0])
@@ -72,7 +72,7 @@ def choose(found: Sequence[str], mapping: Mapping[str, str], shape: InputShape) 
         elif other in ours:
             by_ours[alternatives[0]] = ours[str(other)]
         else:
-            missing.append(alternatives[0])
+            missing.append(alternatives)
     if missing:
         raise _missing(missing, found, mapping, shape)
     if ID in ours:
@@ -105,22 +105,27 @@ def _check_found(found: Sequence[str], mapping: Mapping[str, str]) -> None:
 
 
 def _missing(
-    missing: Sequence[str], found: Sequence[str], mapping: Mapping[str, str], shape: InputShape
+    missing: Sequence[tuple[str, ...]],
+    found: Sequence[str],
+    mapping: Mapping[str, str],
+    shape: InputShape,
 ) -> DatasetInvalidError:
     wanted = ", ".join(" or ".join(map(_quoted, alternatives)) for alternatives in needed(shape))
+    names = [alternatives[0] for alternatives in missing]
     return DatasetInvalidError(
-        f"The file lacks the column {_list(missing)}. It has {_list(found) or 'none'}; "
+        f"The file lacks the column {_list(names)}. It has {_list(found) or 'none'}; "
         f"the metric reads {wanted}{_remedy(missing, found, mapping)}",
-        violations=[Violation(f"column {_quoted(name)}", "is missing") for name in missing],
+        violations=[Violation(f"column {_quoted(name)}", "is missing") for name in names],
     )
 
 
-def _remedy(missing: Sequence[str], found: Sequence[str], mapping: Mapping[str, str]) -> str:
+def _remedy(missing: Sequence[tuple[str, ...]], found: Sequence[str], mapping: Mapping[str, str]) -> str:
     separators = [separator for separator in ";\t|" if len(found) == 1 and separator in found[0]]
     if separators:
         return f". Its cells seem to be separated by {separators[0]!r}; those of CSV are separated by commas."
     free = [column for column in found if mapping.get(column, column) not in OURS]
-    likely = {match: name for name in missing if (match := _closest(name, free))}
+    names = (name for alternatives in missing for name in alternatives)
+    likely = {match: name for name in names if (match := _closest(name, free))}
     if likely:
         pairs = ", ".join(f"{theirs!r}: {ours!r}" for theirs, ours in likely.items())
         return f"; did you mean column_mapping {{{pairs}}}?"
@@ -130,6 +135,7 @@ def _remedy(missing: Sequence[str], found: Sequence[str], mapping: Mapping[str, 
 _SYNONYMS = {
     "input": ("question", "prompt", "query", "text", "user", "instruction"),
     "output": ("answer", "response", "completion", "text", "assistant", "reply"),
+    "messages": ("conversation", "chat", "dialogue", "turns", "trajectory", "traj", "history"),
     "documents": ("context", "contexts", "passages", "chunks"),
     "label": ("class", "category", "target", "y", "labels", "annotation"),
 }
