@@ -148,6 +148,104 @@ async def test_chat_messages_are_kept_as_messages(trainer: Trainer, registry: Fa
     assert from_csv.dataset.digest == from_json.dataset.digest
 
 
+def session_metric(registry: FakeRegistry) -> str:
+    metric = resources.Metric(
+        name="metrics/goal",
+        output_type="BOOLEAN",
+        step="SESSION",
+        input_shape="WHOLE_SESSION",
+        classes=registry.metrics["metrics/toxicity"].classes,
+    )
+    registry.metrics[metric.name] = metric
+    return metric.name
+
+
+ASKED = {"role": "user", "content": "Cancel it."}
+
+
+@pytest.mark.parametrize(
+    ("messages", "what"),
+    [
+        ("hello {", "is not JSON"),
+        ({"role": "user"}, "must be a list of messages, not an object"),
+        ([ASKED, 7], "[1] is a number where an object belongs"),
+        ([ASKED, {"content": "x"}], "[1] has no `role`"),
+        ([{"role": 1, "content": "x"}], "[0].role is a number where text belongs"),
+        ([ASKED, {"from": "gpt", "role": "assistant"}], "[1] has neither `content` nor `tool_calls`"),
+        ([{"role": "user", "content": {"text": "x"}}], "[0].content is an object where text belongs"),
+        ([{"role": "assistant", "tool_calls": {"name": "a"}}], "[0].tool_calls must be a list of tool calls"),
+        ([{"role": "assistant", "tool_calls": [{"id": "1"}]}], "[0].tool_calls[0] names no tool"),
+        (
+            [ASKED, {"role": "assistant", "tool_calls": [{"name": "a"}, {"function": "b"}]}],
+            "[1].tool_calls[1].function is text where an object belongs",
+        ),
+        ([{"role": "tool", "content": "x", "tool_call_id": 5}], "[0].tool_call_id is a number"),
+        ([{"role": "tool", "content": "x", "name": []}], "[0].name is a list where text belongs"),
+        ([], "is empty"),
+    ],
+)
+async def test_a_malformed_message_is_named_by_line_and_place(
+    trainer: Trainer, registry: FakeRegistry, messages: Any, what: str
+) -> None:
+    rows = [{"chat": [ASKED], "label": 1}, {"chat": messages, "label": 0}]
+
+    error = await refuse(
+        trainer,
+        jsonl(rows),
+        "rows.jsonl",
+        metric=session_metric(registry),
+        column_mapping={"chat": "messages"},
+    )
+
+    assert isinstance(error, DatasetInvalidError)
+    (violation,) = error.violations
+    assert violation.field == 'line 2, column "chat"'
+    assert violation.description.startswith(what)
+
+
+async def test_sessions_are_uploaded_as_chats_or_as_whole_objects(
+    trainer: Trainer, registry: FakeRegistry
+) -> None:
+    spans = [{"kind": "LLM", "spanId": "a", "input": [ASKED], "output": "It is cancelled."}]
+    whole = {"sessionId": "s", "traces": [{"traceId": "t", "spans": spans}]}  # as protobuf's JSON writes it
+    metric = session_metric(registry)
+
+    chats = await trainer.upload(jsonl([{"messages": [ASKED], "label": n} for n in (0, 1)]), metric=metric)
+    objects = await trainer.upload(
+        jsonl([{"session": whole, "input": "not read", "label": n} for n in (0, 1)]),
+        metric=metric,
+        dataset_id="objects",
+    )
+
+    assert (chats.dataset.row_count, objects.dataset.row_count) == (2, 2)
+    assert (await rows_of(trainer, "datasets/objects"))[0] == {
+        "session": whole,
+        "label": "false",
+        "input": "not read",
+    }
+
+
+async def test_an_object_that_is_no_session_is_named_by_its_place(
+    trainer: Trainer, registry: FakeRegistry
+) -> None:
+    bad = {"traces": [{"spans": []}, {"spans": [{"kind": "llm"}, {"kind": "oracle"}]}]}
+    rows = jsonl([{"session": bad, "label": 1}])
+
+    error = await refuse(trainer, rows, "rows.jsonl", metric=session_metric(registry))
+
+    assert error.violations[0].description.startswith("traces[1].spans[1] is of kind 'oracle'")
+
+
+async def test_a_renamed_column_of_chats_is_suggested_as_a_mapping(
+    trainer: Trainer, registry: FakeRegistry
+) -> None:
+    rows = jsonl([{"conversation": [ASKED], "label": 1}])
+
+    error = await refuse(trainer, rows, "rows.jsonl", metric=session_metric(registry))
+
+    assert "did you mean column_mapping {'conversation': 'messages'}?" in error.message
+
+
 async def test_documents_may_be_a_list_or_one_text(trainer: Trainer, registry: FakeRegistry) -> None:
     grounded = resources.Metric()
     grounded.CopyFrom(registry.metrics["metrics/toxicity"])
@@ -499,6 +597,15 @@ async def test_rows_with_the_same_text_and_other_labels_are_named(trainer: Train
     assert dataset.state == resources.Dataset.VALIDATED_WITH_WARNINGS
     assert codes(dataset.findings) == ["CONFLICTING_LABELS", "DUPLICATE_ROWS"]
     assert list(dataset.findings[0].rows) == [5, 11]
+
+
+async def test_case_and_punctuation_make_no_other_text_of_a_conflict(trainer: Trainer) -> None:
+    rows = labelled_rows(300)
+    rows[10] = rows[4] | {"label": not rows[4]["label"], "output": "ANSWER, 4!"}
+
+    conflict, _ = (await trainer.upload(jsonl(rows))).dataset.findings
+
+    assert (conflict.code, list(conflict.rows)) == ("CONFLICTING_LABELS", [5, 11])
 
 
 async def test_what_else_is_noteworthy_is_found(trainer: Trainer) -> None:

@@ -26,13 +26,11 @@ class RowChecks:
         self._classes = metric.classes
         self._index = {label: place for place, label in enumerate(metric.classes)}
         self._labels = array("H")
-        self._exact = array("q")
         self._near = array("q")
         self._long = array("l")
 
     def add(self, row: StoredRow) -> None:
         self._labels.append(self._index[row.label])
-        self._exact.append(fingerprint(row.text))
         self._near.append(fingerprint(normalised(row.text)))
         if len(row.text) > LONG_CHARACTERS:
             self._long.append(len(self._labels))
@@ -61,17 +59,14 @@ class RowChecks:
 
     def _conflicts(self) -> Finding | None:
         rows = [
-            row
-            for group in _groups(self._exact)
-            if len({self._labels[r] for r in group}) > 1
-            for row in group
+            row for group in _groups(self._near) if len({self._labels[r] for r in group}) > 1 for row in group
         ]
         if not rows:
             return None
         return finding(
             "CONFLICTING_LABELS",
-            f"{len(rows)} rows hold the same text with different labels. Decide on one label for each text: "
-            "an evaluator cannot learn both.",
+            f"{len(rows)} rows hold the same text, case and punctuation aside, with different labels. "
+            "Decide on one label for each text: an evaluator cannot learn both.",
             (row + 1 for row in rows),
         )
 
