@@ -5,7 +5,7 @@ is of what is served.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 
 from gnomon.bundle import Evaluator
 from gnomon.decision import Decision, decide
-from gnomon.instances import OutputType
-from gnomon_trainer.domain import measures
+from gnomon_trainer.domain import breakdown, curves, measures, pairing, slicing
+from gnomon_trainer.domain.answers import Answers, Resampled, positive_class, resampled, shares
 from gnomon_trainer.domain.calibration import log_softmax
-from gnomon_trainer.domain.measures import Bools, Draws, Floats, Ints, Measure
+from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
+from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
 
 _SMALL_TEST_SET = 100
 _SMALL_VALIDATION = 50
-_POINTS_PER_CURVE = (20, 100)  # at least and at most
-_POINTS_PER_REPORT = 2_000
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,61 +45,69 @@ def decisions(evaluator: Evaluator, logits: NDArray[np.float32]) -> list[Decisio
     return [decide(evaluator, row) for row in logits.tolist()]
 
 
-def evaluate(test: TestSet, scores: Sequence[Decision]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The test rows themselves, which slices, worst rows and a judge's labels need."""
+
+    rows: Sequence[Row]
+    metric: MetricDefinition
+    options: ReportOptions
+
+
+def evaluate(test: TestSet, scores: Sequence[Decision], details: Details | None = None) -> dict[str, Any]:
     """Return the part of a `gnomon.v1.EvaluationReport` that is measured on the test set.
 
     Every measure has a 95 % percentile interval of 1,000 bootstrap resamples
-    of the test rows. Calibration error and reliability are of the probability
-    of `true` for a boolean metric, and of the most probable class otherwise.
+    of the test rows, and every difference one of the same resamples.
+    Calibration error and reliability are of the probability of `true` for a
+    boolean metric, and of the most probable class otherwise.
     """
-    evaluator, truth = test.evaluator, test.truth
-    size = len(evaluator.classes)
-    draws = measures.draw(len(truth), test.seed)
-    matrices = measures.confusion(truth, predicted(evaluator, scores), size, draws)
-    probabilities = np.exp(log_softmax(test.logits, evaluator.calibration.temperature))
-    rankings = [measures.ranking(probabilities[:, c], truth == c, draws) for c in range(size)]
-    before, after = (_calibration_error(test, t, draws) for t in (1.0, evaluator.calibration.temperature))
+    evaluator = test.evaluator
+    draws = measures.draw(len(test.truth), test.seed)
+    answers = _answers(test, scores)
+    found = resampled(answers, draws)
     return {
-        "test_rows": len(truth),
-        "measures": _overall(
-            test=test,
-            probabilities=probabilities,
-            matrices=matrices,
-            rankings=rankings,
-            ece=after,
-            draws=draws,
-        ),
-        "classes": _of_classes(evaluator.classes, truth, matrices, rankings),
-        "confusion_matrix": matrices[0].astype(int).ravel().tolist(),
-        "baselines": [
-            {"key": key, "measures": _shares(measures.confusion(truth, guess, size, draws))}
-            for key, guess in test.baselines.items()
-        ],
-        "curves": _curves(test, probabilities),
+        "test_rows": len(test.truth),
+        "measures": _defined(*(measures.interval(key, values) for key, values in found.overall.items())),
+        "classes": _of_classes(answers, found),
+        "confusion_matrix": found.matrices[0].astype(int).ravel().tolist(),
+        "baselines": [_baseline(key, guess, answers, found, draws) for key, guess in test.baselines.items()],
+        "curves": curves.of(answers),
         "calibration": {
             "method": evaluator.calibration.method,
             "temperature": evaluator.calibration.temperature,
             "rows": evaluator.calibration.rows,
-            "ece_before": float(before[0]),
-            "ece_after": float(after[0]),
+            "ece_before": _uncalibrated_error(test, answers),
+            "ece_after": float(found.overall["ece"][0]),
         },
         "threshold": asdict(evaluator.threshold),
+        **(_below_the_figures(answers, details, draws, test.seed) if details else {}),
+    }
+
+
+def _below_the_figures(answers: Answers, details: Details, draws: Draws, seed: int) -> dict[str, Any]:
+    parts = slicing.parts(details.rows, details.metric, details.options)
+    judge = breakdown.judge(answers, details.rows, details.metric, details.options, seed)
+    return {
+        "slices": breakdown.slices(answers, parts, draws),
+        "worst_rows": breakdown.worst_rows(answers, [row.number for row in details.rows]),
+        **({"judge": judge} if judge else {}),
     }
 
 
 def macro_f1(test: TestSet) -> Measure:
     """Return the macro-F1 alone, with its interval, as `evaluate` does."""
     draws = measures.draw(len(test.truth), test.seed)
-    found = measures.interval("macro_f1", measures.macro_f1(_matrices(test, draws)))
+    found = measures.interval("macro_f1", measures.macro_f1(_matrices(_scored(test), draws)))
     assert found is not None  # every row has a true class
     return found
 
 
 def point_estimates(test: TestSet) -> tuple[float, float]:
     """Return macro-F1 and expected calibration error, without intervals."""
-    once = np.ones((len(test.truth), 1), dtype=np.uint8)
-    ece = _calibration_error(test, test.evaluator.calibration.temperature, once)
-    return float(measures.macro_f1(_matrices(test, once))[0]), float(ece[0])
+    once, answers = _once(test), _scored(test)
+    error = measures.expected_calibration_error(*answers.checked, once)
+    return float(measures.macro_f1(_matrices(answers, once))[0]), float(error[0])
 
 
 def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
@@ -110,9 +116,42 @@ def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
     return np.array([index[score.label] for score in scores], dtype=np.int64)
 
 
-def _matrices(test: TestSet, draws: Draws) -> Floats:
-    labels = predicted(test.evaluator, decisions(test.evaluator, test.logits))
-    return measures.confusion(test.truth, labels, len(test.evaluator.classes), draws)
+def _scored(test: TestSet) -> Answers:
+    return _answers(test, decisions(test.evaluator, test.logits))
+
+
+def _answers(test: TestSet, scores: Sequence[Decision]) -> Answers:
+    return Answers(
+        classes=test.evaluator.classes,
+        truth=test.truth,
+        predicted=predicted(test.evaluator, scores),
+        probabilities=np.array([score.probabilities for score in scores]),
+        positive=positive_class(test.evaluator),
+    )
+
+
+def _once(test: TestSet) -> Draws:
+    return np.ones((len(test.truth), 1), dtype=np.uint8)
+
+
+def _matrices(answers: Answers, draws: Draws) -> Floats:
+    return measures.confusion(answers.truth, answers.predicted, len(answers.classes), draws)
+
+
+def _uncalibrated_error(test: TestSet, answers: Answers) -> float:
+    """Return the expected calibration error of the logits as they are."""
+    raw = replace(answers, probabilities=np.exp(log_softmax(test.logits)))
+    return float(measures.expected_calibration_error(*raw.checked, _once(test))[0])
+
+
+def _baseline(key: str, guess: Ints, answers: Answers, found: Resampled, draws: Draws) -> dict[str, Any]:
+    """Return a cheap method's measures, and the evaluator's lead over it."""
+    own = shares(measures.confusion(answers.truth, guess, len(answers.classes), draws))
+    return {
+        "key": key,
+        "measures": _defined(*(measures.interval(name, values) for name, values in own.items())),
+        "comparison": pairing.compared(answers.right, guess == answers.truth, found.overall, own),
+    }
 
 
 def cautions(report: Mapping[str, Any], truncated: int) -> list[str]:
@@ -148,73 +187,9 @@ def _listed(labels: Sequence[str]) -> str:
     return shown if len(labels) <= 5 else f"{shown} and {len(labels) - 5} others"
 
 
-def _positive(evaluator: Evaluator) -> int | None:
-    """Return the index of `true` for a boolean metric."""
-    return evaluator.classes.index("true") if evaluator.output_type is OutputType.BOOLEAN else None
-
-
-def _reliability(test: TestSet, temperature: float) -> tuple[Floats, Bools]:
-    """Return each row's probability that is checked, and whether it came true."""
-    probabilities = np.exp(log_softmax(test.logits, temperature))
-    positive = _positive(test.evaluator)
-    if positive is not None:
-        return probabilities[:, positive], test.truth == positive
-    return probabilities.max(axis=1), probabilities.argmax(axis=1) == test.truth
-
-
-def _calibration_error(test: TestSet, temperature: float, draws: Draws) -> Floats:
-    return measures.expected_calibration_error(*_reliability(test, temperature), draws)
-
-
-def _overall(
-    *,
-    test: TestSet,
-    probabilities: Floats,
-    matrices: Floats,
-    rankings: Sequence[tuple[Floats, Floats]],
-    ece: Floats,
-    draws: Draws,
-) -> list[dict[str, Any]]:
-    positive = _positive(test.evaluator)
-    if positive is not None:
-        auroc, average_precision = rankings[positive]
-        squares = (probabilities[:, positive] - (test.truth == positive)) ** 2
-    else:
-        auroc, average_precision = (
-            _mean_of_defined(np.stack(parts)) for parts in zip(*rankings, strict=True)
-        )
-        squares = ((probabilities - np.eye(probabilities.shape[1])[test.truth]) ** 2).sum(axis=1)
-    return [
-        *_shares(matrices),
-        *_defined(
-            measures.interval("auroc", auroc),
-            measures.interval("average_precision", average_precision),
-            measures.interval("ece", ece),
-            measures.interval("brier", measures.mean(squares, draws)),
-        ),
-    ]
-
-
-def _mean_of_defined(values: Floats) -> Floats:
-    """Return the mean over the classes, shape (resamples,); NaN where no class has a value."""
-    defined = np.isfinite(values)
-    count = defined.sum(axis=0)
-    result: Floats = np.where(defined, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-    return result
-
-
-def _shares(matrices: Floats) -> list[dict[str, Any]]:
-    accuracy = np.trace(matrices, axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
-    return _defined(
-        measures.interval("accuracy", accuracy), measures.interval("macro_f1", measures.macro_f1(matrices))
-    )
-
-
-def _of_classes(
-    classes: Sequence[str], truth: Ints, matrices: Floats, rankings: Sequence[tuple[Floats, Floats]]
-) -> list[dict[str, Any]]:
-    rates = measures.class_rates(matrices)
-    counts = np.bincount(truth, minlength=len(classes))
+def _of_classes(answers: Answers, found: Resampled) -> list[dict[str, Any]]:
+    rates = measures.class_rates(found.matrices)
+    counts = np.bincount(answers.truth, minlength=len(answers.classes))
     return [
         {
             "label": label,
@@ -223,66 +198,15 @@ def _of_classes(
                 measures.interval("precision", rates.precision[:, c]),
                 measures.interval("recall", rates.recall[:, c]),
                 measures.interval("f1", rates.f1[:, c]),
-                measures.interval("auroc", rankings[c][0]),
-                measures.interval("average_precision", rankings[c][1]),
+                measures.interval("auroc", found.rankings[c][0]),
+                measures.interval("average_precision", found.rankings[c][1]),
             )
             if counts[c]
             else [],
         }
-        for c, label in enumerate(classes)
+        for c, label in enumerate(answers.classes)
     ]
 
 
 def _defined(*found: Measure | None) -> list[dict[str, Any]]:
     return [asdict(entry) for entry in found if entry is not None]
-
-
-def _curves(test: TestSet, probabilities: Floats) -> list[dict[str, Any]]:
-    classes, positive = test.evaluator.classes, _positive(test.evaluator)
-    drawn = [positive] if positive is not None else range(len(classes))
-    at_least, at_most = _POINTS_PER_CURVE
-    points = min(at_most, max(at_least, _POINTS_PER_REPORT // len(drawn)))
-    curves = []
-    for c in drawn:
-        hit = test.truth == c
-        if hit.any() and not hit.all():
-            curves += _roc_and_precision_recall(classes[c], probabilities[:, c], hit, points)
-    confidence, came_true = _reliability(test, test.evaluator.calibration.temperature)
-    return [*curves, _reliability_curve(confidence, came_true)]
-
-
-def _roc_and_precision_recall(
-    label: str, confidence: Floats, hit: Bools, points: int
-) -> list[dict[str, Any]]:
-    order = np.argsort(-confidence, kind="stable")
-    ends = np.flatnonzero(np.r_[confidence[order][1:] != confidence[order][:-1], True])
-    found = np.cumsum(hit[order])[ends]
-    flagged = ends + 1
-    recall = found / hit.sum()
-    false_positive_rate = (flagged - found) / (~hit).sum()
-    chosen = np.unique(np.linspace(0, len(ends) - 1, min(points, len(ends)) - 1).round().astype(int))
-    roc_x, roc_y = np.r_[0.0, false_positive_rate[chosen]], np.r_[0.0, recall[chosen]]
-    return [
-        {"key": "roc", "label": label, "x": _rounded(roc_x), "y": _rounded(roc_y)},
-        {
-            "key": "precision_recall",
-            "label": label,
-            "x": _rounded(recall[chosen]),
-            "y": _rounded((found / flagged)[chosen]),
-        },
-    ]
-
-
-def _reliability_curve(confidence: Floats, came_true: Bools) -> dict[str, Any]:
-    of_row = measures.bins(confidence)
-    filled = np.unique(of_row)
-    return {
-        "key": "reliability",
-        "x": _rounded(np.array([confidence[of_row == b].mean() for b in filled])),
-        "y": _rounded(np.array([came_true[of_row == b].mean() for b in filled])),
-        "rows": [int((of_row == b).sum()) for b in filled],
-    }
-
-
-def _rounded(values: Floats) -> list[float]:
-    return [round(float(value), _DIGITS) for value in values]

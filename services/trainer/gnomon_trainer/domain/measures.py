@@ -74,10 +74,22 @@ def interval(key: str, values: Floats) -> Measure | None:
     return Measure(key, float(values[0]), float(low), float(high))
 
 
+def sums(values: NDArray[Any], draws: Draws) -> Floats:
+    """Return the sum of one value a row, for every resample; `draws` may be of a part of the rows."""
+    values = values.astype(np.float64)
+    return np.concatenate([values @ block for block in _blocks(draws)])
+
+
+def weighted_mean(values: NDArray[Any], draws: Draws) -> Floats:
+    """Return the mean over the drawn rows, where `draws` is of a part of them; NaN where none is drawn."""
+    drawn = draws.sum(axis=0, dtype=np.int64)
+    result: Floats = np.divide(sums(values, draws), drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+    return result
+
+
 def mean(values: NDArray[Any], draws: Draws) -> Floats:
     """Return the mean of one value a row, for every resample."""
-    values = values.astype(np.float64)
-    return np.concatenate([values @ block / values.size for block in _blocks(draws)])
+    return sums(values, draws) / values.size
 
 
 def _sum_runs(counts: NDArray[Any], keys: NDArray[Any]) -> tuple[NDArray[Any], Floats]:

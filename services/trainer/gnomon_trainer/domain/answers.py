@@ -1,0 +1,108 @@
+"""What people and an evaluator say of the same rows, and every measure of it. Pure, with NumPy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnomon.bundle import Evaluator
+from gnomon.instances import OutputType
+from gnomon_trainer.domain import measures
+from gnomon_trainer.domain.measures import Bools, Draws, Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`truth` and `predicted` are class indices, shape (rows,); `probabilities` have shape (rows, classes).
+
+    `positive` is the index of `true` for a boolean metric, None for another.
+    """
+
+    classes: Sequence[str]
+    truth: Ints
+    predicted: Ints
+    probabilities: Floats
+    positive: int | None = None
+
+    @property
+    def right(self) -> Bools:
+        """Whether each row has the label that people gave it."""
+        found: Bools = self.predicted == self.truth
+        return found
+
+    @property
+    def true_probability(self) -> Floats:
+        """The probability that each row's true class got."""
+        found: Floats = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return found
+
+    @property
+    def checked(self) -> tuple[Floats, Bools]:
+        """Each row's probability that calibration is checked on, and whether it came true.
+
+        It is that of `true` for a boolean metric, and of the most probable
+        class otherwise.
+        """
+        if self.positive is not None:
+            return self.probabilities[:, self.positive], self.truth == self.positive
+        return self.probabilities.max(axis=1), self.probabilities.argmax(axis=1) == self.truth
+
+    @property
+    def squares(self) -> Floats:
+        """Each row's part of the Brier score."""
+        found: Floats
+        if self.positive is not None:
+            found = (self.probabilities[:, self.positive] - (self.truth == self.positive)) ** 2
+        else:
+            found = ((self.probabilities - np.eye(len(self.classes))[self.truth]) ** 2).sum(axis=1)
+        return found
+
+
+def positive_class(evaluator: Evaluator) -> int | None:
+    """Return the index of `true` for a boolean metric."""
+    return evaluator.classes.index("true") if evaluator.output_type is OutputType.BOOLEAN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """What the measures are computed from, one value a resample; the first is of the rows themselves."""
+
+    matrices: Floats  # (resamples, true class, predicted class)
+    rankings: Sequence[tuple[Floats, Floats]]  # AUROC and average precision of each class
+    overall: dict[str, Floats]
+
+
+def resampled(answers: Answers, draws: Draws) -> Resampled:
+    """Measure all resamples; `overall` holds accuracy, macro-F1, AUROC, average precision, ECE and Brier."""
+    size = len(answers.classes)
+    matrices = measures.confusion(answers.truth, answers.predicted, size, draws)
+    rankings = [measures.ranking(answers.probabilities[:, c], answers.truth == c, draws) for c in range(size)]
+    if answers.positive is not None:
+        auroc, average_precision = rankings[answers.positive]
+    else:
+        auroc, average_precision = (
+            _mean_of_defined(np.stack(parts)) for parts in zip(*rankings, strict=True)
+        )
+    overall = shares(matrices) | {
+        "auroc": auroc,
+        "average_precision": average_precision,
+        "ece": measures.expected_calibration_error(*answers.checked, draws),
+        "brier": measures.mean(answers.squares, draws),
+    }
+    return Resampled(matrices, rankings, overall)
+
+
+def shares(matrices: Floats) -> dict[str, Floats]:
+    """Return accuracy and macro-F1 of confusion matrices."""
+    rows = matrices.sum(axis=(1, 2))
+    right = np.trace(matrices, axis1=1, axis2=2)
+    accuracy = np.divide(right, rows, out=np.full_like(right, np.nan), where=rows > 0)
+    return {"accuracy": accuracy, "macro_f1": measures.macro_f1(matrices)}
+
+
+def _mean_of_defined(values: Floats) -> Floats:
+    """Return the mean over the classes, shape (resamples,); NaN where no class has a value."""
+    defined = np.isfinite(values)
+    count = defined.sum(axis=0)
+    result: Floats = np.where(defined, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+    return result
