@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-scorer loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-quality bench-scorer bench-triton loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -45,6 +45,15 @@ check-install: $(VENV)/.dev
 # also trains an evaluator and installs the peers. ARGS=--quick tries every step for seconds.
 bench-scorer: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.scorer $(ARGS)
+
+# The recipes beside cheap methods and peers, on public data: hours, and it goes on where it was interrupted.
+# ARGS=--quick tries every step on few rows; DATA=FOLDER if the sets are not in ../shared/data.
+bench-quality: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA)) $(ARGS)
+
+# An exported evaluator on a real Triton server, which is installed into build/triton the first time.
+bench-triton: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.triton $(ARGS)
 
 # A running scorer under the load of a service objective; status 1 if it is missed.
 # METRIC=toxicity, and OBJECTIVE, TARGET (host:port), ARGS="--seconds 30" if others than the defaults.

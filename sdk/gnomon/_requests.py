@@ -81,6 +81,24 @@ def training_parameters(parameters: Mapping[str, Any]) -> pb.TrainingParameters:
     return message
 
 
+def service_objective_message(
+    objective: Mapping[str, Any] | pb.ServiceObjective | None,
+) -> pb.ServiceObjective | None:
+    """Return the message of a load to carry; `on_miss` is `warn` or `refuse`."""
+    if objective is None or isinstance(objective, pb.ServiceObjective):
+        return objective
+    given = {key: value for key, value in objective.items() if value is not None}
+    if "on_miss" in given:
+        word = str(given["on_miss"]).upper()
+        if word not in {"WARN", "REFUSE"}:
+            raise refused("service_objective.on_miss", f"is {given['on_miss']!r}; it must be warn or refuse")
+        given["on_miss"] = word
+    try:
+        return pb.ServiceObjective(**given)
+    except (TypeError, ValueError) as error:
+        raise refused("service_objective", f"cannot be read: {error}") from error
+
+
 def caller_metadata(caller: str | None) -> list[tuple[str, str]]:
     """Return what tells a scorer which application calls."""
     if caller is None:

@@ -24,6 +24,7 @@ MODEL_CARD_FILE = "MODEL_CARD.md"
 
 # A format names the runtime that reads it and the precision it was gated in.
 ONNX_FP32 = "onnx-fp32"  # the reference: every bundle has it
+ONNX_FP16 = "onnx-fp16"  # a file of its own, half as large; made for GPUs
 OPENVINO_FP32 = "openvino-fp32"  # reads the file of onnx-fp32
 OPENVINO_BF16 = "openvino-bf16"  # reads it too, and computes in bf16 where the processor can
 OPENVINO_INT8 = "openvino-int8"  # its own quantised file; what is not quantised is computed in bf16
@@ -33,7 +34,10 @@ OPENVINO_INT8 = "openvino-int8"  # its own quantised file; what is not quantised
 OPENVINO_LENGTH_STEP = 16
 
 SCHEMA = 1
+# Of bundles that scale each class or abstain: a release that knows nothing of it must not score with them.
+SCHEMA_OF_DECISIONS = 2
 MAX_FILES = 64
+ABOVE_ALL = 1.000001  # a threshold that no score reaches, were its probability 1 and rounded up
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -47,23 +51,57 @@ class BundleFile:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Maps logits to probabilities: softmax(logits / temperature).
+    """Maps logits to probabilities: softmax(scales · logits / temperature + biases).
 
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    `method` is `temperature`, with neither scales nor biases, or `vector`, with
+    one of each a class. Guo et al., "On Calibration of Modern Neural Networks",
+    ICML 2017, sections 4.1 and 4.2.
     """
 
     temperature: float = 1.0
     method: str = "temperature"
     rows: int = 0  # held-out rows it was fitted on
+    scales: tuple[float, ...] = ()
+    biases: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The probability of the flagged classes together at or above which a score is flagged."""
+    """The probability of the flagged classes together at or above which a score is flagged.
+
+    `target` is what the aim asked for, `reached` what the rows show, both as a
+    rate; `best_f1` has no target. With a `method` it is a guarantee: on rows
+    like these, the rate keeps to the target with `confidence`, and `errors` of
+    the `negatives` may reach the threshold. Without one it is an estimate.
+    """
 
     value: float
     aim: str = "best_f1"
     rows: int = 0  # held-out rows it was chosen on
+    target: float = 0.0
+    reached: float = 0.0
+    confidence: float = 0.0
+    method: str = ""
+    negatives: int = 0  # of the rows: those of no flagged class
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AbstainBand:
+    """Probabilities of the flagged classes from `low` up to, not including, `high`: the score abstains.
+
+    Of instances of no flagged class at most `error_rate` reach `high`, of the
+    others at most `error_rate` stay below `low`, both together with
+    `confidence`. Where `low` equals `high` nothing abstains.
+    """
+
+    low: float
+    high: float
+    error_rate: float = 0.0
+    confidence: float = 0.0
+    method: str = ""
+    negatives: int = 0  # set-aside rows that `high` was chosen on
+    positives: int = 0  # and `low`
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +165,12 @@ class Evaluator:
     windows: Windows | None = None  # None: an instance that is too long is cut
     lineage: LineageRecord = field(default_factory=LineageRecord)
     activation: str = "softmax"
-    schema: int = SCHEMA
+    abstain_band: AbstainBand | None = None  # None: it never abstains
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        decides_anew = bool(self.calibration.scales) or self.abstain_band is not None
+        schema = SCHEMA_OF_DECISIONS if decides_anew else SCHEMA
+        return json.dumps(asdict(self) | {"schema": schema}, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_evaluator(text: str | bytes) -> Evaluator:
@@ -144,8 +184,9 @@ def parse_evaluator(text: str | bytes) -> Evaluator:
         raw = json.loads(text)
         if not isinstance(raw, dict):
             raise TypeError("it is not an object")
-        if raw.get("schema") != SCHEMA:
-            raise TypeError(f"schema is {raw.get('schema')!r}; this release reads {SCHEMA}")
+        if raw.get("schema") not in (SCHEMA, SCHEMA_OF_DECISIONS):
+            known = f"{SCHEMA} and {SCHEMA_OF_DECISIONS}"
+            raise TypeError(f"schema is {raw.get('schema')!r}; this release reads {known}")
         evaluator = Evaluator(
             metric=_text(raw, "metric"),
             output_type=OutputType(raw["output_type"]),
@@ -155,12 +196,13 @@ def parse_evaluator(text: str | bytes) -> Evaluator:
             flagged_classes=tuple(map(str, raw["flagged_classes"])),
             template=_text(raw, "template"),
             max_tokens=int(raw["max_tokens"]),
-            calibration=Calibration(**_known(Calibration, raw["calibration"])),
+            calibration=_calibration(raw["calibration"]),
             threshold=Threshold(**_known(Threshold, raw["threshold"])),
             formats=tuple(Format(_text(entry, "format"), _text(entry, "path")) for entry in raw["formats"]),
             windows=_windows(raw.get("windows")),
             lineage=LineageRecord(**_known(LineageRecord, raw.get("lineage", {}))),
             activation=_text(raw, "activation"),
+            abstain_band=_abstain_band(raw.get("abstain_band")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         what = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
@@ -175,6 +217,17 @@ def _text(raw: dict[str, Any], key: str) -> str:
     if not isinstance(raw[key], str):
         raise TypeError(f"{key} is not text")
     return str(raw[key])
+
+
+def _calibration(raw: Any) -> Calibration:
+    known = _known(Calibration, raw)
+    for name in ("scales", "biases"):
+        known[name] = tuple(known.get(name, ()))
+    return Calibration(**known)
+
+
+def _abstain_band(raw: Any) -> AbstainBand | None:
+    return None if raw is None else AbstainBand(**_known(AbstainBand, raw))
 
 
 def _windows(raw: Any) -> Windows | None:
@@ -206,7 +259,19 @@ def _check(evaluator: Evaluator) -> None:
     require(evaluator.activation == "softmax", "activation", "must be softmax")
     temperature, threshold = evaluator.calibration.temperature, evaluator.threshold.value
     require(_is_number(temperature) and 0 < temperature < 1e6, "calibration.temperature", "must be above 0")
-    require(_is_number(threshold) and 0 <= threshold <= 1, "threshold.value", "must be in [0, 1]")
+    within = _is_number(threshold) and (0 <= threshold <= 1 or threshold == ABOVE_ALL)
+    require(within, "threshold.value", f"must be in [0, 1], or {ABOVE_ALL}: flag nothing")
+    for name in ("scales", "biases"):
+        values = getattr(evaluator.calibration, name)
+        one_each = len(values) in (0, len(classes)) and all(_is_finite(value) for value in values)
+        require(one_each, f"calibration.{name}", "must be one number a class, or none")
+    scales, biases = evaluator.calibration.scales, evaluator.calibration.biases
+    require(len(scales) == len(biases), "calibration.scales", "must come with biases")
+    require(all(_is_finite(s) and s > 0 for s in scales), "calibration.scales", "must be above 0")
+    if (band := evaluator.abstain_band) is not None:
+        within = _is_number(band.low) and _is_number(band.high) and 0 <= band.low <= band.high <= ABOVE_ALL
+        require(within, "abstain_band", "must have 0 <= low <= high <= 1")
+        require(bool(evaluator.flagged_classes), "abstain_band", "needs flagged classes")
     if (windows := evaluator.windows) is not None:
         longest = evaluator.max_tokens
         require(_is_count(windows.stride, longest), "windows.stride", "must be 1 to max_tokens")
@@ -220,6 +285,10 @@ def _check(evaluator: Evaluator) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+def _is_finite(value: object) -> bool:
+    return _is_number(value) and abs(value) < float("inf")  # type: ignore[arg-type]
 
 
 def _is_count(value: object, most: int) -> bool:

@@ -148,9 +148,19 @@ class RunStateError(GnomonError):
     reason = "RUN_STATE"
 
 
+class RunsNotComparableError(GnomonError):
+    code = 9
+    reason = "RUNS_NOT_COMPARABLE"
+
+
 class GateFailedError(GnomonError):
     code = 9
     reason = "GATE_FAILED"
+
+
+class ServiceObjectiveMissedError(GnomonError):
+    code = 9
+    reason = "SERVICE_OBJECTIVE_MISSED"
 
 
 class VersionUnloadableError(GnomonError):

@@ -13,6 +13,7 @@ from gnomon.errors import (
     DatasetInvalidError,
     InstanceInvalidError,
     NotFoundError,
+    RunsNotComparableError,
     Violation,
 )
 from gnomon.status import to_status
@@ -21,6 +22,20 @@ from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from tests.sdk.serving import serving
+
+
+def a_comparison() -> pb.PairedComparison:
+    """Return the lead of one method over another."""
+    return pb.PairedComparison(
+        rows=200,
+        differences=[
+            pb.Measure(key="accuracy", value=0.11, low=0.05, high=0.17),
+            pb.Measure(key="macro_f1", value=0.02, low=-0.03, high=0.07),
+        ],
+        only_first_right=30,
+        only_second_right=8,
+        mcnemar_p=0.0005,
+    )
 
 
 def a_report() -> pb.EvaluationReport:
@@ -47,12 +62,40 @@ def a_report() -> pb.EvaluationReport:
             pb.Baseline(
                 key="tfidf_logistic_regression",
                 measures=[pb.Measure(key="macro_f1", value=0.8, low=0.75, high=0.85)],
+                comparison=a_comparison(),
             ),
         ],
         calibration=pb.CalibrationReport(
             method="temperature", temperature=1.5, rows=80, ece_before=0.09, ece_after=0.03
         ),
         threshold=pb.ThresholdReport(value=0.45, aim="best_f1", rows=80),
+        slices=[
+            pb.Slice(
+                key="column:language",
+                value="de",
+                rows=12,
+                few_rows=True,
+                measures=[
+                    pb.Measure(key="accuracy", value=0.75, low=0.5, high=1.0),
+                    pb.Measure(key="accuracy_difference", value=-0.18, low=-0.4, high=0.05),
+                ],
+            )
+        ],
+        worst_rows=[
+            pb.WorstRow(row=2, true_label="false", label="true", true_probability=0.1, probability=0.9)
+        ],
+        judge=pb.JudgeReport(
+            column="judge_label",
+            rows=150,
+            unreadable_rows=3,
+            measures=[pb.Measure(key="agreement", value=0.87, low=0.8, high=0.93)],
+            comparison=a_comparison(),
+        ),
+        curves=[
+            pb.Curve(key="roc", label="true", x=[0, 0.1, 1], y=[0, 0.8, 1]),
+            pb.Curve(key="precision_recall", label="true", x=[0, 1], y=[1, 0.5]),
+            pb.Curve(key="reliability", x=[0.2, 0.9], y=[0.25, 0.85], rows=[120, 80]),
+        ],
         formats=[
             pb.FormatReport(
                 format="onnx-fp32",
@@ -99,6 +142,27 @@ class FakeServices:
         _get(self.projects, request.name)
         del self.projects[request.name]
         return empty_pb2.Empty()
+
+    async def CheckDataset(self, request: Any, context: Any) -> Any:
+        finding = pb.Dataset.Finding(
+            code="LIKELY_MISLABELLED", message="2 of 300 rows.", rows=[4, 9], row_count=2
+        )
+        dataset = pb.Dataset(
+            name=request.name, version=1, state="VALIDATED_WITH_WARNINGS", findings=[finding]
+        )
+        said = [pb.Message(role="user", content="Where is my [red] card?")]
+        suspects = [
+            trainer_pb.SuspectLabel(
+                row=row,
+                instance=pb.Instance(span=pb.Span(input=said)),
+                label="true",
+                suggested_label="false",
+                label_probability=0.04,
+                suggested_probability=0.96,
+            )
+            for row in (9, 4)
+        ]
+        return trainer_pb.CheckDatasetResponse(dataset=dataset, suspect_labels=suspects)
 
     async def CreateMetric(self, request: Any, context: Any) -> pb.Metric:
         return self._create(self.metrics, f"metrics/{request.metric_id}", request.metric)
@@ -196,6 +260,35 @@ class FakeServices:
         else:
             run.error.CopyFrom(to_status(NotFoundError("The disk went away.")))
         yield trainer_pb.WatchRunResponse(run=run)
+
+    async def CompareRuns(self, request: Any, context: Any) -> Any:
+        if "other" in request.second_run:
+            raise RunsNotComparableError("They were measured on other rows.", resource=request.first_run)
+        difference = pb.Measure(key="accuracy", value=0.11, low=0.05, high=0.17)
+        pair = trainer_pb.MeasurePair(key="accuracy", first=0.92, second=0.81, difference=difference)
+        return trainer_pb.CompareRunsResponse(
+            first_run=request.first_run,
+            second_run=request.second_run,
+            test_set="datasets/test@2",
+            measures=[pair],
+            comparison=a_comparison(),
+            flipped_rows=[
+                trainer_pb.FlippedRow(
+                    row=7,
+                    true_label="true",
+                    first_label="true",
+                    second_label="false",
+                    first_true_probability=0.8,
+                    second_true_probability=0.3,
+                )
+            ],
+            flipped_row_count=38,
+            slices=[
+                trainer_pb.SlicePair(
+                    key="column:language", value="[b]de[/b]", rows=12, few_rows=True, accuracy=pair
+                )
+            ],
+        )
 
     async def ListPredictions(self, request: Any, context: Any) -> Any:
         def prediction(row: int, true_label: str, label: str) -> pb.Prediction:

@@ -147,6 +147,16 @@ def test_an_upload_carries_columns_and_content(gnomon, fake, tmp_path):
     assert "Stored datasets/rows@1: 2 rows" in ran.out
 
 
+def test_a_check_shows_what_it_found_and_the_rows_most_suspect(gnomon):
+    ran = gnomon("datasets", "check", "rows", "--limit", 1)
+
+    assert "datasets/rows@1 is VALIDATED_WITH_WARNINGS." in ran.out
+    assert "LIKELY_MISLABELLED: 2 of 300 rows." in ran.out
+    (line,) = (line for line in ran.out.splitlines() if "red" in line)
+    assert line.split() == ["9", "Where", "is", "my", "[red]", "card?", "true", "(0.04)", "false", "(0.96)"]
+    assert len(gnomon("datasets", "check", "rows", "--json").json["suspect_labels"]) == 2
+
+
 def test_bad_rows_are_listed_with_line_and_value(gnomon, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("input,label\nHow?,maybe\n")
@@ -197,6 +207,16 @@ def test_parameters_that_are_not_given_are_left_to_the_recipe(gnomon, fake):
     gnomon("runs", "create", *SETS)
 
     assert fake.create_runs[0].run.parameters == pb.TrainingParameters()
+    assert not fake.create_runs[0].run.HasField("service_objective")
+
+
+def test_a_run_gets_the_load_to_carry(gnomon, fake):
+    load = ("--peak-qps", "50", "--input-tokens", "200", "--p95-ms", "40", "--on-miss", "refuse")
+    gnomon("runs", "create", *SETS, *load)
+
+    assert fake.create_runs[0].run.service_objective == pb.ServiceObjective(
+        peak_qps=50, input_tokens=200, p95_ms=40, on_miss=pb.ServiceObjective.REFUSE
+    )
 
 
 def test_a_watched_run_tells_its_progress_line_by_line_and_ends_with_its_results(gnomon):
@@ -324,5 +344,5 @@ def test_on_a_terminal_a_run_is_drawn_live(gnomon, running):
 
     drawn = output.notes.file.getvalue()
     assert run.state == pb.Run.REGISTERED
-    assert "validation macro-F1 curve" in drawn
+    assert "0.300 to 0.900" in drawn
     assert "projects/demo/runs/r1" in drawn

@@ -42,8 +42,26 @@ def test_the_live_view_shows_the_newest_of_each_figure_and_the_curves():
     assert "TRAINING: fine tuning, step 20 of 80, 3 min 20 s left" in text
     for figure in ("0.4000", "2.00e-05", "1.500", "0.720"):
         assert figure in text
-    assert "█▃▁  0.400 to 0.700" in text
+    assert "█▃▁  0.4000 to 0.7000" in text
     assert "▁█  0.610 to 0.720" in text
+    assert "best so far" in text
+    assert "validation macro-F1 0.720 at step 15" in text
+
+
+def test_the_live_view_draws_every_curve_and_says_when_the_start_is_the_best():
+    shown = watching.RunView()
+    points = [
+        pb.TrainingPoint(step=0, validation_loss=0.5, validation_macro_f1=0.8),
+        *(pb.TrainingPoint(step=n, loss=1 / n, learning_rate=n * 1e-5, gradient_norm=n) for n in (1, 2, 3)),
+        pb.TrainingPoint(step=3, validation_loss=0.6, validation_macro_f1=0.7),
+    ]
+    shown.take(trainer_pb.WatchRunResponse(run=a_run(), points=points))
+
+    text = drawn(shown)
+
+    for curve in ("1.00e-05 to 3.00e-05", "1.000 to 3.000", "0.5000 to 0.6000", "0.700 to 0.800"):
+        assert curve in text
+    assert "0.800 at the frozen base model, before any step" in text
 
 
 def test_the_live_view_of_a_run_that_has_not_begun_is_its_state():
@@ -134,3 +152,14 @@ def test_the_command_line_starts_without_what_only_services_need():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_the_rows_of_a_finding_are_shown_with_those_they_were_compared_with():
+    finding = pb.Dataset.Finding(
+        code="OVERLAP_NEAR", message="Some.", rows=[301, 302], matches=[4, 9], row_count=3
+    )
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(view.details(pb.Dataset(findings=[finding])))
+
+    assert "OVERLAP_NEAR: Some. (rows 301 like 4, 302 like 9, …)" in shown.get()

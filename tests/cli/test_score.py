@@ -58,6 +58,8 @@ def test_an_instance_that_cannot_be_scored_ends_with_status_1(gnomon):
         ({"spans": [{"output": [{"content": "b"}]}]}, "trace"),
         ({"traces": [{"spans": [{"output": [{"content": "b"}]}]}]}, "session"),
         ({"span": {"kind": "TOOL", "output": [{"content": "b"}]}}, "span"),
+        ([{"role": "user", "content": "When?"}], "session"),
+        ({"messages": [{"role": "user", "content": "When?"}]}, "session"),
     ],
 )
 def test_an_instance_is_read_from_a_file(gnomon, fake, tmp_path, content, kind):

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from gnomon.bundle import BundleFile, Calibration, Evaluator, Format, Threshold, Windows, digest
+from gnomon.bundle import AbstainBand, BundleFile, Calibration, Evaluator, Format, Threshold, Windows, digest
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.rendering import template_for
 
@@ -169,6 +169,8 @@ def make_bundle(
     model: bytes | None = None,
     tokenizer: bytes | None = None,
     windows: Windows | None = None,
+    calibration: Calibration = Calibration(temperature=1.5),  # noqa: B008  frozen
+    abstain_band: AbstainBand | None = None,
 ) -> MadeBundle:
     """Return a sound bundle; `model` and `tokenizer` replace what it would hold."""
     evaluator = Evaluator(
@@ -180,10 +182,11 @@ def make_bundle(
         flagged_classes=classes[1:2],
         template=template_for(input_shape),
         max_tokens=max_tokens,
-        calibration=Calibration(temperature=1.5),
+        calibration=calibration,
         threshold=Threshold(threshold),
         formats=(Format("onnx-fp32", "model.onnx"),),
         windows=windows,
+        abstain_band=abstain_band,
     )
     contents = {
         "evaluator.json": evaluator.to_json().encode(),

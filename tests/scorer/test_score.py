@@ -1,11 +1,13 @@
 """`Score` over the wire: what is asked, what is answered, who is refused."""
 
 import asyncio
+import math
 
 import grpc
 import pytest
 
 from gnomon import Message, Session, Span, Trace
+from gnomon.bundle import AbstainBand, Calibration
 from gnomon.convert import instance_to_proto
 from gnomon.errors import (
     DeadlineExceededError,
@@ -35,6 +37,20 @@ async def test_an_alias_scores_with_its_version_and_the_answer_carries_the_numbe
     assert not any(score.truncated for score in scores)
     assert response.timing.inference_duration.ToNanoseconds() > 0
     assert response.timing.tokenization_duration.ToNanoseconds() > 0
+
+
+async def test_a_score_is_calibrated_a_class_and_abstains_in_the_band_of_its_bundle(caller, registry):
+    vector = Calibration(2.0, "vector", 9, (1.0, 0.5), (0.25, -0.25))
+    registry.register("toxicity/3", make_bundle(calibration=vector, abstain_band=AbstainBand(0.0, 1.0)))
+
+    with_band = (await caller.score("toxicity/3", "good")).results[0].outcomes[0].score
+    without = (await caller.score("toxicity/1", "good")).results[0].outcomes[0].score
+
+    assert with_band.abstained
+    assert not without.abstained
+    low, high = (entry.logit for entry in with_band.classes)
+    odds = (high / 2 * 0.5 - 0.25) - (low / 2 + 0.25)
+    assert with_band.classes[1].probability == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-6)
 
 
 async def test_a_pinned_version_is_loaded_when_it_is_asked_for(caller):
@@ -181,7 +197,8 @@ async def test_traces_and_sessions_are_scored_by_metrics_of_that_step(caller, re
     )
 
     kinds = [[o.WhichOneof("outcome") for o in result.outcomes] for result in response.results]
-    assert kinds == [["score", "error"], ["error", "score"], ["error", "error"]]
+    # A trace is a session of one trace; a session of two is no trace.
+    assert kinds == [["score", "score"], ["error", "score"], ["error", "error"]]
 
 
 async def test_a_pair_is_read_as_a_pair(caller, registry):

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.bundle import (
+    ABOVE_ALL,
     MAX_FILES,
+    AbstainBand,
     BundleFile,
     Calibration,
     Evaluator,
@@ -65,6 +67,28 @@ def test_an_evaluator_may_declare_windows_and_older_ones_have_none() -> None:
     assert parse_evaluator(raw(windows={"stride": 9})).windows == Windows(9, 8, "max")
 
 
+def test_only_a_bundle_that_decides_in_a_new_way_asks_for_a_newer_release() -> None:
+    scaled = replace(EVALUATOR, calibration=Calibration(1.0, "vector", 9, (1.0, 2.0, 0.5), (0.0, 0.1, -0.1)))
+    unsure = replace(EVALUATOR, abstain_band=AbstainBand(0.3, 0.6, 0.05, 0.9, "m", 60, 60))
+
+    assert json.loads(EVALUATOR.to_json())["schema"] == 1
+    for newer in (scaled, unsure):
+        assert json.loads(newer.to_json())["schema"] == 2
+        assert parse_evaluator(newer.to_json()) == newer
+
+
+def test_a_threshold_that_nothing_reaches_is_one() -> None:
+    assert parse_evaluator(raw(threshold={"value": ABOVE_ALL})).threshold.value == ABOVE_ALL
+
+
+def test_an_older_bundle_has_an_estimated_threshold_and_never_abstains() -> None:
+    content = json.loads(EVALUATOR.to_json())
+    content["calibration"] = {"temperature": 1.25, "method": "temperature", "rows": 100}
+    content["threshold"] = {"value": 0.4, "aim": "best_f1", "rows": 100}
+    del content["abstain_band"]
+    assert parse_evaluator(json.dumps(content)) == EVALUATOR
+
+
 def test_what_a_newer_release_adds_is_passed_over() -> None:
     calibration = {"temperature": 1.25, "method": "temperature", "rows": 100, "bins": 15}
     assert parse_evaluator(raw(extra=1, calibration=calibration)) == EVALUATOR
@@ -73,7 +97,15 @@ def test_what_a_newer_release_adds_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema": 2}, "schema"),
+        ({"schema": 3}, "schema"),
+        ({"calibration": {"scales": [1.0, 2.0]}}, "calibration.scales"),
+        ({"calibration": {"scales": [1.0, 2.0, 3.0]}}, "biases"),
+        ({"calibration": {"scales": [1, 1, -1], "biases": [0, 0, 0]}}, "calibration.scales"),
+        ({"calibration": {"scales": [1, 1, 1], "biases": [0, 0, "high"]}}, "calibration.biases"),
+        ({"calibration": {"scales": 7}}, "cannot be read"),
+        ({"abstain_band": {"low": 0.6, "high": 0.4}}, "abstain_band"),
+        ({"abstain_band": {"low": 0.6}}, "cannot be read"),
+        ({"abstain_band": {"low": 0.2, "high": 0.4}, "flagged_classes": []}, "abstain_band"),
         ({"output_type": "number"}, "number"),
         ({"classes": ["one"]}, "classes"),
         ({"classes": ["one", "one"]}, "classes"),

@@ -76,6 +76,20 @@ async def test_a_file_arrives_as_it_is_over_broken_attempts(kind: str, tmp_path:
     assert first.request_id
 
 
+async def test_a_check_waits_as_long_as_it_takes(kind: str) -> None:
+    left: list[float] = []
+
+    async def check(request: Any, context: Any) -> Any:
+        left.append(context.time_remaining())
+        return trainer.CheckDatasetResponse(dataset=pb.Dataset(name=request.name))
+
+    async with serving(CheckDataset=check) as address, connected(kind, address) as client:
+        answer = await client.datasets.check("tickets@2")
+
+    assert answer.dataset.name == "datasets/tickets@2"
+    assert left[0] > 600
+
+
 async def test_a_frame_arrives_as_json_lines(kind: str) -> None:
     store = Store(broken=1)
     frame = pd.DataFrame({"input": ["a", "ü\n"], "label": [True, False], "documents": [["x"], None]})

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gnomon.bundle import Calibration, Threshold
-from gnomon.decision import decide, probabilities
+from gnomon.bundle import ABOVE_ALL, AbstainBand, Calibration, Threshold
+from gnomon.decision import calibrated, decide, evidence, probabilities
 from gnomon.instances import OutputType
 from tests.sdk.test_bundle import EVALUATOR
 
@@ -102,3 +102,38 @@ def test_extreme_logits_neither_overflow_nor_vanish(logits: list[Any]) -> None:
     shares = decide(BOOLEAN, logits).probabilities
     assert all(math.isfinite(share) for share in shares)
     assert sum(shares) == 1
+
+
+@given(st.lists(st.floats(-30, 30), min_size=3, max_size=3), TEMPERATURES)
+def test_scales_of_one_and_biases_of_zero_change_nothing(logits: list[float], temperature: float) -> None:
+    vector = Calibration(temperature, "vector", 9, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    assert calibrated(vector, logits) == probabilities(logits, temperature)
+
+
+def test_each_class_is_scaled_and_shifted() -> None:
+    vector = Calibration(2.0, "vector", 9, (1.0, 3.0, 1.0), (0.0, 0.5, -0.5))
+    evaluator = replace(EVALUATOR, calibration=vector)
+    expected = probabilities([1.0, 3.5, 2.5], 1.0)
+    assert decide(evaluator, [2.0, 2.0, 6.0]).probabilities == pytest.approx(expected)
+    assert decide(evaluator, [2.0, 2.0, 6.0]).label == evaluator.classes[1]
+
+
+@given(st.floats(-40, 40), st.floats(-40, 40), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_score_abstains_in_the_band_and_is_flagged_as_without_it(
+    low: float, high: float, one: float, other: float, threshold: float
+) -> None:
+    band = AbstainBand(min(one, other), max(one, other))
+    plain = replace(BOOLEAN, threshold=Threshold(threshold))
+    decision, without = (decide(e, [low, high]) for e in (replace(plain, abstain_band=band), plain))
+    found = evidence(BOOLEAN, decision.probabilities)
+    assert decision.abstained == (band.low <= found < band.high)
+    assert not without.abstained
+    assert (decision.flagged, decision.label) == (without.flagged, without.label)
+
+
+def test_a_band_without_width_and_a_threshold_above_all_are_reached_by_nothing() -> None:
+    evaluator = replace(BOOLEAN, threshold=Threshold(ABOVE_ALL), abstain_band=AbstainBand(0.5, 0.5))
+    for logits in ([0.0, 0.0], [-1e4, 1e4], [1e4, -1e4]):
+        decision = decide(evaluator, logits)
+        assert not decision.flagged
+        assert not decision.abstained

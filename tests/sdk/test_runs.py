@@ -171,6 +171,7 @@ async def test_a_retry_is_a_new_run_of_the_same_things(kind: str) -> None:
         parameters=pb.TrainingParameters(epochs=2),
         state=pb.Run.FAILED,
         allow_small=True,
+        service_objective=pb.ServiceObjective(peak_qps=5, input_tokens=9, p95_ms=50),
     )
     create = Failing(then=operation)
     methods = {"GetRun": Failing(then=lambda _: old), "CreateRun": create}
@@ -179,7 +180,26 @@ async def test_a_retry_is_a_new_run_of_the_same_things(kind: str) -> None:
     request = create.requests[0]
     assert (request.parent, request.run_id) == ("projects/support", "second")
     assert (request.run.training_set, request.run.parameters.epochs) == ("datasets/a@1", 2)
+    assert request.run.service_objective == old.service_objective
     assert request.run.state == pb.Run.STATE_UNSPECIFIED
+
+
+async def test_a_load_to_carry_is_given_in_plain_words(kind: str) -> None:
+    create = Failing(then=operation)
+    asked = {"peak_qps": 5, "input_tokens": 9, "p95_ms": 50.0, "on_miss": "refuse"}
+    sets = {"metric": "tone", "training_set": "a", "test_set": "b"}
+    async with serving(CreateRun=create) as address, connected(kind, address) as client:
+        await client.runs.create("support", service_objective=asked, **sets)
+        await client.runs.create("support", **sets)
+        with pytest.raises(errors.InvalidRequestError, match="warn or refuse"):
+            await client.runs.create("support", service_objective=asked | {"on_miss": "cry"}, **sets)
+        with pytest.raises(errors.InvalidRequestError, match="service_objective"):
+            await client.runs.create("support", service_objective={"qps": 5}, **sets)
+    first, second = (request.run for request in create.requests)
+    assert first.service_objective == pb.ServiceObjective(
+        peak_qps=5, input_tokens=9, p95_ms=50, on_miss=pb.ServiceObjective.REFUSE
+    )
+    assert not second.HasField("service_objective")
 
 
 async def test_renaming_writes_the_display_name_alone(kind: str) -> None:
@@ -187,3 +207,34 @@ async def test_renaming_writes_the_display_name_alone(kind: str) -> None:
     async with serving(UpdateRun=update) as address, connected(kind, address) as client:
         assert (await client.runs.rename("support/first", "Second try")).display_name == "Second try"
     assert list(update.requests[0].update_mask.paths) == ["display_name"]
+
+
+async def test_two_runs_are_compared_by_their_short_names(kind: str) -> None:
+    async def compare(request: Any, context: Any) -> trainer.CompareRunsResponse:
+        if request.second_run.endswith("/other"):
+            raise errors.RunsNotComparableError("Other rows.", resource=request.first_run, other="x")
+        return trainer.CompareRunsResponse(first_run=request.first_run, second_run=request.second_run)
+
+    async with serving(CompareRuns=compare) as address, connected(kind, address) as client:
+        found = await client.runs.compare("support/first", "support/second")
+        assert (found.first_run, found.second_run) == (NAME, "projects/support/runs/second")
+        with pytest.raises(errors.RunsNotComparableError) as caught:
+            await client.runs.compare("support/first", "support/other")
+    assert caught.value.metadata == {"resource": NAME, "other": "x"}
+
+
+async def test_what_a_report_shall_show_goes_with_the_run_and_with_its_retry(kind: str) -> None:
+    create = Failing(then=operation)
+
+    async def get(request: Any, context: Any) -> pb.Run:
+        run = pb.Run(name=NAME)
+        run.MergeFrom(create.requests[0].run)
+        return run
+
+    async with serving(CreateRun=create, GetRun=get) as address, connected(kind, address) as client:
+        await client.runs.create("support", **SETS, slice_columns=["language"], judge_column="gpt")
+        await client.runs.retry(NAME)
+        await client.runs.create("support", **SETS)
+    asked = [request.run.report_options for request in create.requests]
+    assert asked[0] == asked[1] == pb.ReportOptions(slice_columns=["language"], judge_column="gpt")
+    assert not create.requests[2].run.HasField("report_options")

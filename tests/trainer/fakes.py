@@ -20,6 +20,7 @@ from gnomon_trainer.domain.datasets import (
     next_version,
     no_dataset,
 )
+from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
 from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.training import MetricDefinition, Point
@@ -92,6 +93,12 @@ class FakeDatasetStore:
             version if version.delete_time else replace(version, delete_time=now)
             for version in self._versions[dataset]
         ]
+
+    def keep_findings(self, name: DatasetName, findings: tuple[Finding, ...]) -> Dataset:
+        dataset = self.get(name)
+        versions = self._versions[dataset.dataset]
+        versions[versions.index(dataset)] = checked = replace(dataset, findings=findings)
+        return checked
 
     def digests(self) -> frozenset[str]:
         return frozenset(d.digest for versions in self._versions.values() for d in versions)

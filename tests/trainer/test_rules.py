@@ -19,18 +19,17 @@ from gnomon.errors import (
     DatasetUnsuitableError,
     InvalidRequestError,
 )
-from gnomon.instances import InputShape, OutputType, Step, Trace, text_span
+from gnomon.instances import InputShape, OutputType, Step, Trace
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.domain.checks import _groups
 from gnomon_trainer.domain.columns import choose
 from gnomon_trainer.domain.labels import LabelError, parse_label
-from gnomon_trainer.domain.overlap import overlap
 from gnomon_trainer.domain.recipes import ManyRows, Recipe, resolve
 from gnomon_trainer.domain.rows import BadRow, RawRecord, StoredRow, row_of, stored_row
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import normalised
-from gnomon_trainer.domain.training import MetricDefinition, Row
+from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.uploads import Limits, Upload, ingest
 from tests.trainer.fakes import FakeRowStore
 from tests.trainer.running import write_recipe
@@ -176,23 +175,6 @@ def test_a_split_never_divides_a_group(rows: list[tuple[str, int]]) -> None:
     except DatasetUnsuitableError:
         return
     assert not {groups[p] for p in test} & {groups[p] for p in range(len(rows)) if p not in test}
-
-
-# ------------------------------------------------------------------------ overlap
-
-
-def test_overlap_tells_exact_from_near_and_names_conflicts() -> None:
-    def row(number: int, text: str, label: str = "true") -> Row:
-        return Row(number, text_span(input="q", output=text), label)
-
-    found = overlap(
-        [row(1, "one"), row(2, "ONE!"), row(3, "two", "false"), row(4, "three")],
-        [row(1, "one"), row(2, "two")],
-        TOXICITY,
-    )
-
-    assert (found.exact, found.near, found.conflicting) == ((1, 3), (2,), (3,))
-    assert found.rows == {1, 2, 3}
 
 
 # --------------------------------------------------------------- recipes and models

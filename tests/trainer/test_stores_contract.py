@@ -26,6 +26,7 @@ from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.findings import matched
 from gnomon_trainer.domain.run_store import Lease
 from gnomon_trainer.domain.runs import Progress, RunState
 from gnomon_trainer.domain.training import Point, Stage
@@ -70,6 +71,19 @@ def test_a_dataset_comes_back_as_it_was_stored(stores: Any) -> None:
     assert (stored.version, stored.create_time, stored.delete_time) == (1, 17.5, None)
     assert stored.findings[0].rows == (1, 3)
     assert stores.datasets.digests() == {"a" * 64}
+
+
+def test_findings_of_a_version_can_be_replaced_until_it_is_deleted(with_sets: Any) -> None:
+    found = (matched("NEAR_CONFLICTING_LABELS", "Two.", {9: 2, 4: 1}),)
+
+    kept = with_sets.datasets.keep_findings(DatasetName("train", 1), found)
+
+    assert kept == with_sets.datasets.get(DatasetName("train"))
+    assert (kept.findings, kept.findings[0].matches) == (found, (1, 2))
+    assert with_sets.datasets.get(DatasetName("test")).findings != found
+    with_sets.datasets.delete("train", 2.0)
+    with pytest.raises(NotFoundError):
+        with_sets.datasets.keep_findings(DatasetName("train", 1), ())
 
 
 def test_drafts_are_stored_together_or_not_at_all(stores: Any) -> None:

@@ -1,6 +1,6 @@
 """`client.runs`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -11,10 +11,9 @@ from gnomon import shorthand
 from gnomon._async.concurrency import sleep
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.operation import AsyncOperation
-from gnomon._requests import field_mask, new_request_id, training_parameters
+from gnomon._requests import field_mask, new_request_id, service_objective_message, training_parameters
 from gnomon._retry import Attempts
 from gnomon._runs import has_ended
-from gnomon.comparison import Comparison, compare_reports
 from gnomon.errors import GnomonError, InternalError, RunStateError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
@@ -39,6 +38,9 @@ class AsyncRuns:
         run_id: str | None = None,
         display_name: str = "",
         allow_small: bool = False,
+        slice_columns: Sequence[str] = (),
+        judge_column: str = "",
+        service_objective: Mapping[str, Any] | pb.ServiceObjective | None = None,
         **parameters: Any,
     ) -> AsyncOperation:
         """Check the two sets and queue a run.
@@ -46,11 +48,17 @@ class AsyncRuns:
         Args:
             run_id: made by the server if None.
             allow_small: allow fewer rows than a trustworthy run needs; the report says so.
+            slice_columns: extra columns of the test set by which the report divides it; those
+                with few short values if empty. Their values stand in the report.
+            judge_column: the extra column of the test set with a judge's labels; if empty,
+                `judge_label` where there is one.
+            service_objective: the load to carry, such as `{"peak_qps": 50, "input_tokens": 200,
+                "p95_ms": 40, "on_miss": "refuse"}`: the fields of `gnomon.v1.ServiceObjective`.
             parameters: what is set otherwise than in the recipe, such as
                 `epochs=3`: the fields of `gnomon.v1.TrainingParameters`.
 
         Raises:
-            DatasetTooSmallError: there are fewer rows than a run needs.
+            DatasetTooSmallError: there are fewer rows than a run, or a guarantee it asks for, needs.
             DatasetUnsuitableError: the sets do not fit each other or the metric.
             BaseModelMissingError: the recipe's base model is not at hand.
         """
@@ -62,7 +70,12 @@ class AsyncRuns:
             recipe=shorthand.recipe(recipe),
             parameters=training_parameters(parameters),
             allow_small=allow_small,
+            service_objective=service_objective_message(service_objective),
         )
+        if slice_columns or judge_column:
+            run.report_options.CopyFrom(
+                pb.ReportOptions(slice_columns=slice_columns, judge_column=judge_column)
+            )
         return await self._create(shorthand.project(project), run, run_id)
 
     async def get(self, name: str) -> pb.Run:
@@ -116,7 +129,10 @@ class AsyncRuns:
             recipe=old.recipe,
             parameters=old.parameters,
             allow_small=old.allow_small,
+            service_objective=old.service_objective if old.HasField("service_objective") else None,
         )
+        if old.HasField("report_options"):
+            run.report_options.CopyFrom(old.report_options)
         return await self._create(old.name.partition("/runs/")[0], run, run_id)
 
     async def watch(
@@ -156,10 +172,18 @@ class AsyncRuns:
             for prediction in page.predictions:
                 yield prediction
 
-    async def compare(self, a: str, b: str) -> Comparison:
-        """Return the measures of two runs' reports side by side."""
-        run_a, run_b = await self.get(a), await self.get(b)
-        return compare_reports(run_a.report, run_b.report)
+    async def compare(self, first: str, second: str) -> trainer.CompareRunsResponse:
+        """Compare two runs row by row on the test set that both were measured on.
+
+        Differences are first less second, each with the 95 % interval of a
+        paired bootstrap: one that holds 0 may be chance.
+
+        Raises:
+            RunsNotComparableError: their metrics, or the rows of their test sets, differ.
+            RunStateError: one has no evaluator yet.
+        """
+        request = trainer.CompareRunsRequest(first_run=shorthand.run(first), second_run=shorthand.run(second))
+        return await self._trainer.unary(f"{_SERVICE}/CompareRuns", request, trainer.CompareRunsResponse)
 
     def _watch_once(
         self, request: trainer.WatchRunRequest, timeout_s: float | None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SERVICE = "gnomon.v1.TrainerService"
+_CHECK_S = 3600.0  # many long texts on a busy machine
 
 
 class Datasets:
@@ -129,6 +130,18 @@ class Datasets:
             request_id=new_request_id(),
         )
         return self._trainer.unary(f"{_SERVICE}/SplitDataset", request, trainer.SplitDatasetResponse)
+
+    def check(self, name: str) -> trainer.CheckDatasetResponse:
+        """Look for near duplicates with different labels, and for labels that are likely wrong.
+
+        Takes seconds to minutes. What is found becomes the dataset's findings,
+        and the answer names the suspect rows, likeliest first. A caller who
+        stops waiting ends the check.
+        """
+        request = trainer.CheckDatasetRequest(name=shorthand.dataset(name))
+        return self._trainer.unary(
+            f"{_SERVICE}/CheckDataset", request, trainer.CheckDatasetResponse, timeout_s=_CHECK_S
+        )
 
     def download(self, name: str, path: str | Path) -> pb.Dataset:
         """Write a dataset's rows to a file as JSON Lines: the whole file or none. Returns the dataset."""

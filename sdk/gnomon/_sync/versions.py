@@ -2,10 +2,12 @@
 
 """`client.versions`."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
@@ -17,8 +19,13 @@ from gnomon._sync.concurrency import in_thread, sleep
 from gnomon._sync.connection import Connection
 from gnomon.comparison import Comparison, compare_reports
 from gnomon.errors import ArtifactCorruptError, GnomonError
+from gnomon.instances import Instance
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
+
+if TYPE_CHECKING:
+    from gnomon.tensorrt import Engine
+    from gnomon.triton import Serving
 
 _SERVICE = "gnomon.v1.RegistryService"
 
@@ -109,6 +116,55 @@ class Versions:
         finally:
             in_thread(target.discard)
         return version
+
+    def export_triton(
+        self,
+        version: str | pb.MetricVersion,
+        repository: str | Path,
+        *,
+        name: str | None = None,
+        format: str = bundle.ONNX_FP32,  # noqa: A002  the design's word
+        serving: "Serving | None" = None,
+    ) -> Path:
+        """Add a version to a Triton model repository, as `gnomon.triton.write_repository` does.
+
+        Returns:
+            The folder of the model, `repository/name`. It appears whole or not at all.
+
+        Raises:
+            InvalidRequestError: an argument is out of its range, the version
+                lacks the format, or `gnomon[triton]` is not installed.
+            FileExistsError: the repository holds a model of that name.
+        """
+        from gnomon.triton import write_repository
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.download(version, Path(folder) / "bundle")
+            write = partial(write_repository, name=name, format=format, serving=serving)
+            return in_thread(write, Path(folder) / "bundle", Path(repository))
+
+    def build_engine(
+        self,
+        version: str | pb.MetricVersion,
+        cache: str | Path,
+        *,
+        precision: str = "fp16",
+        max_batch_size: int = 32,
+        samples: Sequence[Instance] = (),
+    ) -> "Engine":
+        """Return a version's TensorRT engine for this machine's GPU, as `gnomon.tensorrt.build_engine` does.
+
+        Raises:
+            GateFailedError: the engine scores too differently from the reference; it is not kept.
+            InvalidRequestError: TensorRT, a library or a GPU is missing.
+            VersionUnloadableError: TensorRT cannot build it.
+        """
+        from gnomon.tensorrt import build_engine
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.download(version, Path(folder) / "bundle")
+            build = partial(build_engine, precision=precision, max_batch_size=max_batch_size, samples=samples)
+            return in_thread(build, Path(folder) / "bundle", Path(cache))
 
     def _upload_missing(self, folder: Path, files: tuple[bundle.BundleFile, ...]) -> None:
         by_digest = {file.sha256: file for file in files}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gnomon import examples
 from gnomon.cli import view
-from gnomon.cli.output import Columns
+from gnomon.cli.output import Columns, table
 from gnomon.cli.session import Session, command, local_command
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
@@ -35,8 +35,17 @@ _COLUMNS: Columns[pb.Dataset] = {
     "metric": lambda dataset: view.short(dataset.metric),
     "rows": lambda dataset: dataset.row_count,
     "classes": _counts,
+    "state": lambda dataset: pb.Dataset.State.Name(dataset.state),
     "findings": lambda dataset: len(dataset.findings),
     "created": lambda dataset: view.time(dataset.create_time),
+}
+
+
+_SUSPECTS: Columns[trainer_pb.SuspectLabel] = {
+    "row": lambda suspect: suspect.row,
+    "instance": lambda suspect: view.instance(suspect.instance),
+    "label": lambda suspect: f"{suspect.label} ({suspect.label_probability:.2f})",
+    "expected": lambda suspect: f"{suspect.suggested_label} ({suspect.suggested_probability:.2f})",
 }
 
 
@@ -98,6 +107,29 @@ def _where(row: trainer_pb.RejectedRow) -> str:
 def get(session: Session, *, dataset: Dataset) -> None:
     """Show a dataset and what the checks found."""
     session.output.show(session.client.datasets.get(dataset), view.details)
+
+
+@app.command("check")
+@command
+def check(
+    session: Session,
+    *,
+    dataset: Dataset,
+    limit: Annotated[int, typer.Option(min=1, help="The most suspect rows to show.")] = 20,
+) -> None:
+    """Look for near duplicates with different labels, and for labels that are likely wrong."""
+    answer = session.client.datasets.check(dataset)
+    session.output.show(answer, lambda checked: _checked(checked, limit))
+
+
+def _checked(answer: trainer_pb.CheckDatasetResponse, limit: int) -> RenderableType:
+    dataset = answer.dataset
+    state = pb.Dataset.State.Name(dataset.state)
+    lines: list[RenderableType] = [Text(f"{dataset.name}@{dataset.version} is {state}.")]
+    lines += [Text(f"  {finding.code}: {finding.message}") for finding in dataset.findings]
+    if answer.suspect_labels:
+        lines.append(table(answer.suspect_labels[:limit], _SUSPECTS, "Likely mislabelled"))
+    return Group(*lines)
 
 
 @app.command("list")

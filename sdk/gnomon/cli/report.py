@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gnomon.cli import view
+from gnomon.cli import rule_lines, view
 from gnomon.cli.output import grid, table
 from gnomon.comparison import Comparison
 from gnomon.v1 import resources_pb2 as pb
@@ -32,6 +32,9 @@ def rendered(report: pb.EvaluationReport) -> RenderableType:
     if matrix := _confusion(report):
         parts += ["", matrix]
     parts += ["", facts(report)]
+    for more in (_pairs(report), _slices(report), _worst(report)):
+        if more:
+            parts += ["", more]
     if speed := _speed(report):
         parts += ["", speed]
     parts += [Text(f"Note: {warning}") for warning in report.warnings]
@@ -72,22 +75,12 @@ def _confusion(report: pb.EvaluationReport) -> Table | None:
 
 def facts(report: pb.EvaluationReport) -> Table:
     """Return how it was calibrated, where the threshold is, and what the gate measured."""
-    calibration, threshold = report.calibration, report.threshold
-    aim = threshold.aim.replace("_", " ").replace("f1", "F1")
     lines: list[tuple[str, object]] = [
         (
             "rows",
             f"{report.training_rows} trained on, {report.validation_rows} held out, {report.test_rows} test",
         ),
-        (
-            "calibration",
-            f"{calibration.method} {calibration.temperature:.3f}, ECE {calibration.ece_before:.3f} before, "
-            f"{calibration.ece_after:.3f} after",
-        ),
-        (
-            "threshold",
-            f"{threshold.value:.3f} for {aim}, chosen on {threshold.rows} rows",
-        ),
+        *rule_lines.lines(report),
     ]
     return grid([*lines, *((f"gate {entry.format}", _gate(entry)) for entry in report.formats)])
 
@@ -97,6 +90,47 @@ def _gate(entry: pb.FormatReport) -> str:
         return f"NOT PASSED: {entry.reason}"
     figures = ", ".join(f"{m.key.replace('_', ' ')} {m.value:.2g}" for m in entry.measures)
     return f"{'passed' if entry.passed else 'NOT PASSED'} on {entry.rows} rows: {figures}"
+
+
+def _pairs(report: pb.EvaluationReport) -> Table | None:
+    """Return the evaluator's lead over the cheap methods and over a judge."""
+    rows = [(entry.key.replace("_", " "), entry.comparison) for entry in report.baselines]
+    judge = report.judge
+    if judge.rows:
+        rows.append((f'judge, "{judge.column}"', judge.comparison))
+    rows = [(name, pair) for name, pair in rows if pair.rows]
+    columns: dict[str, Any] = {
+        "against": lambda row: row[0],
+        "rows": lambda row: row[1].rows,
+        "accuracy": lambda row: view.lead(find(row[1].differences, "accuracy")),
+        "macro-F1": lambda row: view.lead(find(row[1].differences, "macro_f1")),
+        "only evaluator right": lambda row: row[1].only_first_right,
+        "only other right": lambda row: row[1].only_second_right,
+        "p": lambda row: f"{row[1].mcnemar_p:.3f}",
+    }
+    return table(rows, columns, "The evaluator's lead, row by row (p of McNemar's test)") if rows else None
+
+
+def _slices(report: pb.EvaluationReport) -> Table | None:
+    columns: dict[str, Any] = {
+        "part": lambda part: f"{part.key.removeprefix('column:')}: {part.value}",
+        "rows": lambda part: part.rows,
+        "accuracy": lambda part: view.measure(find(part.measures, "accuracy")),
+        "macro-F1": lambda part: view.measure(find(part.measures, "macro_f1")),
+        "against the rest": lambda part: view.lead(find(part.measures, "accuracy_difference")),
+        "": lambda part: "few rows" if part.few_rows else "",
+    }
+    return table(report.slices, columns, "Parts of the test set") if report.slices else None
+
+
+def _worst(report: pb.EvaluationReport) -> Table | None:
+    columns: dict[str, Any] = {
+        "row": lambda row: row.row,
+        "people": lambda row: f"{row.true_label} ({row.true_probability:.3f})",
+        "evaluator": lambda row: f"{row.label} ({row.probability:.3f})",
+    }
+    title = "Worst rows (their texts: gnomon runs predictions)"
+    return table(report.worst_rows, columns, title) if report.worst_rows else None
 
 
 def _speed(report: pb.EvaluationReport) -> Table | None:

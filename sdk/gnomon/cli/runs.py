@@ -1,15 +1,14 @@
 """`gnomon runs`: training runs, from queueing to what they measured."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gnomon.cli import problems, report, view, watching
+from gnomon.cli import problems, report, run_reports, view, watching
 from gnomon.cli.output import Columns
 from gnomon.cli.session import Session, command
-from gnomon.errors import RunStateError
 from gnomon.shorthand import run as whole_name
 from gnomon.v1 import resources_pb2 as pb
 
@@ -23,6 +22,11 @@ _PANEL = "Parameters (those not given come from the recipe)"
 
 def _parameter(text: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=_PANEL)
+    return option
+
+
+def _objective(text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel="The load to carry")
     return option
 
 
@@ -53,6 +57,13 @@ def create(
     allow_small: Annotated[
         bool, typer.Option("--allow-small", help="Allow fewer rows than a trustworthy run needs.")
     ] = False,
+    slice_by: Annotated[
+        list[str] | None,
+        typer.Option(help="An extra column of the test set to divide the report by; may be repeated."),
+    ] = None,
+    judge_column: Annotated[
+        str, typer.Option(help="The extra column of the test set with a judge's labels, if not judge_label.")
+    ] = "",
     watch: Watch = False,
     epochs: Annotated[int | None, _parameter("Passes over the training set, at most.")] = None,
     batch_size: Annotated[int | None, _parameter("Instances an optimizer step.")] = None,
@@ -72,9 +83,29 @@ def create(
     window_reducer: Annotated[
         str | None, _parameter("How windows become one score: max, the deciding one; mean.")
     ] = None,
+    threshold_aim: Annotated[
+        str | None,
+        _parameter("What the threshold is for: best_f1, recall, precision, false_positive_rate."),
+    ] = None,
+    threshold_target: Annotated[
+        float | None, _parameter("The least recall or precision, or the highest false-positive rate.")
+    ] = None,
+    threshold_confidence: Annotated[
+        float | None, _parameter("How surely a false-positive rate or an error rate is kept to.")
+    ] = None,
+    abstain_error_rate: Annotated[
+        float | None, _parameter("Abstain where more of either kind would be decided wrongly.")
+    ] = None,
+    average_qps: Annotated[float | None, _objective("Instances a second in the mean.")] = None,
+    peak_qps: Annotated[float | None, _objective("Instances a second at the peak.")] = None,
+    input_tokens: Annotated[int | None, _objective("Tokens of an instance.")] = None,
+    p95_ms: Annotated[float | None, _objective("Milliseconds that 95 of 100 must keep to.")] = None,
+    on_miss: Annotated[
+        str | None, _objective("If no format carries it: warn, or refuse to register.")
+    ] = None,
 ) -> None:
     """Check the two sets and queue a run."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -89,6 +120,17 @@ def create(
         "window_stride": window_stride,
         "max_windows": max_windows,
         "window_reducer": window_reducer,
+        "threshold_aim": threshold_aim,
+        "threshold_target": threshold_target,
+        "threshold_confidence": threshold_confidence,
+        "abstain_error_rate": abstain_error_rate,
+    }
+    objective = {
+        "average_qps": average_qps,
+        "peak_qps": peak_qps,
+        "input_tokens": input_tokens,
+        "p95_ms": p95_ms,
+        "on_miss": on_miss,
     }
     operation = session.client.runs.create(
         project,
@@ -99,6 +141,9 @@ def create(
         run_id=run_id,
         display_name=display_name,
         allow_small=allow_small,
+        slice_columns=slice_by or (),
+        judge_column=judge_column,
+        service_objective=objective if any(value is not None for value in objective.values()) else None,
         **{key: value for key, value in parameters.items() if value is not None},
     )
     _started(session, operation.run_name, watch)
@@ -211,27 +256,8 @@ def rename(
     session.output.done(renamed, f"{renamed.name} is called {renamed.display_name!r} now.")
 
 
-@app.command("compare")
-@command
-def compare(session: Session, *, a: Run, b: Run) -> None:
-    """Show the results of two runs beside each other."""
-    measures = session.client.runs.compare(a, b)
-    session.output.show(report.comparison(a, b, measures), lambda _: report.compared(a, b, measures))
-
-
-@app.command("report")
-@command
-def report_(session: Session, *, run: Run) -> None:
-    """Show how well a run's evaluator did on its test set."""
-    found = session.client.runs.get(run)
-    if not found.HasField("report"):
-        raise RunStateError(
-            f"{found.name} is {view.state(found)} and has no report yet. Follow it: "
-            f"gnomon runs watch {found.name}",
-            resource=found.name,
-            state=view.state(found),
-        )
-    session.output.show(found.report, report.rendered)
+app.command("compare")(run_reports.compare)
+app.command("report")(run_reports.show)
 
 
 @app.command("predictions")

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from gnomon._scoring import instance_of
 from gnomon.cli import problems
 from gnomon.cli.datasets import Mapping, parse_columns
 from gnomon.cli.output import grid
@@ -16,7 +17,7 @@ from gnomon.cli.score_file import run
 from gnomon.cli.session import Session, command
 from gnomon.convert import instance_to_proto
 from gnomon.errors import InvalidRequestError
-from gnomon.instances import text_span
+from gnomon.instances import Step, text_span
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 
@@ -43,7 +44,9 @@ def score(
     ] = None,
     instance: Annotated[
         Path | None,
-        typer.Option(help="A JSON file with a span, a trace or a session.", rich_help_panel=_ONE),
+        typer.Option(
+            help="A JSON file with a span, a trace, a session or a chat's messages.", rich_help_panel=_ONE
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -78,9 +81,11 @@ def score(
 
 
 def read_instance(path: Path) -> pb.Instance:
-    """Read an instance, or a bare span, trace or session, from a JSON file."""
+    """Read an instance, a bare span, trace or session, or a chat's messages, from a JSON file."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw and (isinstance(raw, list) or (isinstance(raw, dict) and "messages" in raw)):
+            return instance_to_proto(instance_of({"messages": raw}, Step.SESSION))
         if not isinstance(raw, dict):
             raise TypeError("it is not a JSON object")
         if not raw.keys() & {"span", "trace", "session"}:
@@ -110,6 +115,8 @@ def _scored(metrics: list[str], response: scorer_pb.ScoreResponse) -> Renderable
 
 def _one_score(result: pb.Score) -> RenderableType:
     verdict = "flagged" if result.flagged else "not flagged"
+    if result.abstained:
+        verdict = f"abstained, otherwise {verdict}"
     head = Text.assemble(
         (result.label, "bold"), f"  {verdict} at threshold {result.threshold:.3f}  ({result.metric_version})"
     )

@@ -1,14 +1,21 @@
 """`gnomon versions`: the immutable numbered releases of a metric."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
 
-from gnomon.cli import report, view
+from gnomon import report_page
+from gnomon.bundle import ONNX_FP32
+from gnomon.cli import report, rows, run_reports, view
+from gnomon.cli.home import default_home
 from gnomon.cli.output import Columns
 from gnomon.cli.session import Session, command
+from gnomon.convert import step_from_proto
+from gnomon.instances import Instance
+from gnomon.triton import Serving
 from gnomon.v1 import resources_pb2 as pb
 
 app = typer.Typer(
@@ -16,6 +23,8 @@ app = typer.Typer(
 )
 
 Version = Annotated[str, typer.Argument(help="The version, such as commitment@3 or commitment@production.")]
+
+_MOST_SAMPLES = 256
 
 _COLUMNS: Columns[pb.MetricVersion] = {
     "version": lambda version: view.short(version.name),
@@ -54,6 +63,18 @@ def _shown(version: pb.MetricVersion) -> RenderableType:
     return Group(head, "", report.rendered(version.report))
 
 
+@app.command("report")
+@command
+def report_(session: Session, *, version: Version, html: run_reports.Page = None) -> None:
+    """Show how well a version's evaluator did on its test set."""
+    found = session.client.versions.get(version)
+    if html is None:
+        session.output.show(found.report, report.rendered)
+        return
+    facts = [f"from {found.lineage.run or 'elsewhere'} · test set {found.lineage.test_set or 'unknown'}"]
+    run_reports.write_page(session, html, found.name, report_page.render(found.report, found.name, facts))
+
+
 @app.command("download")
 @command
 def download(
@@ -65,6 +86,71 @@ def download(
     """Download a version's bundle and verify every file's digest."""
     session.client.versions.download(version, folder)
     session.output.done({"version": version, "folder": str(folder)}, f"Wrote {version} to {folder}.")
+
+
+@app.command("export-triton")
+@command
+def export_triton(
+    session: Session,
+    *,
+    version: Version,
+    repository: Annotated[
+        Path, typer.Argument(help="The model repository; it may hold other models already.")
+    ],
+    name: Annotated[str | None, typer.Option(help="What Triton calls it; else as the metric.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="One that ONNX Runtime reads.")] = ONNX_FP32,
+    device: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    instances: Annotated[int, typer.Option(help="Instances of the model (on each GPU).")] = 1,
+    max_batch_size: Annotated[int, typer.Option(help="The largest batch that Triton makes.")] = 32,
+) -> None:
+    """Add a version to a model repository that a Triton server serves as it is."""
+    serving = Serving(device, instances, max_batch_size)
+    folder = session.client.versions.export_triton(
+        version, repository, name=name, format=format_, serving=serving
+    )
+    session.output.done({"version": version, "folder": str(folder)}, f"Wrote {version} to {folder}.")
+
+
+@app.command("build-engine")
+@command
+def build_engine(
+    session: Session,
+    *,
+    version: Version,
+    precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
+    max_batch_size: Annotated[int, typer.Option(help="The most instances at once.")] = 32,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows for the gate, .jsonl, .csv or .parquet; else texts of the packaged examples.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where engines are kept; else ~/.gnomon/engines.")
+    ] = None,
+) -> None:
+    """Build a version's TensorRT engine for this machine's GPU, and hold it against the reference."""
+    engine = session.client.versions.build_engine(
+        version,
+        cache or default_home() / "engines",
+        precision=precision,
+        max_batch_size=max_batch_size,
+        samples=_samples(session, version, samples) if samples else (),
+    )
+    done = "Built" if engine.is_new else "Found"
+    session.output.done(
+        {"version": version, "file": str(engine.file), **engine.about}, f"{done} {engine.file}."
+    )
+
+
+def _samples(session: Session, version: str, file: Path) -> list[Instance]:
+    """Return the instances of a file's first rows."""
+    name = session.client.versions.get(version).name
+    step = step_from_proto(session.client.metrics.get(name.partition("/versions/")[0]).step)
+    read = (row for row in rows.read(file) if not row.problem)
+    return [rows.instance_of(row.cells, {}, step) for row in islice(read, _MOST_SAMPLES)]
 
 
 @app.command("register")

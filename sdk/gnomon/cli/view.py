@@ -12,6 +12,8 @@ from rich.table import Table
 from gnomon.cli.output import grid
 from gnomon.v1 import resources_pb2 as pb
 
+_MOST_ROWS = 20  # of a finding
+
 
 def short(name: str) -> str:
     """Return a resource name as people may type it: `commitment@3`, `support/first`."""
@@ -72,6 +74,11 @@ def measure(value: pb.Measure | None) -> str:
     return f"{value.value:.3f} ({value.low:.3f}–{value.high:.3f})"
 
 
+def lead(value: pb.Measure | None) -> str:
+    """Return a difference as `+0.031 (+0.004 to +0.058)`."""
+    return "" if value is None else f"{value.value:+.3f} ({value.low:+.3f} to {value.high:+.3f})"
+
+
 def shortened(text: str, characters: int = 100) -> str:
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1] + "…"
@@ -111,9 +118,7 @@ def _readable(field: Any, value: Any) -> str:  # noqa: PLR0911  one line a kind 
             + (f": {value.rubric}" if value.rubric else "")
         )
     if isinstance(value, pb.Dataset.Finding):
-        rows = (
-            f" (rows {', '.join(map(str, value.rows))}{', …' if value.row_count > len(value.rows) else ''})"
-        )
+        rows = f" (rows {_rows(value)})"
         return f"{value.code}: {value.message}{rows if value.rows else ''}"
     if isinstance(value, Message):
         parts = ((f.name, _readable(f, v)) for f, v in value.ListFields() if not f.is_repeated)
@@ -123,21 +128,42 @@ def _readable(field: Any, value: Any) -> str:  # noqa: PLR0911  one line a kind 
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _rows(finding: pb.Dataset.Finding) -> str:
+    """Return the first rows of a finding, each with the row that it was compared with, as `301 like 4`."""
+    matches = [f" like {row}" for row in finding.matches] or [""] * len(finding.rows)
+    rows = [f"{row}{like}" for row, like in zip(finding.rows, matches, strict=True)][:_MOST_ROWS]
+    return ", ".join(rows) + (", …" if finding.row_count > len(rows) else "")
+
+
 def probability(score: pb.Score) -> float:
     """Return the probability of the label that was chosen."""
     return next((entry.probability for entry in score.classes if entry.label == score.label), 0.0)
 
 
-def instance(value: pb.Instance) -> str:
-    """Return the beginning of what was scored, on one line."""
-    spans: list[pb.Span] = []
+def _spans(value: pb.Instance) -> list[pb.Span]:
     match value.WhichOneof("kind"):
         case "span":
-            spans = [value.span]
+            return [value.span]
         case "trace":
-            spans = list(value.trace.spans)
+            return list(value.trace.spans)
         case "session":
-            spans = [span for trace in value.session.traces for span in trace.spans]
+            return [span for trace in value.session.traces for span in trace.spans]
+    return []
+
+
+def whole_text(value: pb.Instance) -> str:
+    """Return what was scored: documents, then messages with their roles."""
+    lines = []
+    for span in _spans(value):
+        lines += [f"document: {document.content}" for document in span.documents]
+        lines += [f"{message.role or 'input'}: {message.content}" for message in span.input]
+        lines += [f"{message.role or 'output'}: {message.content}" for message in span.output]
+    return "\n".join(lines)
+
+
+def instance(value: pb.Instance) -> str:
+    """Return the beginning of what was scored, on one line."""
+    spans = _spans(value)
     sides = (" ".join(m.content for span in spans for m in messages(span)) for messages in (_said, _answered))
     return " → ".join(shortened(side, 70) for side in sides if side)
 

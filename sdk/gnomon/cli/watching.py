@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_LINE_EVERY_S = 10.0
+_FIGURES = {
+    "loss": ".4f",
+    "learning_rate": ".2e",
+    "gradient_norm": ".3f",
+    "validation_loss": ".4f",
+    "validation_macro_f1": ".3f",
+}
+"""The figures of a point, as they are drawn, and how each is written."""
 
 
 def watch(output: Output, client: "Client", name: str) -> pb.Run:
@@ -59,11 +67,28 @@ class RunView:
         yield Text.assemble((self.run.name, "bold"), f"  {headline(self.run)}")
         if progress.total_steps:
             yield ProgressBar(total=progress.total_steps, completed=progress.step, width=60)
-        lines = point_facts(self._latest())
-        losses = [point.loss for point in self.points if point.HasField("loss")]
-        scores = [p.validation_macro_f1 for p in self.points if p.HasField("validation_macro_f1")]
-        curves = [("loss curve", sparkline(losses)), ("validation macro-F1 curve", sparkline(scores))]
-        yield grid([*lines, *(curve for curve in curves if curve[1])])
+        latest = self._latest()
+        lines: list[tuple[str, object]] = []
+        for key, form in _FIGURES.items():
+            if latest.HasField(key):
+                lines.append((_named(key), _figure(latest, key)))
+                if curve := sparkline(self._values(key), form=form):
+                    lines.append(("", curve))
+        if best := self._best():
+            lines.append(("best so far", best))
+        yield grid(lines)
+
+    def _values(self, key: str) -> list[float]:
+        return [getattr(point, key) for point in self.points if point.HasField(key)]
+
+    def _best(self) -> str:
+        """Return the evaluation that is kept: the first of the best scores."""
+        judged = [point for point in self.points if point.HasField("validation_macro_f1")]
+        if not judged:
+            return ""
+        best = max(judged, key=lambda point: (point.validation_macro_f1, -point.validation_loss))
+        where = f"step {best.step}" if best.step else "the frozen base model, before any step"
+        return f"validation macro-F1 {best.validation_macro_f1:.3f} at {where}"
 
     def _latest(self) -> pb.TrainingPoint:
         """Return the newest value of each field: evaluations come more rarely than losses."""
@@ -88,21 +113,18 @@ def headline(run: pb.Run) -> str:
 
 def point_facts(point: pb.TrainingPoint) -> list[tuple[str, object]]:
     """Return the set fields of a point as `(key, text)`."""
-    formats = {
-        "loss": ".4f",
-        "learning_rate": ".2e",
-        "gradient_norm": ".3f",
-        "validation_loss": ".4f",
-        "validation_macro_f1": ".3f",
-    }
-    return [
-        (key.replace("_", " ").replace("f1", "F1"), format(getattr(point, key), form))
-        for key, form in formats.items()
-        if point.HasField(key)
-    ]
+    return [(_named(key), _figure(point, key)) for key in _FIGURES if point.HasField(key)]
 
 
-def sparkline(values: list[float], width: int = 60) -> str:
+def _named(key: str) -> str:
+    return key.replace("_", " ").replace("f1", "F1")
+
+
+def _figure(point: pb.TrainingPoint, key: str) -> str:
+    return format(getattr(point, key), _FIGURES[key])
+
+
+def sparkline(values: list[float], width: int = 60, form: str = ".3f") -> str:
     """Return the last values as a line of bars, from their least to their greatest."""
     values = values[-width:]
     if len(values) < 2:
@@ -110,7 +132,7 @@ def sparkline(values: list[float], width: int = 60) -> str:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     bars = "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
-    return f"{bars}  {low:.3f} to {high:.3f}"
+    return f"{bars}  {low:{form}} to {high:{form}}"
 
 
 class _PlainLines:

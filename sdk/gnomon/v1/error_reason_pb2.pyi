@@ -40,6 +40,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
     UNIMPLEMENTED: _ClassVar[ErrorReason]
     INTERNAL: _ClassVar[ErrorReason]
+    SERVICE_OBJECTIVE_MISSED: _ClassVar[ErrorReason]
+    RUNS_NOT_COMPARABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -74,3 +76,5 @@ CANCELLED: ErrorReason
 SERVICE_UNAVAILABLE: ErrorReason
 UNIMPLEMENTED: ErrorReason
 INTERNAL: ErrorReason
+SERVICE_OBJECTIVE_MISSED: ErrorReason
+RUNS_NOT_COMPARABLE: ErrorReason

@@ -317,7 +317,7 @@ class AliasEvent(_message.Message):
     def __init__(self, alias: _Optional[str] = ..., old_metric_version: _Optional[str] = ..., new_metric_version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EvaluationReport(_message.Message):
-    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows")
+    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows", "set_aside_rows", "abstain", "service", "slices", "worst_rows", "judge")
     TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -330,6 +330,12 @@ class EvaluationReport(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TRAINING_ROWS_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ABSTAIN_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    WORST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_FIELD_NUMBER: _ClassVar[int]
     test_rows: int
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
     classes: _containers.RepeatedCompositeFieldContainer[ClassReport]
@@ -342,7 +348,13 @@ class EvaluationReport(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     training_rows: int
     validation_rows: int
-    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ...) -> None: ...
+    set_aside_rows: int
+    abstain: AbstainReport
+    service: ServiceReport
+    slices: _containers.RepeatedCompositeFieldContainer[Slice]
+    worst_rows: _containers.RepeatedCompositeFieldContainer[WorstRow]
+    judge: JudgeReport
+    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., set_aside_rows: _Optional[int] = ..., abstain: _Optional[_Union[AbstainReport, _Mapping]] = ..., service: _Optional[_Union[ServiceReport, _Mapping]] = ..., slices: _Optional[_Iterable[_Union[Slice, _Mapping]]] = ..., worst_rows: _Optional[_Iterable[_Union[WorstRow, _Mapping]]] = ..., judge: _Optional[_Union[JudgeReport, _Mapping]] = ...) -> None: ...
 
 class Measure(_message.Message):
     __slots__ = ("key", "value", "low", "high")
@@ -367,12 +379,78 @@ class ClassReport(_message.Message):
     def __init__(self, label: _Optional[str] = ..., rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
 
 class Baseline(_message.Message):
-    __slots__ = ("key", "measures")
+    __slots__ = ("key", "measures", "comparison")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
     key: str
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
-    def __init__(self, key: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
+    comparison: PairedComparison
+    def __init__(self, key: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., comparison: _Optional[_Union[PairedComparison, _Mapping]] = ...) -> None: ...
+
+class PairedComparison(_message.Message):
+    __slots__ = ("rows", "differences", "only_first_right", "only_second_right", "mcnemar_p")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    ONLY_FIRST_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    ONLY_SECOND_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    MCNEMAR_P_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    differences: _containers.RepeatedCompositeFieldContainer[Measure]
+    only_first_right: int
+    only_second_right: int
+    mcnemar_p: float
+    def __init__(self, rows: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., only_first_right: _Optional[int] = ..., only_second_right: _Optional[int] = ..., mcnemar_p: _Optional[float] = ...) -> None: ...
+
+class Slice(_message.Message):
+    __slots__ = ("key", "value", "rows", "few_rows", "measures")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    FEW_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    rows: int
+    few_rows: bool
+    measures: _containers.RepeatedCompositeFieldContainer[Measure]
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., rows: _Optional[int] = ..., few_rows: _Optional[bool] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
+
+class WorstRow(_message.Message):
+    __slots__ = ("row", "true_label", "label", "true_probability", "probability")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TRUE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    TRUE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    true_label: str
+    label: str
+    true_probability: float
+    probability: float
+    def __init__(self, row: _Optional[int] = ..., true_label: _Optional[str] = ..., label: _Optional[str] = ..., true_probability: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class JudgeReport(_message.Message):
+    __slots__ = ("column", "rows", "unreadable_rows", "measures", "comparison")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    rows: int
+    unreadable_rows: int
+    measures: _containers.RepeatedCompositeFieldContainer[Measure]
+    comparison: PairedComparison
+    def __init__(self, column: _Optional[str] = ..., rows: _Optional[int] = ..., unreadable_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., comparison: _Optional[_Union[PairedComparison, _Mapping]] = ...) -> None: ...
+
+class ReportOptions(_message.Message):
+    __slots__ = ("slice_columns", "judge_column")
+    SLICE_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_COLUMN_FIELD_NUMBER: _ClassVar[int]
+    slice_columns: _containers.RepeatedScalarFieldContainer[str]
+    judge_column: str
+    def __init__(self, slice_columns: _Optional[_Iterable[str]] = ..., judge_column: _Optional[str] = ...) -> None: ...
 
 class Curve(_message.Message):
     __slots__ = ("key", "label", "x", "y", "rows")
@@ -389,28 +467,131 @@ class Curve(_message.Message):
     def __init__(self, key: _Optional[str] = ..., label: _Optional[str] = ..., x: _Optional[_Iterable[float]] = ..., y: _Optional[_Iterable[float]] = ..., rows: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CalibrationReport(_message.Message):
-    __slots__ = ("method", "temperature", "rows", "ece_before", "ece_after")
+    __slots__ = ("method", "temperature", "rows", "ece_before", "ece_after", "scales", "biases", "log_losses")
+    class LogLossesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     METHOD_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     ECE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     ECE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    SCALES_FIELD_NUMBER: _ClassVar[int]
+    BIASES_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSSES_FIELD_NUMBER: _ClassVar[int]
     method: str
     temperature: float
     rows: int
     ece_before: float
     ece_after: float
-    def __init__(self, method: _Optional[str] = ..., temperature: _Optional[float] = ..., rows: _Optional[int] = ..., ece_before: _Optional[float] = ..., ece_after: _Optional[float] = ...) -> None: ...
+    scales: _containers.RepeatedScalarFieldContainer[float]
+    biases: _containers.RepeatedScalarFieldContainer[float]
+    log_losses: _containers.ScalarMap[str, float]
+    def __init__(self, method: _Optional[str] = ..., temperature: _Optional[float] = ..., rows: _Optional[int] = ..., ece_before: _Optional[float] = ..., ece_after: _Optional[float] = ..., scales: _Optional[_Iterable[float]] = ..., biases: _Optional[_Iterable[float]] = ..., log_losses: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class ThresholdReport(_message.Message):
-    __slots__ = ("value", "aim", "rows")
+    __slots__ = ("value", "aim", "rows", "target", "reached", "confidence", "method", "negatives", "errors")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     AIM_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVES_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
     value: float
     aim: str
     rows: int
-    def __init__(self, value: _Optional[float] = ..., aim: _Optional[str] = ..., rows: _Optional[int] = ...) -> None: ...
+    target: float
+    reached: float
+    confidence: float
+    method: str
+    negatives: int
+    errors: int
+    def __init__(self, value: _Optional[float] = ..., aim: _Optional[str] = ..., rows: _Optional[int] = ..., target: _Optional[float] = ..., reached: _Optional[float] = ..., confidence: _Optional[float] = ..., method: _Optional[str] = ..., negatives: _Optional[int] = ..., errors: _Optional[int] = ...) -> None: ...
+
+class AbstainReport(_message.Message):
+    __slots__ = ("low", "high", "error_rate", "confidence", "method", "negatives", "positives", "abstained_share", "false_positive_rate", "miss_rate")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    ERROR_RATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVES_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_POSITIVE_RATE_FIELD_NUMBER: _ClassVar[int]
+    MISS_RATE_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    error_rate: float
+    confidence: float
+    method: str
+    negatives: int
+    positives: int
+    abstained_share: float
+    false_positive_rate: float
+    miss_rate: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ..., error_rate: _Optional[float] = ..., confidence: _Optional[float] = ..., method: _Optional[str] = ..., negatives: _Optional[int] = ..., positives: _Optional[int] = ..., abstained_share: _Optional[float] = ..., false_positive_rate: _Optional[float] = ..., miss_rate: _Optional[float] = ...) -> None: ...
+
+class ServiceObjective(_message.Message):
+    __slots__ = ("average_qps", "peak_qps", "input_tokens", "p95_ms", "on_miss")
+    class OnMiss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ON_MISS_UNSPECIFIED: _ClassVar[ServiceObjective.OnMiss]
+        WARN: _ClassVar[ServiceObjective.OnMiss]
+        REFUSE: _ClassVar[ServiceObjective.OnMiss]
+    ON_MISS_UNSPECIFIED: ServiceObjective.OnMiss
+    WARN: ServiceObjective.OnMiss
+    REFUSE: ServiceObjective.OnMiss
+    AVERAGE_QPS_FIELD_NUMBER: _ClassVar[int]
+    PEAK_QPS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    P95_MS_FIELD_NUMBER: _ClassVar[int]
+    ON_MISS_FIELD_NUMBER: _ClassVar[int]
+    average_qps: float
+    peak_qps: float
+    input_tokens: int
+    p95_ms: float
+    on_miss: ServiceObjective.OnMiss
+    def __init__(self, average_qps: _Optional[float] = ..., peak_qps: _Optional[float] = ..., input_tokens: _Optional[int] = ..., p95_ms: _Optional[float] = ..., on_miss: _Optional[_Union[ServiceObjective.OnMiss, str]] = ...) -> None: ...
+
+class ServiceReport(_message.Message):
+    __slots__ = ("objective", "met", "format", "formats", "reason")
+    OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    MET_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    FORMATS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    objective: ServiceObjective
+    met: bool
+    format: str
+    formats: _containers.RepeatedCompositeFieldContainer[FormatService]
+    reason: str
+    def __init__(self, objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., met: _Optional[bool] = ..., format: _Optional[str] = ..., formats: _Optional[_Iterable[_Union[FormatService, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class FormatService(_message.Message):
+    __slots__ = ("format", "meets", "p95_ms", "capacity_per_second", "average_utilization", "peak_utilization", "macro_f1_drop")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    MEETS_FIELD_NUMBER: _ClassVar[int]
+    P95_MS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    PEAK_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    MACRO_F1_DROP_FIELD_NUMBER: _ClassVar[int]
+    format: str
+    meets: bool
+    p95_ms: float
+    capacity_per_second: float
+    average_utilization: float
+    peak_utilization: float
+    macro_f1_drop: float
+    def __init__(self, format: _Optional[str] = ..., meets: _Optional[bool] = ..., p95_ms: _Optional[float] = ..., capacity_per_second: _Optional[float] = ..., average_utilization: _Optional[float] = ..., peak_utilization: _Optional[float] = ..., macro_f1_drop: _Optional[float] = ...) -> None: ...
 
 class FormatReport(_message.Message):
     __slots__ = ("format", "passed", "measures", "rows", "reason", "latency_profile", "machine")
@@ -451,20 +632,26 @@ class Dataset(_message.Message):
         STATE_UNSPECIFIED: _ClassVar[Dataset.State]
         VALIDATED: _ClassVar[Dataset.State]
         VALIDATED_WITH_WARNINGS: _ClassVar[Dataset.State]
+        VALIDATING: _ClassVar[Dataset.State]
+        FAILED: _ClassVar[Dataset.State]
     STATE_UNSPECIFIED: Dataset.State
     VALIDATED: Dataset.State
     VALIDATED_WITH_WARNINGS: Dataset.State
+    VALIDATING: Dataset.State
+    FAILED: Dataset.State
     class Finding(_message.Message):
-        __slots__ = ("code", "message", "rows", "row_count")
+        __slots__ = ("code", "message", "rows", "row_count", "matches")
         CODE_FIELD_NUMBER: _ClassVar[int]
         MESSAGE_FIELD_NUMBER: _ClassVar[int]
         ROWS_FIELD_NUMBER: _ClassVar[int]
         ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+        MATCHES_FIELD_NUMBER: _ClassVar[int]
         code: str
         message: str
         rows: _containers.RepeatedScalarFieldContainer[int]
         row_count: int
-        def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., rows: _Optional[_Iterable[int]] = ..., row_count: _Optional[int] = ...) -> None: ...
+        matches: _containers.RepeatedScalarFieldContainer[int]
+        def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., rows: _Optional[_Iterable[int]] = ..., row_count: _Optional[int] = ..., matches: _Optional[_Iterable[int]] = ...) -> None: ...
     class ClassCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -521,7 +708,7 @@ class Recipe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., base_model: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ...) -> None: ...
 
 class TrainingParameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -536,6 +723,10 @@ class TrainingParameters(_message.Message):
     WINDOW_STRIDE_FIELD_NUMBER: _ClassVar[int]
     MAX_WINDOWS_FIELD_NUMBER: _ClassVar[int]
     WINDOW_REDUCER_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_AIM_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_TARGET_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ABSTAIN_ERROR_RATE_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -550,7 +741,11 @@ class TrainingParameters(_message.Message):
     window_stride: int
     max_windows: int
     window_reducer: str
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ...) -> None: ...
+    threshold_aim: str
+    threshold_target: float
+    threshold_confidence: float
+    abstain_error_rate: float
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ...) -> None: ...
 
 class ResolvedParameter(_message.Message):
     __slots__ = ("key", "value", "origin")
@@ -563,7 +758,7 @@ class ResolvedParameter(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time")
+    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "report_options")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Run.State]
@@ -601,6 +796,8 @@ class Run(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    REPORT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     metric: str
@@ -622,7 +819,9 @@ class Run(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    service_objective: ServiceObjective
+    report_options: ReportOptions
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
 
 class RunProgress(_message.Message):
     __slots__ = ("stage", "step", "total_steps", "latest", "remaining")
@@ -683,7 +882,7 @@ class Prediction(_message.Message):
     def __init__(self, row: _Optional[int] = ..., instance: _Optional[_Union[Instance, _Mapping]] = ..., true_label: _Optional[str] = ..., score: _Optional[_Union[Score, _Mapping]] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("metric_version", "label", "classes", "flagged", "threshold", "token_count", "truncated", "window_count", "deciding_window", "cached")
+    __slots__ = ("metric_version", "label", "classes", "flagged", "threshold", "token_count", "truncated", "window_count", "deciding_window", "cached", "abstained")
     class ClassScore(_message.Message):
         __slots__ = ("label", "probability", "logit")
         LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -703,6 +902,7 @@ class Score(_message.Message):
     WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
     DECIDING_WINDOW_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINED_FIELD_NUMBER: _ClassVar[int]
     metric_version: str
     label: str
     classes: _containers.RepeatedCompositeFieldContainer[Score.ClassScore]
@@ -713,4 +913,5 @@ class Score(_message.Message):
     window_count: int
     deciding_window: int
     cached: bool
-    def __init__(self, metric_version: _Optional[str] = ..., label: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Score.ClassScore, _Mapping]]] = ..., flagged: _Optional[bool] = ..., threshold: _Optional[float] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ..., window_count: _Optional[int] = ..., deciding_window: _Optional[int] = ..., cached: _Optional[bool] = ...) -> None: ...
+    abstained: bool
+    def __init__(self, metric_version: _Optional[str] = ..., label: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Score.ClassScore, _Mapping]]] = ..., flagged: _Optional[bool] = ..., threshold: _Optional[float] = ..., token_count: _Optional[int] = ..., truncated: _Optional[bool] = ..., window_count: _Optional[int] = ..., deciding_window: _Optional[int] = ..., cached: _Optional[bool] = ..., abstained: _Optional[bool] = ...) -> None: ...

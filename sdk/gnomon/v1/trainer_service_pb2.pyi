@@ -141,6 +141,36 @@ class DownloadDatasetResponse(_message.Message):
     content: bytes
     def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
+class CheckDatasetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class CheckDatasetResponse(_message.Message):
+    __slots__ = ("dataset", "suspect_labels")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    SUSPECT_LABELS_FIELD_NUMBER: _ClassVar[int]
+    dataset: _resources_pb2.Dataset
+    suspect_labels: _containers.RepeatedCompositeFieldContainer[SuspectLabel]
+    def __init__(self, dataset: _Optional[_Union[_resources_pb2.Dataset, _Mapping]] = ..., suspect_labels: _Optional[_Iterable[_Union[SuspectLabel, _Mapping]]] = ...) -> None: ...
+
+class SuspectLabel(_message.Message):
+    __slots__ = ("row", "instance", "label", "suggested_label", "label_probability", "suggested_probability")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    instance: _resources_pb2.Instance
+    label: str
+    suggested_label: str
+    label_probability: float
+    suggested_probability: float
+    def __init__(self, row: _Optional[int] = ..., instance: _Optional[_Union[_resources_pb2.Instance, _Mapping]] = ..., label: _Optional[str] = ..., suggested_label: _Optional[str] = ..., label_probability: _Optional[float] = ..., suggested_probability: _Optional[float] = ...) -> None: ...
+
 class ListRecipesRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -240,3 +270,73 @@ class ListPredictionsResponse(_message.Message):
     predictions: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Prediction]
     next_page_token: str
     def __init__(self, predictions: _Optional[_Iterable[_Union[_resources_pb2.Prediction, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CompareRunsRequest(_message.Message):
+    __slots__ = ("first_run", "second_run")
+    FIRST_RUN_FIELD_NUMBER: _ClassVar[int]
+    SECOND_RUN_FIELD_NUMBER: _ClassVar[int]
+    first_run: str
+    second_run: str
+    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ...) -> None: ...
+
+class CompareRunsResponse(_message.Message):
+    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices")
+    FIRST_RUN_FIELD_NUMBER: _ClassVar[int]
+    SECOND_RUN_FIELD_NUMBER: _ClassVar[int]
+    TEST_SET_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    FLIPPED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    FLIPPED_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    first_run: str
+    second_run: str
+    test_set: str
+    measures: _containers.RepeatedCompositeFieldContainer[MeasurePair]
+    comparison: _resources_pb2.PairedComparison
+    flipped_rows: _containers.RepeatedCompositeFieldContainer[FlippedRow]
+    flipped_row_count: int
+    slices: _containers.RepeatedCompositeFieldContainer[SlicePair]
+    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ...) -> None: ...
+
+class MeasurePair(_message.Message):
+    __slots__ = ("key", "first", "second", "difference")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    first: float
+    second: float
+    difference: _resources_pb2.Measure
+    def __init__(self, key: _Optional[str] = ..., first: _Optional[float] = ..., second: _Optional[float] = ..., difference: _Optional[_Union[_resources_pb2.Measure, _Mapping]] = ...) -> None: ...
+
+class FlippedRow(_message.Message):
+    __slots__ = ("row", "true_label", "first_label", "second_label", "first_true_probability", "second_true_probability")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TRUE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_LABEL_FIELD_NUMBER: _ClassVar[int]
+    SECOND_LABEL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TRUE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SECOND_TRUE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    true_label: str
+    first_label: str
+    second_label: str
+    first_true_probability: float
+    second_true_probability: float
+    def __init__(self, row: _Optional[int] = ..., true_label: _Optional[str] = ..., first_label: _Optional[str] = ..., second_label: _Optional[str] = ..., first_true_probability: _Optional[float] = ..., second_true_probability: _Optional[float] = ...) -> None: ...
+
+class SlicePair(_message.Message):
+    __slots__ = ("key", "value", "rows", "few_rows", "accuracy")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    FEW_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    rows: int
+    few_rows: bool
+    accuracy: MeasurePair
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., rows: _Optional[int] = ..., few_rows: _Optional[bool] = ..., accuracy: _Optional[_Union[MeasurePair, _Mapping]] = ...) -> None: ...

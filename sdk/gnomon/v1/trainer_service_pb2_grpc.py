@@ -69,6 +69,11 @@ class TrainerServiceStub:
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetResponse.FromString,
                 _registered_method=True)
+        self.CheckDataset = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CheckDataset',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.FromString,
+                _registered_method=True)
         self.ListRecipes = channel.unary_unary(
                 '/gnomon.v1.TrainerService/ListRecipes',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListRecipesRequest.SerializeToString,
@@ -108,6 +113,11 @@ class TrainerServiceStub:
                 '/gnomon.v1.TrainerService/ListPredictions',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsResponse.FromString,
+                _registered_method=True)
+        self.CompareRuns = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CompareRuns',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.FromString,
                 _registered_method=True)
 
 
@@ -156,6 +166,16 @@ class TrainerServiceServicer:
 
     def DownloadDataset(self, request, context):
         """Reads the rows of a dataset as JSON Lines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckDataset(self, request, context):
+        """Looks closer at a dataset than its upload did: for near duplicates with
+        different labels, and for labels that are likely wrong. What is found
+        replaces the dataset's findings, and runs repeat it. Takes seconds to
+        minutes; ends when the call is cancelled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,6 +240,13 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareRuns(self, request, context):
+        """Compares two runs row by row on the test set that both were measured on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +279,11 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.DownloadDataset,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetResponse.SerializeToString,
+            ),
+            'CheckDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckDataset,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.SerializeToString,
             ),
             'ListRecipes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRecipes,
@@ -292,6 +324,11 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.ListPredictions,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsResponse.SerializeToString,
+            ),
+            'CompareRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareRuns,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -458,6 +495,33 @@ class TrainerService:
             '/gnomon.v1.TrainerService/DownloadDataset',
             gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.DownloadDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CheckDataset',
+            gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -674,6 +738,33 @@ class TrainerService:
             '/gnomon.v1.TrainerService/ListPredictions',
             gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.ListPredictionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CompareRuns',
+            gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -131,6 +131,7 @@ def _score(scored: Scored) -> resources_pb2.Score:
         window_count=scored.window_count,
         deciding_window=scored.deciding_window,
         cached=scored.is_cached,
+        abstained=decision.abstained,
     )
 
 

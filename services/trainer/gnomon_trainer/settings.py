@@ -42,6 +42,11 @@ class TrainerSettings(ServerSettings):
     model_dir: Path | None = Field(
         default=None, description="A folder of base models, looked at before the Hugging Face cache."
     )
+    trackers: str = Field(
+        default="",
+        description="Where the curves of runs go as well, separated by commas: tensorboard, wandb, mlflow. "
+        "Their packages are in the extra `trackers`.",
+    )
     max_upload_bytes: int = Field(default=512 * _MIB, ge=1, description="The largest file that is received.")
     max_unpacked_bytes: int = Field(
         default=1024 * _MIB, ge=1, description="The most that a compressed file may unpack to."

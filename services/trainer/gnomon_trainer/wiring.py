@@ -20,6 +20,8 @@ from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
+from gnomon_trainer.adapters.label_probe import ProcessProbe
+from gnomon_trainer.adapters.minhash import MinHashNeighbours
 from gnomon_trainer.adapters.predictions import PredictionFiles
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
@@ -27,11 +29,15 @@ from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
+from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
+from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
+from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.run_use_cases import Runs
+from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.work import Work
@@ -87,10 +93,19 @@ class TrainerApp:
 
 def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
+    _trackers(settings)  # refused here rather than by every worker
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
-    heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
+    heavy, neighbours = asyncio.Semaphore(_HEAVY_AT_ONCE), MinHashNeighbours()
+    checks = Checks(
+        store=datasets,
+        rows=rows,
+        catalog=catalog,
+        neighbours=neighbours,
+        probe=ProcessProbe(settings.model_dir),
+        heavy=heavy,
+    )
     run_use_cases = Runs(
         store=runs,
         datasets=datasets,
@@ -98,11 +113,14 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         catalog=catalog,
         recipes=_recipes(settings),
         predictions=PredictionFiles(settings.data_dir / "runs", rows),
+        neighbours=neighbours,
+        readers=BaseModelTokenizers(settings.model_dir),
         clock=time.time,
         random_bytes=secrets.token_bytes,
         heavy=heavy,
     )
-    services = _services(_dataset_use_cases(settings, datasets, rows, catalog, heavy), run_use_cases)
+    dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
+    services = _services(dataset_use_cases, checks, run_use_cases)
     return TrainerApp(
         server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
         database=database,
@@ -127,11 +145,23 @@ def build_work(
         rows=_rows(settings),
         folders=LocalWorkFolders(settings.data_dir / "runs"),
         registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
-        trainer=trainer,
+        trainer=_tracked(settings, trainer),
         clock=time.time,
         lease_s=settings.lease_s,
         stop=stop,
     )
+
+
+def _trackers(settings: TrainerSettings) -> dict[str, OpenTracker]:
+    try:
+        return trackers(asked_for(settings.trackers), settings.data_dir / "trackers")
+    except TrackerProblemError as error:
+        raise SystemExit(f"gnomon trainer: GNOMON_TRAINER_TRACKERS: {error}.") from error
+
+
+def _tracked(settings: TrainerSettings, trainer: Callable[[], Trainer]) -> Callable[[], Trainer]:
+    wanted = _trackers(settings)
+    return (lambda: TrackedTrainer(trainer(), wanted)) if wanted else trainer
 
 
 def _dataset_use_cases(
@@ -166,12 +196,12 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(datasets: Datasets, runs: Runs) -> list[Service]:
+def _services(datasets: Datasets, checks: Checks, runs: Runs) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
             trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
-            servicer.TrainerServicer(datasets, runs),
+            servicer.TrainerServicer(datasets, checks, runs),
         ),
         Service(
             operations.FULL_NAME,

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from gnomon.decision import probabilities
+from gnomon.bundle import Calibration
+from gnomon.decision import calibrated, probabilities
 from gnomon_trainer.domain.calibration import (
-    best_f1_threshold,
+    calibrate,
     fit_temperature,
+    fit_vector,
+    log_probabilities,
     log_softmax,
     negative_log_likelihood,
 )
+from gnomon_trainer.domain.thresholds import Scores, best_f1_threshold, estimated
 from gnomon_trainer.domain.validation_split import hold_out
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -49,6 +54,98 @@ def test_no_other_temperature_fits_better(rows: int, seed: int) -> None:
 
 def test_rows_that_are_all_right_do_not_drive_the_temperature_to_zero() -> None:
     assert fit_temperature(np.array([[5.0, -5.0], [-5.0, 5.0]]), np.array([0, 1])) >= 0.05
+
+
+def _drawn(logits: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Classes as likely as the logits say."""
+    shares = np.exp(log_softmax(logits))
+    found = (shares.cumsum(axis=1) < np.random.default_rng(seed).random((len(logits), 1))).sum(axis=1)
+    return np.minimum(found, logits.shape[1] - 1)
+
+
+SKEW, SHIFT = np.array([2.0, 0.5, 1.0]), np.array([1.5, -1.0, 0.0])
+
+
+@given(st.integers(10, 60), st.integers(2, 5), SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_a_vector_is_served_as_it_was_fitted(rows: int, classes: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits, truth = random.normal(size=(rows, classes)) * 3, random.integers(0, classes, rows)
+    found = fit_vector(logits, truth)
+    if found is not None:
+        assert min(found.scales) > 0
+        served = [calibrated(found, row) for row in logits.tolist()]
+        assert np.exp(log_probabilities(logits, found)) == pytest.approx(np.array(served), abs=1e-12)
+
+
+@given(st.integers(20, 80), SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_a_vector_fits_its_own_rows_no_worse_than_the_temperature_it_starts_from(
+    rows: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    logits, truth = random.normal(size=(rows, 3)) * 2, random.integers(0, 3, rows)
+    found = fit_vector(logits, truth)
+    if found is not None:
+        loss = -log_probabilities(logits, found)[np.arange(rows), truth].mean()
+        assert loss <= negative_log_likelihood(logits, truth, found.temperature) + 1e-9
+
+
+def test_a_vector_finds_what_skews_the_classes() -> None:
+    logits = np.random.default_rng(0).normal(size=(4000, 3)) * 2
+    truth = _drawn(logits * SKEW + SHIFT, 1)
+    found = calibrate(logits, truth, seed=0)
+    assert found.calibration.method == "vector"
+    assert found.log_losses["vector"] < found.log_losses["temperature"] < found.log_losses["uncalibrated"]
+    scales = np.array(found.calibration.scales) / found.calibration.temperature
+    assert scales == pytest.approx(SKEW, rel=0.15)
+    biases = np.array(found.calibration.biases)
+    assert biases == pytest.approx(SHIFT - SHIFT.mean(), abs=0.2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_logits_that_one_temperature_explains_keep_it(seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(size=(400, 3)) * 2
+    found = calibrate(logits * 1.7, _drawn(logits, seed + 100), seed)
+    assert found.calibration.method == "temperature"
+    assert found.calibration.scales == found.calibration.biases == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_vector_is_taken_only_where_it_is_better_on_rows_it_was_not_fitted_on(seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(size=(300, 3)) * 2
+    found = calibrate(logits, _drawn(logits * (1 + 0.3 * seed * (SKEW - 1)), seed), seed)
+    losses = found.log_losses
+    assert found.calibration.method == "temperature" or losses["vector"] < losses["temperature"]
+
+
+def test_many_classes_with_few_rows_stay_with_the_temperature() -> None:
+    logits = np.random.default_rng(0).normal(size=(77 * 20, 77)) * 3
+    truth = np.repeat(np.arange(77), 20)
+    found = calibrate(logits, truth, seed=0)
+    assert found.calibration == Calibration(fit_temperature(logits, truth), "temperature", len(truth))
+    assert set(found.log_losses) == {"uncalibrated"}
+
+
+@given(st.integers(2, 60), SEEDS, st.floats(0.05, 1))
+@settings(deadline=None, max_examples=50)
+def test_an_aim_is_reached_by_the_best_threshold_that_reaches_it(rows: int, seed: int, target: float) -> None:
+    random = np.random.default_rng(seed)
+    shares, positive = random.random(rows).round(1), random.random(rows) < 0.5
+    positive[0] = True
+    scores = Scores(shares, positive)
+    recall, precision = estimated("recall", target, scores), estimated("precision", target, scores)
+    assert recall.reached >= target - 1e-9
+    others = np.linspace(0, 1, 41)
+    hits = [int((positive & (shares >= other)).sum()) for other in others]
+    flagged = [int((shares >= other).sum()) for other in others]
+    enough = [f for h, f in zip(hits, flagged, strict=True) if h >= target * positive.sum()]
+    assert min(enough) >= (shares >= recall.value).sum()
+    reached = [h / f for h, f in zip(hits, flagged, strict=True) if f]
+    if max(reached) >= target:
+        assert precision.reached >= target - 1e-9
+    else:
+        assert precision.reached == pytest.approx(max(reached))
 
 
 @given(st.integers(1, 40), SEEDS)

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from gnomon.rendering import Rendered
+from gnomon.bundle import Windows
+from gnomon.instances import Document, Message, Span, Step
+from gnomon.rendering import Rendered, render
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.fine_tuning import batches
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
@@ -55,6 +57,25 @@ def test_two_long_texts_are_cut_in_no_more_time_than_reading_them(word_pieces: P
     found = encoder.encode(Rendered("one two three " * 30_000, "four five " * 30_000))
     assert len(found) == 512
     assert found.truncated
+
+
+def test_of_documents_the_windows_and_of_what_is_judged_all_is_learned_and_read(base_model: Path) -> None:
+    documents = " ".join(tiny.FILLERS * 3)
+    span = Span(
+        input=(Message("light"),), output=(Message("storm dark cold"),), documents=(Document(documents),)
+    )
+    rendered = render(span, "documents-input-output/1", Step.LLM_SPAN)
+    encoder = TextEncoder.of_base_model(base_model, 32, Windows(16, 4, "max"))
+
+    learned, read = encoder.encode(rendered), encoder.read(rendered)
+
+    words = Tokenizer.from_file(str(base_model / "tokenizer.json"))
+    judged = words.encode("light storm dark cold").ids[1:5]
+    assert len(read.windows) == 4
+    assert learned.ids == read.windows[0].ids
+    for window in read.windows:
+        assert list(window.ids[1:5]) == judged
+        assert list(window.type_ids) == [0] * 6 + [1] * 26  # [CLS] judged [SEP] | documents [SEP]
 
 
 def test_the_tokenizer_of_the_bundle_cuts_and_does_not_pad(base_model: Path) -> None:

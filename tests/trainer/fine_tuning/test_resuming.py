@@ -224,7 +224,9 @@ def test_all_that_the_optimizer_knows_is_restored_to_where_the_parameters_are(
         tiny.train(base_model, tmp_path, tiny.plan(), tiny.StopsAt(11, RunCancelledError()), interval_s=60.0)
     checkpoint = Checkpoints(tmp_path / "checkpoints", plan_digest(tmp_path)).newest()
     assert checkpoint is not None
-    examples = optimizing.Examples([Tokens([2, 3], [0, 0], truncated=False)], np.array([0]))
+    words = len([*tiny.SPECIALS, *tiny.GOOD, *tiny.BAD, *tiny.FILLERS])
+    used = [word for word in range(words) if word != tiny.SPECIALS.index("[UNK]")]  # as in the plan's rows
+    examples = optimizing.Examples([Tokens(used, [0] * len(used))], np.array([0]))
     tuning = optimizing.FineTuning(
         network=load_network(base_model, 2),
         training=examples,

@@ -76,6 +76,39 @@ def test_the_report_is_an_evaluation_report_with_intervals_around_its_values(
     assert any("only 60 rows" in warning for warning in message.warnings)
 
 
+def test_the_report_divides_the_test_rows_names_the_worst_and_pairs_with_the_baselines(
+    undisturbed: Undisturbed,
+) -> None:
+    trained, _ = undisturbed
+    report = json_format.ParseDict(trained.report, resources_pb2.EvaluationReport())
+    predictions = {p["row"]: p for p in tiny.read_lines(trained.predictions_path)}
+    assert {part.key for part in report.slices} == {"class"}  # all texts are short and have no columns
+    assert sum(part.rows for part in report.slices) == 60
+    assert 0 < len(report.worst_rows) <= 20
+    for worst in report.worst_rows:
+        predicted = predictions[worst.row]
+        assert (worst.true_label, worst.label) == (predicted["true_label"], predicted["label"])
+        shares = dict(zip(("false", "true"), predicted["probabilities"], strict=True))  # type: ignore[arg-type]
+        assert worst.true_probability == shares[worst.true_label]
+    accuracy = next(m.value for m in report.measures if m.key == "accuracy")
+    for baseline in report.baselines:
+        pair, (own, *_) = baseline.comparison, baseline.measures
+        assert pair.rows == 60
+        lead = next(m for m in pair.differences if m.key == "accuracy")
+        assert lead.value == pytest.approx(accuracy - own.value)
+        assert pair.only_first_right - pair.only_second_right == round(60 * lead.value)
+    assert not report.HasField("judge")
+
+
+def test_no_text_of_users_is_in_the_bundle(undisturbed: Undisturbed) -> None:
+    folder = undisturbed[0].bundle_folder
+    spans = [row.instance for row in tiny.boolean_rows(60, 2)]
+    texts = {m.content for span in spans for m in (*span.input, *span.output) if " " in m.content}  # type: ignore[union-attr]
+    written = (folder / "report.json").read_text() + (folder / "MODEL_CARD.md").read_text()
+    assert len(texts) > 60
+    assert not [text for text in texts if text in written]
+
+
 def test_the_evaluator_learns_what_the_baseline_of_one_class_cannot(undisturbed: Undisturbed) -> None:
     trained, _ = undisturbed
     measures = {m["key"]: m["value"] for m in trained.report["measures"]}
@@ -142,6 +175,8 @@ def test_the_model_card_shows_results_beside_baselines_and_warnings(undisturbed:
         "TF-IDF + logistic regression",
         "Two rows were left out.",
         "Temperature",
+        "Lead over",
+        "McNemar",
         "| `onnx-fp32` | 32 | 1 | 2 | 1000 | 4 |",
         "`epochs`",
     ):

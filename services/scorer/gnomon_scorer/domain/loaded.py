@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gnomon.bundle import ONNX_FP32, OPENVINO_FP32, Evaluator
-from gnomon.decision import probabilities
+from gnomon.decision import calibrated
 from gnomon.errors import VersionUnloadableError
 from gnomon.names import MetricVersionName
 from gnomon.tokens import Tokens
@@ -112,8 +112,8 @@ class LoadedVersion:
     def _are_same(self, one: Sequence[float], other: Sequence[float]) -> bool:
         most = _SAME_LOGIT
         if self.format not in _FULL_PRECISION:
-            most, temperature = _SAME_PROBABILITY, self.evaluator.calibration.temperature
-            one, other = probabilities(one, temperature), probabilities(other, temperature)
+            most, calibration = _SAME_PROBABILITY, self.evaluator.calibration
+            one, other = calibrated(calibration, one), calibrated(calibration, other)
         return all(abs(a - b) <= most for a, b in zip(one, other, strict=True))
 
     def _known_text(self) -> Tokens:

@@ -24,8 +24,14 @@ class PredictionFiles:
         self._rows = rows
 
     def page(self, run: Run, after: int, size: int) -> Sequence[PredictedRow]:
+        return list(itertools.islice(self._whole(run, after), size))
+
+    def all(self, run: Run) -> Iterator[PredictedRow]:
+        return self._whole(run, 0)
+
+    def _whole(self, run: Run, after: int) -> Iterator[PredictedRow]:
         try:
-            return list(itertools.islice(self._after(run, after), size))
+            yield from self._after(run, after)
         except FileNotFoundError as error:
             raise ArtifactCorruptError(
                 f"Files of {run.name} are missing on the trainer's disk.",
@@ -56,4 +62,5 @@ def _predicted(row: Row, said: dict[str, Any], evaluator: Evaluator) -> Predicte
         truncated=said["truncated"],
         window_count=said.get("window_count", 1),  # runs from before there were windows
         deciding_window=said.get("deciding_window", 0),
+        abstained=said.get("abstained", False),
     )

@@ -1,6 +1,6 @@
 """What several tables share: replayed requests, and JSON columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,8 @@ from gnomon_trainer.adapters.tables import requests
 from gnomon_trainer.domain.datasets import Request, check_same_body
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.runs import Progress, RunFailure, RunSpec
-from gnomon_trainer.domain.training import MetricDefinition, Parameters, Stage
+from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
+from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
 
 
 def find_request(connection: Connection, request: Request) -> Any:
@@ -32,7 +33,8 @@ def keep_request(connection: Connection, request: Request, answer: Any, now: flo
 
 
 def finding_from(raw: Mapping[str, Any]) -> Finding:
-    return Finding(raw["code"], raw["message"], tuple(raw["rows"]), raw["row_count"])
+    matches = tuple(raw.get("matches", ()))  # findings of earlier releases have none
+    return Finding(raw["code"], raw["message"], tuple(raw["rows"]), raw["row_count"], matches)
 
 
 def spec_to(spec: RunSpec) -> dict[str, Any]:
@@ -55,8 +57,23 @@ def spec_from(raw: Mapping[str, Any]) -> RunSpec:
             "parameters": Parameters(**raw["parameters"]),
             "findings": tuple(map(finding_from, raw["findings"])),
             "warnings": tuple(raw["warnings"]),
+            "left_out": _numbers(raw.get("left_out")),
+            "service_objective": _objective_from(raw.get("service_objective")),
+            "report_options": _report_options_from(raw.get("report_options", {})),
         }
     )
+
+
+def _numbers(raw: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if raw is None else tuple(raw)
+
+
+def _objective_from(raw: Mapping[str, Any] | None) -> ServiceObjective | None:
+    return ServiceObjective(**{**raw, "on_miss": OnMiss(raw["on_miss"])}) if raw else None
+
+
+def _report_options_from(raw: Mapping[str, Any]) -> ReportOptions:
+    return ReportOptions(tuple(raw.get("slice_columns", ())), raw.get("judge_column", ""))
 
 
 def progress_from(raw: Mapping[str, Any]) -> Progress:

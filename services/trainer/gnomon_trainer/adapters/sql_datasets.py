@@ -1,7 +1,7 @@
 """Datasets in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
@@ -12,6 +12,7 @@ from gnomon_trainer.adapters.records import find_request, finding_from, keep_req
 from gnomon_trainer.adapters.tables import dataset_versions as table
 from gnomon_trainer.adapters.tables import runs
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request, in_use, next_version, no_dataset
+from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.runs import RunState
 
 
@@ -52,6 +53,16 @@ class SqlDatasetStore:
         )
         with self._database.read() as connection:
             return [_dataset(row) for row in connection.execute(query.order_by(table.c.dataset))]
+
+    def keep_findings(self, name: DatasetName, findings: tuple[Finding, ...]) -> Dataset:
+        with self._database.write() as connection:
+            dataset = _get(connection, name)
+            connection.execute(
+                update(table)
+                .where(table.c.dataset == dataset.dataset, table.c.version == dataset.version)
+                .values(findings=[asdict(entry) for entry in findings])
+            )
+        return replace(dataset, findings=findings)
 
     def delete(self, dataset: str, now: float) -> None:
         with self._database.write() as connection:

@@ -6,15 +6,18 @@ from typing import Any
 
 from google.protobuf import empty_pb2
 
+from gnomon import convert
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, MetricName, check_id
+from gnomon.v1 import resources_pb2
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc import pages
 from gnomon_rpc.request_ids import RequestKey, request_key
 from gnomon_trainer.api.messages import dataset_message
+from gnomon_trainer.domain.check_use_cases import Checks, SuspectRow
 from gnomon_trainer.domain.columns import check_mapping
 from gnomon_trainer.domain.dataset_use_cases import Datasets, SplitOrder, UploadHeader
-from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.datasets import Dataset, Request
 from gnomon_trainer.domain.run_use_cases import check_display_name
 
 _FORMATS = {
@@ -29,8 +32,9 @@ _DEFAULT_TEST_SHARE = 0.3
 class DatasetCalls:
     """Answers calls about datasets."""
 
-    def __init__(self, datasets: Datasets) -> None:
+    def __init__(self, datasets: Datasets, checks: Checks) -> None:
         self._datasets = datasets
+        self._checks = checks
 
     async def upload(self, requests: AsyncIterator[pb.UploadDatasetRequest]) -> pb.UploadDatasetResponse:
         header = await _header(requests)
@@ -39,7 +43,7 @@ class DatasetCalls:
             _upload_header(header), _content(requests), lambda sha256: _with_content(key, sha256)
         )
         return pb.UploadDatasetResponse(
-            dataset=dataset_message(uploaded.dataset),
+            dataset=self._message(uploaded.dataset),
             rejected_row_count=uploaded.rejected_count,
             rejected_rows=[
                 pb.RejectedRow(line=row.line, column=row.column, message=row.message)
@@ -48,14 +52,14 @@ class DatasetCalls:
         )
 
     async def get(self, request: pb.GetDatasetRequest) -> Any:
-        return dataset_message(await self._datasets.get(DatasetName.parse(request.name)))
+        return self._message(await self._datasets.get(DatasetName.parse(request.name)))
 
     async def list(self, request: pb.ListDatasetsRequest) -> pb.ListDatasetsResponse:
         size = pages.page_size(request.page_size)
         found = await self._datasets.page(pages.read_token(request), size + 1)
         last = found[size - 1].dataset if len(found) > size else None
         return pb.ListDatasetsResponse(
-            datasets=map(dataset_message, found[:size]), next_page_token=pages.make_token(request, last)
+            datasets=map(self._message, found[:size]), next_page_token=pages.make_token(request, last)
         )
 
     async def delete(self, request: pb.DeleteDatasetRequest) -> empty_pb2.Empty:
@@ -74,9 +78,29 @@ class DatasetCalls:
         training, test = await self._datasets.split(order, as_request(request_key(request)))
         return pb.SplitDatasetResponse(training_set=dataset_message(training), test_set=dataset_message(test))
 
+    async def check(self, request: pb.CheckDatasetRequest) -> pb.CheckDatasetResponse:
+        checked = await self._checks.check(DatasetName.parse(request.name))
+        return pb.CheckDatasetResponse(
+            dataset=self._message(checked.dataset), suspect_labels=map(_suspect_message, checked.suspects)
+        )
+
+    def _message(self, dataset: Dataset) -> resources_pb2.Dataset:
+        return dataset_message(dataset, is_checked_now=dataset.name in self._checks.under_way)
+
     async def download(self, request: pb.DownloadDatasetRequest) -> AsyncIterator[pb.DownloadDatasetResponse]:
         async for part in self._datasets.content(DatasetName.parse(request.name)):
             yield pb.DownloadDatasetResponse(content=part)
+
+
+def _suspect_message(suspect: SuspectRow) -> pb.SuspectLabel:
+    return pb.SuspectLabel(
+        row=suspect.row.number,
+        instance=convert.instance_to_proto(suspect.row.instance),
+        label=suspect.row.label,
+        suggested_label=suspect.suggested_label,
+        label_probability=suspect.label_probability,
+        suggested_probability=suspect.suggested_probability,
+    )
 
 
 def as_request(key: RequestKey | None) -> Request | None:

@@ -19,18 +19,17 @@ from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.recipes import Recipe
 from gnomon_trainer.domain.run_use_cases import PredictedRow
 from gnomon_trainer.domain.runs import Run, RunFailure, RunState
-from gnomon_trainer.domain.training import Point
+from gnomon_trainer.domain.training import Point, ReportOptions
 
 
-def dataset_message(dataset: Dataset) -> pb.Dataset:
-    state = pb.Dataset.VALIDATED_WITH_WARNINGS if dataset.findings else pb.Dataset.VALIDATED
+def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dataset:
     message = pb.Dataset(
         name=f"datasets/{dataset.dataset}",
         version=dataset.version,
         digest=dataset.digest,
         display_name=dataset.display_name,
         metric=dataset.metric,
-        state=state,
+        state=dataset.state(is_checked_now=is_checked_now).name,
         findings=map(finding_message, dataset.findings),
         row_count=dataset.row_count,
         class_counts=dataset.class_counts,
@@ -46,7 +45,11 @@ def dataset_message(dataset: Dataset) -> pb.Dataset:
 
 def finding_message(finding: Finding) -> pb.Dataset.Finding:
     return pb.Dataset.Finding(
-        code=finding.code, message=finding.message, rows=finding.rows, row_count=finding.row_count
+        code=finding.code,
+        message=finding.message,
+        rows=finding.rows,
+        row_count=finding.row_count,
+        matches=finding.matches,
     )
 
 
@@ -90,6 +93,11 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         etag=run.etag,
         create_time=_timestamp(run.create_time),
     )
+    if (objective := spec.service_objective) is not None:
+        asked = asdict(objective) | {"on_miss": objective.on_miss.name}
+        message.service_objective.CopyFrom(pb.ServiceObjective(**asked))
+    if spec.report_options != ReportOptions():
+        message.report_options.CopyFrom(pb.ReportOptions(**asdict(spec.report_options)))
     if run.report is not None:
         _read_report(run.report, message.report)
     if run.start_time is not None:
@@ -147,6 +155,7 @@ def prediction_message(predicted: PredictedRow) -> pb.Prediction:
             truncated=predicted.truncated,
             window_count=predicted.window_count,
             deciding_window=predicted.deciding_window,
+            abstained=predicted.abstained,
         ),
     )
 

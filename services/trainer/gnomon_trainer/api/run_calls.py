@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+from google.protobuf import json_format
+
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, MetricName, ProjectName, RecipeName, RunName, check_id
 from gnomon.v1 import resources_pb2 as resources
@@ -20,6 +22,8 @@ from gnomon_trainer.api.messages import (
 )
 from gnomon_trainer.domain.recipes import DEFAULT
 from gnomon_trainer.domain.run_use_cases import RunOrder, Runs
+from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
+from gnomon_trainer.domain.training import ReportOptions
 
 _ALL_PROJECTS = "projects/-"
 _UPDATABLE = {"display_name"}
@@ -54,6 +58,8 @@ class RunCalls:
             parameters={field.name: value for field, value in run.parameters.ListFields()},
             allow_small=run.allow_small,
             display_name=run.display_name,
+            service_objective=_objective(run),
+            report_options=_report_options(run),
         )
         return operation_message(await self._runs.create(order, as_request(request_key(request))))
 
@@ -97,6 +103,12 @@ class RunCalls:
                 latest = points[-1] if points else latest
                 yield pb.WatchRunResponse(run=run_message(run, latest), points=map(point_message, points))
 
+    async def compare(self, request: pb.CompareRunsRequest) -> pb.CompareRunsResponse:
+        names = RunName.parse(request.first_run, "first_run"), RunName.parse(request.second_run, "second_run")
+        first, second, found = await self._runs.compare(*names)
+        head = {"first_run": str(first.name), "second_run": str(second.name), "test_set": first.spec.test_set}
+        return json_format.ParseDict({**head, **found}, pb.CompareRunsResponse())
+
     async def list_predictions(self, request: pb.ListPredictionsRequest) -> pb.ListPredictionsResponse:
         size = pages.page_size(request.page_size)
         after = number(pages.read_token(request)) or 0
@@ -105,6 +117,24 @@ class RunCalls:
         return pb.ListPredictionsResponse(
             predictions=map(prediction_message, found[:size]), next_page_token=pages.make_token(request, last)
         )
+
+
+def _objective(run: resources.Run) -> ServiceObjective | None:
+    if not run.HasField("service_objective"):
+        return None
+    asked = run.service_objective
+    return ServiceObjective(
+        input_tokens=asked.input_tokens,
+        p95_ms=asked.p95_ms,
+        average_qps=asked.average_qps,
+        peak_qps=asked.peak_qps,
+        on_miss=OnMiss.REFUSE if asked.on_miss == resources.ServiceObjective.REFUSE else OnMiss.WARN,
+    )
+
+
+def _report_options(run: resources.Run) -> ReportOptions:
+    asked = run.report_options
+    return ReportOptions(tuple(asked.slice_columns), asked.judge_column)
 
 
 def number(key: str | None) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
 from gnomon_trainer.api.run_calls import RunCalls
+from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.run_use_cases import Runs
 
@@ -21,8 +22,8 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
-    def __init__(self, datasets: Datasets, runs: Runs) -> None:
-        self._datasets = DatasetCalls(datasets)
+    def __init__(self, datasets: Datasets, checks: Checks, runs: Runs) -> None:
+        self._datasets = DatasetCalls(datasets, checks)
         self._runs = RunCalls(runs)
 
     async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
@@ -39,6 +40,9 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def SplitDataset(self, request: Any, context: Any) -> Any:
         return await self._datasets.split(request)
+
+    async def CheckDataset(self, request: Any, context: Any) -> Any:
+        return await self._datasets.check(request)
 
     async def DownloadDataset(self, request: Any, context: Any) -> AsyncIterator[Any]:
         async for response in self._datasets.download(request):
@@ -65,6 +69,9 @@ class TrainerServicer(rpc.TrainerServiceServicer):
     async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
         async for response in self._runs.watch(request):
             yield response
+
+    async def CompareRuns(self, request: Any, context: Any) -> Any:
+        return await self._runs.compare(request)
 
     async def ListPredictions(self, request: Any, context: Any) -> Any:
         return await self._runs.list_predictions(request)

@@ -1,10 +1,13 @@
-"""From the logits of held-out rows to a temperature and a threshold. Pure, with NumPy."""
+"""From the logits of held-out rows to probabilities that can be believed. Pure, with NumPy."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gnomon.bundle import Calibration
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -13,11 +16,39 @@ Bools = NDArray[np.bool_]
 _LOWEST, _HIGHEST = 0.05, 20.0  # beyond these a few separable rows, not the evaluator, set the temperature
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
+_FOLDS = 5
+_LEAST_ROWS_A_CLASS = 25  # of the rarest one: two more numbers a class want rows to be fitted on
+_MOST_STEPS = 50
+_PRIOR = 1.0  # the weight of the penalty: that of one row whose loss is half the square of a number's change
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The calibration that was chosen, and the cross-validated mean log-loss of every method, in nats.
+
+    `log_losses` has `uncalibrated` and, if there were rows enough to compare
+    them, `temperature` and `vector`.
+    """
+
+    calibration: Calibration
+    log_losses: dict[str, float]
+
 
 def log_softmax(logits: NDArray[Any], temperature: float = 1.0) -> Floats:
     """Return the log-probabilities of logits of shape (rows, classes)."""
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
+    return _log_softmax(np.asarray(logits, dtype=np.float64) / temperature)
+
+
+def log_probabilities(logits: NDArray[Any], calibration: Calibration) -> Floats:
+    """Return the calibrated log-probabilities of logits of shape (rows, classes): `decision.calibrated`."""
+    scaled = np.asarray(logits, dtype=np.float64) / calibration.temperature
+    if calibration.scales:
+        scaled = scaled * np.array(calibration.scales) + np.array(calibration.biases)
+    return _log_softmax(scaled)
+
+
+def _log_softmax(scaled: Floats) -> Floats:
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
     result: Floats = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     return result
 
@@ -25,6 +56,44 @@ def log_softmax(logits: NDArray[Any], temperature: float = 1.0) -> Floats:
 def negative_log_likelihood(logits: NDArray[Any], truth: Ints, temperature: float = 1.0) -> float:
     """Return the mean over the rows, in nats; `truth` holds class indices."""
     return float(-log_softmax(logits, temperature)[np.arange(len(truth)), truth].mean())
+
+
+def calibrate(logits: NDArray[Any], truth: Ints, seed: int) -> Calibrated:
+    """Fit temperature scaling, or vector scaling where that is clearly better on rows it was not fitted on.
+
+    Five-fold cross-validation on these rows: vector scaling is taken if its
+    mean log-loss is lower by more than the standard error of that difference,
+    so never where it is higher; and only with 25 rows of every class, so that
+    many classes with few rows stay with the one number of the temperature.
+    """
+    rows, classes = logits.shape
+    temperature = Calibration(fit_temperature(logits, truth), "temperature", rows)
+    losses = {"uncalibrated": negative_log_likelihood(logits, truth)}
+    if np.bincount(truth, minlength=classes).min() < _LEAST_ROWS_A_CLASS:
+        return Calibrated(temperature, losses)
+    one, many = _cross_validated(logits, truth, seed)
+    losses |= {"temperature": float(one.mean()), "vector": float(many.mean())}
+    gain = one - many
+    vector = fit_vector(logits, truth)
+    if vector is None or not gain.mean() > gain.std(ddof=1) / math.sqrt(rows):
+        return Calibrated(temperature, losses)
+    return Calibrated(vector, losses)
+
+
+def _cross_validated(logits: NDArray[Any], truth: Ints, seed: int) -> tuple[Floats, Floats]:
+    """Return each row's log-loss by the temperature and by the vector scaling that the other folds give."""
+    rows = len(truth)
+    fold = np.empty(rows, dtype=np.int64)
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    fold[shuffled[np.argsort(truth[shuffled], kind="stable")]] = np.arange(rows) % _FOLDS  # each class evenly
+    losses = np.empty((2, rows))
+    for number in range(_FOLDS):
+        out = fold == number
+        one = Calibration(fit_temperature(logits[~out], truth[~out]))
+        for place, found in enumerate((one, fit_vector(logits[~out], truth[~out]) or one)):
+            likelihood = log_probabilities(logits[out], found)
+            losses[place, out] = -likelihood[np.arange(out.sum()), truth[out]]
+    return losses[0], losses[1]
 
 
 def fit_temperature(logits: NDArray[Any], truth: Ints) -> float:
@@ -45,21 +114,55 @@ def fit_temperature(logits: NDArray[Any], truth: Ints) -> float:
     return math.exp((low + high) / 2)
 
 
-def best_f1_threshold(probabilities: Floats, positive: Bools) -> float:
-    """Return the threshold at or above which to flag, for the best F1 on these rows.
+def fit_vector(logits: NDArray[Any], truth: Ints) -> Calibration | None:
+    """Return a scale and a bias a class that fit better than the temperature they start from.
 
-    It lies midway between two neighbouring probabilities, so that it does not
-    hang on one row's last digit; of equally good ones, the nearest to 0.5.
-    Without a positive row there is nothing to choose by: 0.5.
+    Minimises the summed negative log-likelihood plus half the squared distance
+    from scales of 1 and biases of 0: convex, so that Newton's method with a
+    step that is halved until it improves finds the one minimum. None where a
+    scale comes out at or below 0: more of a class must never make it less
+    probable.
     """
-    if not positive.any():
-        return 0.5
-    order = np.argsort(-probabilities, kind="stable")
-    descending, hits = probabilities[order], np.cumsum(positive[order])
-    flagged = np.arange(1, len(order) + 1)
-    f1 = 2 * hits / (flagged + positive.sum())
-    last_of_equals = np.append(descending[1:] != descending[:-1], True)
-    f1[~last_of_equals] = -1.0  # equal probabilities cannot be told apart
-    thresholds = (descending + np.append(descending[1:], 0.0)) / 2
-    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
-    return float(min(thresholds[best], key=lambda threshold: abs(threshold - 0.5)))
+    rows, classes = logits.shape
+    temperature = fit_temperature(logits, truth)
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    hit = np.eye(classes)[truth]
+    start = np.r_[np.ones(classes), np.zeros(classes)]
+
+    def loss(at: Floats) -> float:
+        likelihood = _log_softmax(scaled * at[:classes] + at[classes:])
+        return float(-(likelihood * hit).sum() + _PRIOR / 2 * ((at - start) ** 2).sum())
+
+    at, reached = start, loss(start)
+    for _ in range(_MOST_STEPS):
+        step = _newton_step(scaled, hit, at, at - start)
+        size = 1.0
+        while (tried := loss(at - size * step)) > reached and size > 1e-8:
+            size /= 2
+        if reached - tried <= 1e-9 * rows:
+            break
+        at, reached = at - size * step, tried
+    if (at[:classes] <= 0).any():
+        return None
+    scales, biases = (tuple(part.tolist()) for part in (at[:classes], at[classes:] - at[classes:].mean()))
+    return Calibration(temperature, "vector", rows, scales, biases)
+
+
+def _newton_step(scaled: Floats, hit: Floats, at: Floats, change: Floats) -> Floats:
+    """Return what to subtract: the gradient divided by the Hessian, both with the penalty's part."""
+    classes = hit.shape[1]
+    shares = np.exp(_log_softmax(scaled * at[:classes] + at[classes:]))
+    wrong = shares - hit
+    gradient = np.r_[(wrong * scaled).sum(axis=0), wrong.sum(axis=0)] + _PRIOR * change
+    # The Hessian of the softmax's loss is Σ xᵀ (diag p - p pᵀ) x, with x = (logits, 1) of each class.
+    weighted = np.hstack([shares * scaled, shares])
+    hessian = -weighted.T @ weighted
+    moments = [(shares * scaled**power).sum(axis=0) for power in (2, 1, 0)]
+    for block, (i, j) in enumerate(((0, 0), (0, 1), (1, 1))):
+        diagonal = np.arange(classes)
+        hessian[i * classes + diagonal, j * classes + diagonal] += moments[block]
+        if i != j:
+            hessian[j * classes + diagonal, i * classes + diagonal] += moments[block]
+    hessian[np.diag_indices_from(hessian)] += _PRIOR
+    step: Floats = np.linalg.solve(hessian, gradient)
+    return step

@@ -2,11 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from gnomon.errors import DatasetUnsuitableError, NotFoundError, RequestIdReusedError, ResourceInUseError
 from gnomon.names import DatasetName
 from gnomon_trainer.domain.findings import Finding
+
+# What is found of rows that no run can use.
+UNUSABLE = frozenset({"ONE_CLASS_ONLY", "UNKNOWN_LABELS", "ROWS_UNREADABLE"})
+
+
+class DatasetState(StrEnum):
+    """What the checks said; the names are those of `gnomon.v1.Dataset.State`."""
+
+    VALIDATING = "validating"
+    VALIDATED = "validated"
+    VALIDATED_WITH_WARNINGS = "validated_with_warnings"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,13 @@ class Dataset:
     display_name: str
     create_time: float
     delete_time: float | None = None
+
+    def state(self, *, is_checked_now: bool = False) -> DatasetState:
+        if is_checked_now:
+            return DatasetState.VALIDATING
+        if any(entry.code in UNUSABLE for entry in self.findings):
+            return DatasetState.FAILED
+        return DatasetState.VALIDATED_WITH_WARNINGS if self.findings else DatasetState.VALIDATED
 
     @property
     def name(self) -> DatasetName:
@@ -136,6 +156,14 @@ class DatasetStore(Protocol):
 
     def page(self, after: str | None, size: int) -> Sequence[Dataset]:
         """Return datasets in their newest version, ordered by ID, after an ID."""
+        ...
+
+    def keep_findings(self, name: DatasetName, findings: tuple[Finding, ...]) -> Dataset:
+        """Replace the findings of a version; return it.
+
+        Raises:
+            NotFoundError: it was deleted.
+        """
         ...
 
     def delete(self, dataset: str, now: float) -> None:

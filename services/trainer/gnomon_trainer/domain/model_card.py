@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gnomon.bundle import Evaluator
+from gnomon_trainer.domain import breakdown_words, rule_words
 from gnomon_trainer.domain.training import TrainingPlan
 
 _NAMES = {
@@ -39,10 +40,13 @@ def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, An
                 _per_class(report),
                 "## What cheap methods reach on the same rows",
                 _baselines(report),
+                "## How it does on parts of the test set",
+                _slices(report),
                 "## Calibration and threshold",
                 _calibration(evaluator, report),
                 "## Exported formats",
                 _formats(report),
+                *(["## The load it is to carry", _service(report)] if "service" in report else []),
                 "## What to know before use",
                 _warnings(evaluator, report),
                 "## What it was made from",
@@ -101,19 +105,52 @@ def _baselines(report: Mapping[str, Any]) -> str:
         (_NAMES.get(entry["key"], entry["key"]), *(" ".join(_value(m)) for m in entry["measures"]))
         for entry in report["baselines"]
     ]
-    return _table(("Method", "Accuracy", "Macro-F1"), rows)
+    head, leads = breakdown_words.leads(report)
+    explained = (
+        "The evaluator's lead, row by row; one whose interval holds 0 may be chance. The p-value is of "
+        "McNemar's exact test."
+    )
+    return f"{_table(('Method', 'Accuracy', 'Macro-F1'), rows)}\n\n{explained}\n\n{_table(head, leads)}"
+
+
+def _slices(report: Mapping[str, Any]) -> str:
+    head, rows = breakdown_words.slices(report)
+    if not rows:
+        return "All rows are of one length and one kind."
+    return f"Of many parts, some look unusual by chance alone.\n\n{_table(head, rows)}"
 
 
 def _calibration(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
-    found, threshold = report["calibration"], evaluator.threshold
-    aim = {"best_f1": "for the best F1 of the flagged classes", "none": "without an aim: no class is flagged"}
-    return (
-        f"Probabilities are softmax(logits / {found['temperature']:.4g}). The temperature was fitted on "
-        f"{found['rows']} held-out rows of the training set. Expected calibration error on the test set: "
-        f"{found['ece_before']:.3f} without it, {found['ece_after']:.3f} with it.\n\n"
-        f"A score is flagged when the flagged classes together reach {threshold.value:.4g}, chosen "
-        f"{aim.get(threshold.aim, threshold.aim)} on {threshold.rows} held-out rows of the training set."
-    )
+    found = report["calibration"]
+    formula, how = f"softmax(logits / {found['temperature']:.4g})", "The temperature was fitted"
+    if evaluator.calibration.scales:
+        formula = f"softmax(scales · logits / {found['temperature']:.4g} + biases)"
+        how = "Temperature, and a scale and a bias a class (`evaluator.json` has them), were fitted"
+    parts = [
+        f"Probabilities are {formula}. {how} on {found['rows']} held-out rows of the training set. Expected "
+        f"calibration error on the test set: {found['ece_before']:.3f} without it, {found['ece_after']:.3f} "
+        "with it.",
+        rule_words.threshold(evaluator.threshold),
+    ]
+    if evaluator.abstain_band:
+        parts.append(rule_words.abstaining(evaluator.abstain_band, report["abstain"]))
+    return "\n\n".join(parts)
+
+
+def _service(report: Mapping[str, Any]) -> str:
+    service = report["service"]
+    rows = [
+        (
+            f"`{entry['format']}`",
+            f"{entry['p95_ms']:.4g}" if "p95_ms" in entry else "cannot keep up",
+            f"{entry['capacity_per_second']:.4g}",
+            f"{entry['peak_utilization']:.0%}",
+            "yes" if entry["meets"] else "no",
+        )
+        for entry in service["formats"]
+    ]
+    head = ("Format", "p95 ms expected", "Capacity, instances/s", "Taken by the peak", "Meets it")
+    return f"{rule_words.service(service)}\n\n{_table(head, rows)}"
 
 
 def _formats(report: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from gnomon import windows
 from gnomon.errors import InvalidRequestError, NotFoundError, Violation
+from gnomon_trainer.domain.aims import check_aim
+from gnomon_trainer.domain.thresholds import AIMS
 from gnomon_trainer.domain.training import Parameters
 
 DEFAULT = "small"
@@ -95,6 +97,10 @@ _RANGES: Mapping[str, _Range | _Choice] = {
     "window_stride": _Range(0, 1_048_576),
     "max_windows": _Range(1, windows.MOST),
     "window_reducer": _Choice(windows.REDUCERS),
+    "threshold_aim": _Choice(AIMS),
+    "threshold_target": _Range(0, 1),
+    "threshold_confidence": _Range(0.8, 0.9999),
+    "abstain_error_rate": _Range(0, 0.5),
 }
 NAMES = tuple(field.name for field in fields(Parameters))
 REQUIRED = tuple(field.name for field in fields(Parameters) if field.default is MISSING)
@@ -135,7 +141,7 @@ def resolve(
     there is no window to find it in, so that all of them count.
 
     Raises:
-        InvalidRequestError: a requested value is out of its range.
+        InvalidRequestError: a requested value is out of its range, or does not fit another.
     """
     check_ranges(requested)
     many = recipe.many_rows
@@ -160,4 +166,5 @@ def resolve(
     if not flags and "window_reducer" not in requested and parameters.window_reducer != "mean":
         parameters = replace(parameters, window_reducer="mean")
         origins["window_reducer"] = "data"
+    check_aim(parameters, flags=flags)
     return parameters, origins

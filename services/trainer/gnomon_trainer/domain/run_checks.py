@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gnomon.errors import DatasetTooSmallError, DatasetUnsuitableError
 from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
 from gnomon_trainer.domain.datasets import Dataset, RowStore
-from gnomon_trainer.domain.findings import Finding, finding
+from gnomon_trainer.domain.findings import Finding, finding, matched
+from gnomon_trainer.domain.nearness import CHANGED_SHARE, NEAR_BYTES, NEAR_ROWS, Neighbours, affordable
 from gnomon_trainer.domain.overlap import Overlap, overlap
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.training import MetricDefinition, Row
@@ -18,15 +19,21 @@ RECOMMENDED_CLASS_ROWS = 100
 LEAST_TRAINING_ROWS = 16
 LEAST_CLASS_ROWS = 2
 LEAST_TEST_ROWS = 4
+_ABOUT_LABELS = {"CONFLICTING_LABELS", "NEAR_CONFLICTING_LABELS", "LIKELY_MISLABELLED"}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedSets:
-    """What the checks allow a run to be made of. `training_rows` counts what is left to learn from."""
+    """What the checks allow a run to be made of.
+
+    `training_rows` counts what is left to learn from once the rows numbered
+    `left_out` are gone.
+    """
 
     training_rows: int
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    left_out: frozenset[int] = frozenset()
 
 
 def read_rows(rows: RowStore, digest: str, metric: MetricDefinition) -> Iterator[Row]:
@@ -36,7 +43,13 @@ def read_rows(rows: RowStore, digest: str, metric: MetricDefinition) -> Iterator
 
 
 def check_sets(
-    training: Dataset, test: Dataset, metric: MetricDefinition, rows: RowStore, allow_small: bool
+    training: Dataset,
+    test: Dataset,
+    metric: MetricDefinition,
+    rows: RowStore,
+    *,
+    allow_small: bool,
+    neighbours: Neighbours,
 ) -> CheckedSets:
     """Check that an evaluator can be learned from one set and measured on the other. Reads both.
 
@@ -47,7 +60,13 @@ def check_sets(
             not counted.
     """
     _check_fit(training, test, metric)
-    found = overlap(read_rows(rows, training.digest, metric), read_rows(rows, test.digest, metric), metric)
+    looks_near = affordable(training.row_count + test.row_count, training.size_bytes + test.size_bytes)
+    found = overlap(
+        read_rows(rows, training.digest, metric),
+        read_rows(rows, test.digest, metric),
+        metric,
+        neighbours if looks_near else None,
+    )
     left = _counts_left(training, found, metric, rows)
     left_rows = sum(left.values())
     _check_classes(training, {label: n for label, n in left.items() if n}, found)
@@ -67,9 +86,10 @@ def check_sets(
             row_count=str(count),
             required_row_count=str(LEAST_CLASS_ROWS),
         )
-    findings = (*_overlap_findings(found), *_conflicts(training), *_conflicts(test))
+    findings = (*_overlap_findings(found, looks_near), *_repeated(training), *_repeated(test))
     sizes = (*_size_findings(test, left), *_unseen(left, test))
-    return CheckedSets(left_rows, (*findings, *sizes), tuple(entry.message for entry in (*findings, *sizes)))
+    every = (*findings, *sizes)
+    return CheckedSets(left_rows, every, tuple(entry.message for entry in every), found.rows)
 
 
 def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> None:
@@ -126,34 +146,49 @@ def _check_size(dataset: Dataset, rows: int, needed: int, allow_small: bool) -> 
     )
 
 
-def _overlap_findings(found: Overlap) -> Iterator[Finding]:
+def _overlap_findings(found: Overlap, looks_near: bool) -> Iterator[Finding]:
     if found.exact:
-        yield finding(
+        yield matched(
             "OVERLAP_EXACT",
             f"{len(found.exact)} rows of the training set are in the test set too; the run leaves them "
             "out of training.",
             found.exact,
         )
-    if found.near:
-        yield finding(
+    if found.normalised:
+        yield matched(
             "OVERLAP_NORMALISED",
-            f"{len(found.near)} rows of the training set are in the test set too, case and punctuation "
-            "aside; the run leaves them out of training.",
+            f"{len(found.normalised)} rows of the training set are in the test set too, case and "
+            "punctuation aside; the run leaves them out of training.",
+            found.normalised,
+        )
+    if found.near:
+        yield matched(
+            "OVERLAP_NEAR",
+            f"{len(found.near)} rows of the training set are, but for one word or {CHANGED_SHARE:.0%} of "
+            "the words, in the test set too, with the same label; the run leaves them out of training.",
             found.near,
         )
     if found.conflicting:
-        yield finding(
+        yield matched(
             "OVERLAP_CONFLICTING_LABELS",
             f"{len(found.conflicting)} of the overlapping rows have another label in the test set. One of "
             "the two is wrong; if it is the test set's, results look worse than they are.",
             found.conflicting,
         )
+    if not looks_near:
+        yield finding(
+            "OVERLAP_NEAR_NOT_CHECKED",
+            f"The two sets are larger than {NEAR_ROWS} rows or {NEAR_BYTES >> 20} MiB, so rows that differ "
+            "in a word from those of the test set were not looked for: results may look better than they "
+            "are.",
+        )
 
 
-def _conflicts(dataset: Dataset) -> Iterator[Finding]:
+def _repeated(dataset: Dataset) -> Iterator[Finding]:
+    """Repeat what was found about the labels of a set: it decides how good an evaluator can be."""
     for entry in dataset.findings:
-        if entry.code == "CONFLICTING_LABELS":
-            yield Finding(entry.code, f"{dataset.name}: {entry.message}", entry.rows, entry.row_count)
+        if entry.code in _ABOUT_LABELS:
+            yield replace(entry, message=f"{dataset.name}: {entry.message}")
 
 
 def _size_findings(test: Dataset, left: Mapping[str, int]) -> Iterator[Finding]:

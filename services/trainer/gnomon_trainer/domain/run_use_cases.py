@@ -1,9 +1,10 @@
 """What users can do with runs. Blocking work runs in threads."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gnomon.errors import (
@@ -18,11 +19,16 @@ from gnomon.threads import in_thread
 from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
+from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.lengths import TokenReaders, length_findings
+from gnomon_trainer.domain.nearness import Neighbours
 from gnomon_trainer.domain.recipes import Recipe, Recipes, check_ranges, find, resolve
-from gnomon_trainer.domain.run_checks import check_sets
+from gnomon_trainer.domain.run_checks import check_sets, read_rows
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunSpec
-from gnomon_trainer.domain.training import MetricDefinition, Point, Row
+from gnomon_trainer.domain.service_objective import ServiceObjective, check_objective
+from gnomon_trainer.domain.set_aside import check_set_aside
+from gnomon_trainer.domain.training import MetricDefinition, Parameters, Point, ReportOptions, Row
 
 POLL_S = 0.25
 MAX_DISPLAY_NAME = 63
@@ -41,6 +47,8 @@ class RunOrder:
     parameters: Mapping[str, Any]
     allow_small: bool = False
     display_name: str = ""
+    service_objective: ServiceObjective | None = None
+    report_options: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class PredictedRow:
     truncated: bool
     window_count: int
     deciding_window: int | None
+    abstained: bool = False
 
 
 class PredictionStore(Protocol):
@@ -71,6 +80,10 @@ class PredictionStore(Protocol):
         """
         ...
 
+    def all(self, run: Run) -> Iterator[PredictedRow]:
+        """Yield the predictions of all rows, in the order of the test set; raises as `page` does."""
+        ...
+
 
 def check_display_name(display_name: str) -> str:
     if len(display_name) > MAX_DISPLAY_NAME:
@@ -79,6 +92,22 @@ def check_display_name(display_name: str) -> str:
             violations=[Violation("display_name", f"must be at most {MAX_DISPLAY_NAME} characters")],
         )
     return display_name
+
+
+def check_report_options(options: ReportOptions, test: Dataset) -> ReportOptions:
+    """Return the options, or raise InvalidRequestError naming the columns that the test set lacks."""
+    named = {f"slice_columns[{n}]": column for n, column in enumerate(options.slice_columns)}
+    if options.judge_column:
+        named["judge_column"] = options.judge_column
+    absent = {field: column for field, column in named.items() if column not in test.extra_columns}
+    if absent:
+        known = ", ".join(map(repr, test.extra_columns)) or "none"
+        rule = f"must be an extra column of {test.name}: it has {known}"
+        raise InvalidRequestError(
+            f"{test.name} has no extra column {next(iter(absent.values()))[:40]!r}; it has {known}.",
+            violations=[Violation(f"run.report_options.{field}", rule) for field in absent],
+        )
+    return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +120,8 @@ class Runs:
     catalog: Catalog
     recipes: Recipes
     predictions: PredictionStore
+    neighbours: Neighbours
+    readers: TokenReaders
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
@@ -102,12 +133,14 @@ class Runs:
             NotFoundError: project, metric, dataset or recipe.
             InvalidRequestError: a parameter is out of its range.
             BaseModelMissingError: see the recipe's `unavailable_reason`.
-            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets`.
+            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets` and `check_set_aside`.
         """
         if request and (known := await asyncio.to_thread(self.store.replayed, request)):
             return known
         check_display_name(order.display_name)
         check_ranges(order.parameters, "run.parameters")
+        if order.service_objective is not None:
+            check_objective(order.service_objective)
         await self.catalog.check_project(order.project)
         metric = await self.catalog.metric(order.metric)
         async with self.heavy:
@@ -133,10 +166,19 @@ class Runs:
     def _spec(
         self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, recipe: Recipe
     ) -> RunSpec:
-        checked = check_sets(training, test, metric, self.rows, order.allow_small)
+        checked = check_sets(
+            training,
+            test,
+            metric,
+            self.rows,
+            allow_small=order.allow_small,
+            neighbours=self.neighbours,
+        )
         parameters, origins = resolve(
             recipe, order.parameters, checked.training_rows, flags=bool(metric.flagged_classes)
         )
+        left = (r for r in read_rows(self.rows, training.digest, metric) if r.number not in checked.left_out)
+        check_set_aside(left, metric, parameters, str(training.name))
         return RunSpec(
             metric=metric,
             training_set=str(training.name),
@@ -149,9 +191,33 @@ class Runs:
             parameters=parameters,
             origins=origins,
             allow_small=order.allow_small,
-            findings=checked.findings,
+            findings=(*checked.findings, *self._lengths(training, test, metric, recipe, parameters)),
             warnings=checked.warnings,
+            left_out=tuple(sorted(checked.left_out)),
+            service_objective=order.service_objective,
+            report_options=check_report_options(order.report_options, test),
         )
+
+    def _lengths(
+        self,
+        training: Dataset,
+        test: Dataset,
+        metric: MetricDefinition,
+        recipe: Recipe,
+        parameters: Parameters,
+    ) -> Iterator[Finding]:
+        """Find rows that are longer than is read at once; nothing where no tokenizer is at hand."""
+        with contextlib.suppress(BaseModelMissingError):
+            for which, dataset in (("training", training), ("test", test)):
+                rows = read_rows(self.rows, dataset.digest, metric)
+                yield from length_findings(
+                    which,
+                    rows,
+                    metric,
+                    readers=self.readers,
+                    base_model=recipe.base_model,
+                    parameters=parameters,
+                )
 
     async def get(self, name: RunName | OperationName) -> Run:
         return await asyncio.to_thread(self.store.get, name)
@@ -217,11 +283,31 @@ class Runs:
         Raises:
             RunStateError: the run has no evaluator yet.
         """
-        run = await self.get(name)
-        if not run.bundle_digest:
-            raise RunStateError(
-                f"{run.name} is {run.state.upper()} and has no predictions; they come with FINE_TUNED.",
-                resource=str(run.name),
-                state=run.state.upper(),
-            )
+        run = _with_predictions(await self.get(name))
         return await asyncio.to_thread(self.predictions.page, run, after, size)
+
+    async def compare(self, first: RunName, second: RunName) -> tuple[Run, Run, Mapping[str, Any]]:
+        """Return two runs, and what a `gnomon.v1.CompareRunsResponse` says of their predictions.
+
+        Raises:
+            RunStateError: one has no evaluator yet.
+            RunsNotComparableError: see `check_comparable`.
+        """
+        from gnomon_trainer.domain import run_comparison  # NumPy, which nothing else here needs
+
+        a, b = _with_predictions(await self.get(first)), _with_predictions(await self.get(second))
+        run_comparison.check_comparable(a, b)
+        said_a, said_b = self.predictions.all(a), self.predictions.all(b)
+        metric, options = a.spec.metric, a.spec.report_options
+        async with self.heavy:
+            return a, b, await in_thread(run_comparison.compared, said_a, said_b, metric, options)
+
+
+def _with_predictions(run: Run) -> Run:
+    if run.bundle_digest:
+        return run
+    raise RunStateError(
+        f"{run.name} is {run.state.upper()} and has no predictions; they come with FINE_TUNED.",
+        resource=str(run.name),
+        state=run.state.upper(),
+    )

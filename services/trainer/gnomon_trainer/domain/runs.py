@@ -14,11 +14,13 @@ from gnomon.errors import (
     CancelledError,
     GnomonError,
     RunStateError,
+    ServiceObjectiveMissedError,
     TrainingFailedError,
 )
 from gnomon.names import OperationName, RunName
 from gnomon_trainer.domain.findings import Finding
-from gnomon_trainer.domain.training import MetricDefinition, Parameters, Stage
+from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective, figures_of
+from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
 
 MAX_CRASHES = 3
 
@@ -59,6 +61,9 @@ class RunSpec:
     allow_small: bool = False
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_out: tuple[int, ...] | None = None  # rows of the training set; None of runs of earlier releases
+    service_objective: ServiceObjective | None = None
+    report_options: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +294,20 @@ def poisoned(run: Run) -> GnomonError | None:
         f"The worker process died {run.crashes} times in a row at the same place, most likely for want of "
         "memory. Give it more, or lower batch_size or max_tokens in a new run.",
         resource=str(run.name),
+    )
+
+
+def objective_missed(run: Run) -> GnomonError | None:
+    """Return why a run must not be registered: it was to carry a load that no format does. None if it may."""
+    objective, service = run.spec.service_objective, (run.report or {}).get("service")
+    if objective is None or objective.on_miss is not OnMiss.REFUSE or not service or service["met"]:
+        return None
+    return ServiceObjectiveMissedError(
+        f"{service['reason']} Nothing is registered. Ask for less, take a smaller recipe or max_tokens, or "
+        "create the run with on_miss WARN.",
+        resource=str(run.name),
+        format=service["format"],
+        figures="; ".join(map(figures_of, service["formats"])),
     )
 
 

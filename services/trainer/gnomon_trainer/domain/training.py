@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gnomon.bundle import LineageRecord
 from gnomon.instances import InputShape, Instance, OutputType, Step
+from gnomon_trainer.domain.service_objective import ServiceObjective
 
 
 class TrainingInterruptedError(Exception):
@@ -77,6 +78,25 @@ class Parameters:
     window_stride: int = 0  # no windows: what is too long is cut
     max_windows: int = 8
     window_reducer: str = "max"
+    threshold_aim: str = "best_f1"
+    threshold_target: float = 0.0  # none
+    threshold_confidence: float = 0.9
+    abstain_error_rate: float = 0.0  # never abstains
+
+
+JUDGE_LABEL = "judge_label"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What a report shows beside what it always shows; see `gnomon.v1.ReportOptions`.
+
+    Without `slice_columns`, columns of few short values divide the test set;
+    without a `judge_column` it is `judge_label`, where there is one.
+    """
+
+    slice_columns: tuple[str, ...] = ()
+    judge_column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +118,8 @@ class TrainingPlan:
     origins: Mapping[str, str]
     lineage: LineageRecord
     warnings: tuple[str, ...] = ()
+    service_objective: ServiceObjective | None = None
+    report_options: ReportOptions = ReportOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +171,7 @@ class Trained:
     `bundle_folder` holds exactly the bundle's files. `report` is a
     `gnomon.v1.EvaluationReport` as JSON with the proto's field names.
     `predictions_path` is JSON Lines, in the order of the test rows: row,
-    true_label, logits, label, flagged, probabilities, token_count, truncated,
+    true_label, logits, label, flagged, abstained, probabilities, token_count, truncated,
     window_count, deciding_window.
     """
 

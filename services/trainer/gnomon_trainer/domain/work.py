@@ -155,6 +155,8 @@ class Work:
         held.checkpoint_allowed()
         held.stage(Stage.REGISTERING)
         run = held.renew()
+        if refusal := runs.objective_missed(run):
+            raise refusal
         bundle = self.folders.path(run.work_folder) / run.bundle_folder
         if not bundle.is_dir() or self.folders.seal(bundle) != run.bundle_digest:
             raise ArtifactCorruptError(
@@ -187,10 +189,13 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
     spec = run.spec
     training = tuple(read_rows(rows, spec.training_set_digest, spec.metric))
     test = tuple(read_rows(rows, spec.test_set_digest, spec.metric))
+    left_out = spec.left_out
+    if left_out is None:
+        left_out = tuple(overlap(training, test, spec.metric, None).rows)
     return TrainingPlan(
         run=str(run.name),
         metric=spec.metric,
-        training_rows=without(training, overlap(training, test, spec.metric).rows),
+        training_rows=without(training, frozenset(left_out)),
         test_rows=test,
         recipe=spec.recipe,
         base_model=spec.base_model,
@@ -207,6 +212,8 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
             seed=spec.parameters.seed,
         ),
         warnings=spec.warnings,
+        service_objective=spec.service_objective,
+        report_options=spec.report_options,
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gnomon.bundle import Calibration
 from gnomon.errors import GateFailedError
 from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import batches
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits
-from gnomon_trainer.domain.calibration import log_softmax
+from gnomon_trainer.domain.calibration import log_probabilities
 from gnomon_trainer.domain.measures import Measure, exact
 from gnomon_trainer.domain.parity import FP32_LIMITS, excess
 
@@ -49,7 +50,7 @@ def check_fp32(
     trained: Logits,
     rows: Sequence[Tokens],
     alone: Logits,
-    temperature: float,
+    calibration: Calibration,
     pause: Callable[[], None],
 ) -> GateReport:
     """Compare an fp32 format with the network it was made from.
@@ -63,7 +64,7 @@ def check_fp32(
         format=format,
         measures=(
             exact("max_logit_difference", float(np.abs(alone - trained).max())),
-            batch_invariance(evaluator, rows, alone, temperature, pause),
+            batch_invariance(evaluator, rows, alone, calibration, pause),
         ),
         rows=len(alone),
         limits=FP32_LIMITS,
@@ -89,7 +90,11 @@ def require(report: GateReport) -> GateReport:
 
 
 def batch_invariance(
-    evaluator: Alone, rows: Sequence[Tokens], alone: Logits, temperature: float, pause: Callable[[], None]
+    evaluator: Alone,
+    rows: Sequence[Tokens],
+    alone: Logits,
+    calibration: Calibration,
+    pause: Callable[[], None],
 ) -> Measure:
     """Return the largest change of a probability of a row among 31 others, from when it goes alone.
 
@@ -109,8 +114,8 @@ def batch_invariance(
             pause()
             some = order[start : start + TOGETHER]
             together = evaluator.logits([rows[i] for i in some])
-            change = np.exp(log_softmax(together, temperature)) - np.exp(
-                log_softmax(alone[some], temperature)
+            change = np.exp(log_probabilities(together, calibration)) - np.exp(
+                log_probabilities(alone[some], calibration)
             )
             worst = float(np.maximum(worst, np.abs(change).max()))  # NaN stays
     return exact("batch_invariance_difference", worst)

@@ -16,6 +16,7 @@ from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longes
 from gnomon_trainer.adapters.fine_tuning.optimizing import Examples
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
+from gnomon_trainer.domain.set_aside import SetAside, set_aside
 from gnomon_trainer.domain.texts import normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
 from gnomon_trainer.domain.validation_split import hold_out
@@ -39,7 +40,8 @@ class Prepared:
 
     `validation` and `held_out` are the same rows: the fine-tuning looks at the
     first window of each, as it learns from first windows; calibration and
-    threshold come from all of them, as they are served.
+    threshold come from all of them, as they are served. `aside` are rows for
+    guarantees alone, if the run gives any.
     """
 
     training: Examples
@@ -51,6 +53,8 @@ class Prepared:
     test_texts: Sequence[Rendered]
     encoder: TextEncoder
     warnings: tuple[str, ...]
+    aside: Measurable | None = None
+    aside_rows: int = 0  # those of `aside`, and others of the same texts
 
 
 def prepare(
@@ -60,6 +64,7 @@ def prepare(
 
     Raises:
         DatasetUnsuitableError: a row cannot be rendered, or only one class is there to learn.
+        DatasetTooSmallError: there are too few rows for a guarantee.
     """
     warnings = list(plan.warnings)
     max_tokens = plan.parameters.max_tokens
@@ -79,7 +84,8 @@ def prepare(
             if labels
             else "There are no training rows. Upload some."
         )
-    training, validation = hold_out(labels, keys, plan.parameters.validation_share, plan.parameters.seed)
+    aside = set_aside(labels, keys, plan.metric.flagged_classes, plan.parameters, plan.lineage.training_set)
+    training, validation = _divided(labels, keys, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
@@ -88,9 +94,9 @@ def prepare(
     learned = [encoder.encode(known[i]) for i in _pausing(training, pause)]
     held_out = [encoder.read(known[i]) for i in _pausing(validation, pause)]
     if cut := sum(row.truncated for row in learned):
+        how = "they were shortened." if known[0].parts else "only their beginnings were learned from."
         warnings.append(
-            f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: only their "
-            "beginnings were learned from."
+            f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: {how}"
         )
     return Prepared(
         training=Examples(learned, indices[training]),
@@ -105,7 +111,35 @@ def prepare(
         test_texts=test,
         encoder=encoder,
         warnings=tuple(warnings),
+        aside=_measurable(aside.counted, known, indices, encoder, pause) if aside else None,
+        aside_rows=len(aside.rows) if aside else 0,
     )
+
+
+def _divided(
+    labels: Sequence[str], keys: Sequence[str], aside: SetAside | None, parameters: Parameters
+) -> tuple[list[int], list[int]]:
+    """Return the places of the rows to learn from and of those held out, neither of them set aside."""
+    gone = set(aside.rows) if aside else set()
+    left = [place for place in range(len(labels)) if place not in gone]
+    parts = hold_out(
+        [labels[place] for place in left],
+        [keys[place] for place in left],
+        parameters.validation_share,
+        parameters.seed,
+    )
+    training, validation = ([left[place] for place in part] for part in parts)
+    return training, validation
+
+
+def _measurable(
+    places: Sequence[int],
+    known: Sequence[Rendered],
+    indices: Ints,
+    encoder: TextEncoder,
+    pause: Callable[[], None],
+) -> Measurable:
+    return Measurable([encoder.read(known[i]) for i in _pausing(places, pause)], indices[list(places)])
 
 
 def _windows(parameters: Parameters, max_tokens: int) -> Windows | None:

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -36,7 +36,14 @@ class Profiler(Protocol):
     """Says how fast an evaluator is for instances of some lengths."""
 
     def profile(
-        self, evaluator: Alone, like: Tokens, max_tokens: int, threads: int, pause: Callable[[], None]
+        self,
+        evaluator: Alone,
+        like: Tokens,
+        max_tokens: int,
+        threads: int,
+        pause: Callable[[], None],
+        *,
+        lengths: Sequence[int] = LENGTHS,
     ) -> list[LatencyPoint]: ...
 
 
@@ -48,9 +55,16 @@ class LatencyProfiler:
     clock: Callable[[], float] = time.perf_counter
 
     def profile(
-        self, evaluator: Alone, like: Tokens, max_tokens: int, threads: int, pause: Callable[[], None]
+        self,
+        evaluator: Alone,
+        like: Tokens,
+        max_tokens: int,
+        threads: int,
+        pause: Callable[[], None],
+        *,
+        lengths: Sequence[int] = LENGTHS,
     ) -> list[LatencyPoint]:
-        """Return a point for 32, 128 and 512 tokens, as far as the evaluator reads them.
+        """Return a point for each length, 32, 128 and 512 tokens, as far as the evaluator reads them.
 
         Rows are made of the tokens of `like`, over and over: what they say
         does not matter to the time. `threads` calls run at once for the
@@ -58,7 +72,7 @@ class LatencyProfiler:
         called between measurements.
         """
         points = []
-        for length in sorted({min(length, max_tokens) for length in LENGTHS}):
+        for length in sorted({min(length, max_tokens) for length in lengths}):
             row = _of_length(like, length)
             pause()
             alone = self._alone(evaluator, row)

@@ -14,10 +14,10 @@ from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import WindowLogits
 from gnomon_trainer.domain.model_card import model_card
-from gnomon_trainer.domain.training import Row, Trained, TrainingPlan
+from gnomon_trainer.domain.training import ReportOptions, Row, Trained, TrainingPlan
 
 # Counts up when the same plan would give another evaluator: older checkpoints and results are then not taken.
-_TRAINING = 1
+_TRAINING = 2
 
 _BUNDLE, _PREDICTIONS, _DONE = "bundle", "predictions.jsonl", "done.json"
 
@@ -69,6 +69,7 @@ def _prediction(
         "logits": logits,
         "label": score.label,
         "flagged": score.flagged,
+        "abstained": score.abstained,
         "probabilities": score.probabilities,
         "token_count": reading.token_count,
         "truncated": reading.truncated,
@@ -100,6 +101,10 @@ def digest_of(plan: TrainingPlan, model_digest: str) -> str:
     digest = hashlib.sha256()
     content = (_TRAINING, plan.metric, asdict(plan.parameters), plan.lineage, plan.warnings, model_digest)
     digest.update(repr(content).encode())
+    if plan.service_objective is not None:
+        digest.update(repr(plan.service_objective).encode())
+    if plan.report_options != ReportOptions():
+        digest.update(repr(plan.report_options).encode())
     for rows in (plan.training_rows, plan.test_rows):
         digest.update(b"\x1d")
         for row in rows:

@@ -15,28 +15,29 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.bundle import Calibration, Evaluator, Format, Threshold
+from gnomon.bundle import Evaluator, Format
 from gnomon.rendering import template_for
 from gnomon.tokens import Reading
 from gnomon.windows import Reduced, reduce
-from gnomon_trainer.adapters.fine_tuning import files, further, gate, probe, publishing
+from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.further import Material
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
-from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat, openvino_formats
+from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
+from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
 from gnomon_trainer.adapters.fine_tuning.optimizing import Best, FineTuning
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared, prepare
-from gnomon_trainer.adapters.fine_tuning.profiling import LatencyProfiler, Profiler
+from gnomon_trainer.adapters.fine_tuning.profiling import LENGTHS, LatencyProfiler, Profiler
 from gnomon_trainer.adapters.fine_tuning.scoring import (
     Alone,
-    Logits,
     OnnxEvaluator,
     WindowLogits,
     logits_of_readings,
 )
-from gnomon_trainer.domain import calibration, evaluation
+from gnomon_trainer.domain import evaluation, rule_report
+from gnomon_trainer.domain.decision_rules import DecisionRule
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
 
@@ -51,7 +52,7 @@ class SetUp:
     threads: int | None
     checkpoint_interval_s: float
     exporter: Exporter = field(default_factory=OnnxExporter)
-    further: Sequence[FurtherFormat] = field(default_factory=lambda: openvino_formats(OnnxExporter.path))
+    further: Sequence[FurtherFormat] = field(default_factory=lambda: further_formats(OnnxExporter.path))
     profiler: Profiler = field(default_factory=LatencyProfiler)
 
 
@@ -96,7 +97,8 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
         pause=reporter.checkpoint_allowed,
     )
     held_out = measure(onnx, prepared.held_out.readings)
-    evaluator = _evaluator(training, prepared, held_out.reduced)
+    aside = measure(onnx, prepared.aside.readings).reduced if prepared.aside else None
+    evaluator = _evaluator(training, prepared, deciding.rule(plan, prepared, held_out.reduced, [aside]))
     material = _material(
         training=training,
         prepared=prepared,
@@ -110,8 +112,15 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     outcomes = [
         further.attempt(wanted, material, work / f"{_EXPORT}-{wanted.format}") for wanted in set_up.further
     ]
-    published = tuple(outcome.format for outcome in outcomes if outcome.format)
-    evaluator = replace(evaluator, formats=(*evaluator.formats, *published))
+    every_aside = [aside, *(outcome.aside for outcome in outcomes)]  # a guarantee is one of every format
+    rule = deciding.rule(plan, prepared, held_out.reduced, every_aside)
+    evaluator = replace(
+        evaluator,
+        formats=(*evaluator.formats, *(outcome.format for outcome in outcomes if outcome.format)),
+        threshold=rule.threshold,
+        abstain_band=rule.abstain_band,
+    )
+    material = replace(material, evaluator=evaluator)
 
     reporter.stage(Stage.EVALUATING)
     logits = measure(onnx, prepared.test.readings)
@@ -120,8 +129,12 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
         evaluator, prepared.test.labels, logits.reduced, baselines, plan.parameters.seed
     )
     own = further.complete_report(passed, onnx, logits.reduced, "onnxruntime", material)
-    formats = [own, *(outcome.report for outcome in outcomes)]
-    report = _report(prepared, best, formats, evaluation.evaluate(test, scores))
+    formats = [own, *(further.retold(outcome, material) for outcome in outcomes)]
+    details = evaluation.Details(plan.test_rows, plan.metric, plan.report_options)
+    report = _report(prepared, best, formats, evaluation.evaluate(test, scores, details))
+    positive = [row.label in plan.metric.flagged_classes for row in plan.test_rows]
+    report = rule_report.with_rule(report, rule, scores, positive)
+    report = rule_report.with_service(report, plan.service_objective, evaluator, compute.threads)
 
     reporter.checkpoint_allowed()
     exported_files = [*exported.iterdir(), *(file for outcome in outcomes for file in outcome.files)]
@@ -186,11 +199,9 @@ def _export(training: Training, network: EvaluatorNetwork, max_tokens: int, comp
     return exported
 
 
-def _evaluator(training: Training, prepared: Prepared, held_out: Logits) -> Evaluator:
-    """Calibrate and choose the threshold on the held-out rows."""
+def _evaluator(training: Training, prepared: Prepared, rule: DecisionRule) -> Evaluator:
     plan, exporter = training.plan, training.set_up.exporter
-    metric, labels = plan.metric, prepared.validation.labels
-    temperature = calibration.fit_temperature(held_out, labels)
+    metric = plan.metric
     return Evaluator(
         metric=metric.name,
         output_type=metric.output_type,
@@ -200,8 +211,9 @@ def _evaluator(training: Training, prepared: Prepared, held_out: Logits) -> Eval
         flagged_classes=metric.flagged_classes,
         template=template_for(metric.input_shape),
         max_tokens=prepared.encoder.max_tokens,
-        calibration=Calibration(temperature, "temperature", len(labels)),
-        threshold=_threshold(training, held_out, labels, temperature),
+        calibration=rule.calibration,
+        threshold=rule.threshold,
+        abstain_band=rule.abstain_band,
         formats=(Format(exporter.format, exporter.path),),
         windows=prepared.encoder.windows,
         lineage=replace(plan.lineage, base_model_digest=training.model_digest, code_version=_code_version()),
@@ -226,6 +238,7 @@ def _material(
 ) -> Material:
     """Return what the formats are checked against and measured with."""
     set_up, pause = training.set_up, training.reporter.checkpoint_allowed
+    objective = training.plan.service_objective
     return Material(
         onnx=training.work / _EXPORT / set_up.exporter.path,
         evaluator=evaluator,
@@ -241,6 +254,7 @@ def _material(
             max_tokens=evaluator.max_tokens,
             threads=compute.threads,
             pause=pause,
+            lengths=(*LENGTHS, objective.input_tokens) if objective else LENGTHS,
         ),
         pause=pause,
     )
@@ -253,19 +267,9 @@ def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateRe
         trained=material.trained,
         rows=material.prepared.validation.rows,
         alone=material.reference.first,
-        temperature=material.evaluator.calibration.temperature,
+        calibration=material.evaluator.calibration,
         pause=material.pause,
     )
-
-
-def _threshold(training: Training, held_out: Logits, labels: Ints, temperature: float) -> Threshold:
-    metric = training.plan.metric
-    flagged = [metric.classes.index(label) for label in metric.flagged_classes]
-    if not flagged:
-        return Threshold(0.5, "none", 0)
-    probabilities = np.exp(calibration.log_softmax(held_out, temperature))[:, flagged].sum(axis=1)
-    chosen = calibration.best_f1_threshold(probabilities, np.isin(labels, flagged))
-    return Threshold(chosen, "best_f1", len(labels))
 
 
 def _report(
@@ -281,6 +285,7 @@ def _report(
         "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
         "training_rows": len(prepared.training.rows),
         "validation_rows": len(prepared.validation.rows),
+        "set_aside_rows": prepared.aside_rows,
     }
 
 

@@ -1,0 +1,101 @@
+"""From logits to how an evaluator decides: calibration, threshold, abstain band. Pure, with NumPy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.bundle import AbstainBand, Calibration, Threshold
+from gnomon_trainer.domain import thresholds
+from gnomon_trainer.domain.calibration import Ints, calibrate, log_probabilities
+from gnomon_trainer.domain.thresholds import BEST_F1, FALSE_POSITIVE_RATE, Scores
+from gnomon_trainer.domain.training import MetricDefinition, Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Logits of rows, shape (rows, classes), and the indices of their true classes."""
+
+    logits: NDArray[Any]
+    truth: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """What `gnomon.decision.decide` is told; `log_losses` as in `calibration.Calibrated`."""
+
+    calibration: Calibration
+    threshold: Threshold
+    abstain_band: AbstainBand | None
+    log_losses: dict[str, float]
+
+
+def rule_of(
+    metric: MetricDefinition, parameters: Parameters, held_out: Labelled, aside: Sequence[Labelled]
+) -> DecisionRule:
+    """Return how to decide.
+
+    Calibration and a threshold without a guarantee come from the `held_out`
+    rows. Guarantees come from the rows set aside, as each format scores them:
+    the same rows every time, first those of the reference. A guarantee holds
+    for each of the formats, as the strictest of their thresholds is taken.
+    """
+    found = calibrate(held_out.logits, held_out.truth, parameters.seed)
+    flagged = [metric.classes.index(label) for label in metric.flagged_classes]
+    if not flagged:
+        return DecisionRule(found.calibration, Threshold(0.5, "none", 0), None, found.log_losses)
+
+    def scores(rows: Labelled) -> Scores:
+        shares = np.exp(log_probabilities(rows.logits, found.calibration))[:, flagged].sum(axis=1)
+        return Scores(shares, np.isin(rows.truth, flagged))
+
+    guaranteed = [scores(rows) for rows in aside]
+    threshold = _threshold(parameters, scores(held_out), guaranteed)
+    band = _abstain_band(parameters, threshold.value, guaranteed)
+    return DecisionRule(found.calibration, threshold, band, found.log_losses)
+
+
+def _threshold(parameters: Parameters, held_out: Scores, aside: Sequence[Scores]) -> Threshold:
+    target, confidence = parameters.threshold_target, parameters.threshold_confidence
+    if parameters.threshold_aim != FALSE_POSITIVE_RATE:
+        return thresholds.estimated(parameters.threshold_aim, target, held_out)
+    found = [thresholds.guaranteed(target, confidence, scores) for scores in aside]
+    return max((entry for entry in found if entry is not None), key=lambda entry: entry.value)
+
+
+def _abstain_band(parameters: Parameters, threshold: float, aside: Sequence[Scores]) -> AbstainBand | None:
+    if not (rate := parameters.abstain_error_rate):
+        return None
+    found = [
+        thresholds.abstain_band(rate, parameters.threshold_confidence, threshold, scores) for scores in aside
+    ]
+    bands = [band for band in found if band is not None]
+    widest = bands[0]
+    low, high = min(band.low for band in bands), max(band.high for band in bands)
+    return AbstainBand(
+        low=low,
+        high=high,
+        error_rate=rate,
+        confidence=widest.confidence,
+        method=widest.method,
+        negatives=widest.negatives,
+        positives=widest.positives,
+    )
+
+
+def cautions(rule: DecisionRule) -> list[str]:
+    """Return what a reader of the report must know of the threshold."""
+    threshold = rule.threshold
+    found = []
+    if threshold.aim not in (BEST_F1, FALSE_POSITIVE_RATE, "none") and threshold.reached < threshold.target:
+        found.append(
+            f"No threshold reaches a {threshold.aim} of {threshold.target:g} on the held-out rows: the best "
+            f"one, with {threshold.reached:.3f}, was taken."
+        )
+    if threshold.value > 1:
+        found.append(
+            "Nothing is flagged: no threshold keeps to the false-positive rate on the rows set aside."
+        )
+    return found
