@@ -18,9 +18,10 @@ from gnomon.errors import (
 from gnomon.instances import text_span
 from gnomon.names import AliasName
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
-from gnomon_scorer.domain.scheduler import Cores, Scheduler
+from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scores import Scored, ScoreRequest
 from gnomon_scorer.domain.scoring import ScoringService
+from gnomon_scorer.domain.stations import Cores
 from tests.scorer.fakes import FakeTokenizer, until, version_name
 from tests.scorer.test_versions import World
 

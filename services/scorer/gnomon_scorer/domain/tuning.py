@@ -136,11 +136,13 @@ class _Search:
             self.found[way].seconds += again.seconds
 
     def choice(self) -> Trial:
-        """Return the fastest; among those as good the smallest batch, in which nobody waits for others."""
+        """Return the fastest; of those as good, the one with few threads, then small batches: nobody waits."""
         assert self.best is not None
         least = _AS_GOOD * self.best.sequences_per_s
         good = [trial for trial in self.trials() if trial.sequences_per_s >= least]
-        return min(good, key=lambda trial: (trial.way.batch_tokens, -trial.sequences_per_s))
+        return min(
+            good, key=lambda trial: (trial.way.threads, trial.way.batch_tokens, -trial.sequences_per_s)
+        )
 
     def _is_hopeless(self, way: Way) -> bool:
         best = self.best
