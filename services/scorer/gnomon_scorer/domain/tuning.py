@@ -136,7 +136,7 @@ class _Search:
             self.found[way].seconds += again.seconds
 
     def choice(self) -> Trial:
-        """Return the fastest; of those as good, the one with few threads, then small batches: nobody waits."""
+        """Return the fastest; of those as good the one of few threads, then small batches: nobody waits."""
         assert self.best is not None
         least = _AS_GOOD * self.best.sequences_per_s
         good = [trial for trial in self.trials() if trial.sequences_per_s >= least]
