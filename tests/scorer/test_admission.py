@@ -27,7 +27,7 @@ def test_who_cannot_be_answered_in_time_is_turned_away_with_the_time_that_is_mis
     error = refusal(load({"": 150}), 50, remaining_s=1.0)
 
     assert error.metadata["why"] == "too_late"
-    assert error.retry_after_s == pytest.approx(2.0 - 0.85)
+    assert error.retry_after_s == pytest.approx(2.0 - 0.9)
 
 
 def test_without_a_deadline_nothing_is_too_late():

@@ -23,7 +23,7 @@ from gnomon.errors import (
     OverloadedError,
 )
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.admission import Load, admit
+from gnomon_scorer.domain.admission import Lateness, Load, admit
 from gnomon_scorer.domain.batching import Entry, Waiting
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
@@ -56,6 +56,7 @@ class _Call:
     done: asyncio.Future[None]
     outcomes: dict[Waiter, Outcome | None] = field(default_factory=dict)
     open: int = 0
+    expected: float = 0.0  # when all of it was predicted to be done
 
     def settle(self, entry: Waiter, outcome: Outcome) -> None:
         if self.outcomes[entry] is None:
@@ -104,6 +105,7 @@ class Scheduler:
         self._soon = asyncio.get_running_loop().call_soon_threadsafe
         self._lock = threading.Lock()  # of queues and stations: cores and the event loop both change them
         self._busy: set[Future[None]] = set()
+        self._lateness = {lane: Lateness() for lane in Lane}
         self._stopped = False
         main = Station(cores, [self._urgent])
         if background is None:
@@ -167,18 +169,26 @@ class Scheduler:
         finally:
             if alarm is not None:
                 alarm.cancel()
+            self._learn(call, deadline, lane)
             self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
 
     def _enter(self, call: _Call, entries: list[Waiter], queue: Waiting[LoadedVersion]) -> None:
         first, station = entries[0], self._stations[queue]
         with self._lock:
-            self._admit(_tokens(entries), first.deadline, first.lane, first.caller)
+            wait_s = self._admit(_tokens(entries), first.deadline, first.lane, first.caller)
+            call.expected = first.arrived + wait_s
             for entry in entries:
                 self._calls[entry] = call
                 queue.add(entry)
             work = self._take(station)
         self._start(station, work)
+
+    def _learn(self, call: _Call, deadline: float | None, lane: Lane) -> None:
+        """Compare the prediction with what came of it, unless the caller left before it could be seen."""
+        now = self._clock()
+        if not call.open or (deadline is not None and now >= deadline):
+            self._lateness[lane].measure(now - call.expected)
 
     def _forget(self, call: _Call, queue: Waiting[LoadedVersion]) -> None:
         """Take a call's entries out; those that still wait are never run."""
@@ -195,7 +205,7 @@ class Scheduler:
     def _queue_of(self, lane: Lane) -> Waiting[LoadedVersion]:
         return self._bulk if lane is Lane.BULK else self._urgent
 
-    def _admit(self, tokens: int, deadline: float | None, lane: Lane, caller: str) -> None:
+    def _admit(self, tokens: int, deadline: float | None, lane: Lane, caller: str) -> float:
         queue = self._queue_of(lane)
         station = self._stations[queue]
         load = Load(
@@ -204,9 +214,10 @@ class Scheduler:
             station.tokens_per_s,
             self._max_queued_tokens,
             TURN_TOKENS,
+            self._lateness[lane].allowance_s,
         )
         try:
-            admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
+            return admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
         except OverloadedError as error:
             self._observer.refused(error.metadata["why"], lane)
             raise
