@@ -20,7 +20,6 @@ from gnomon.errors import (
     EvaluatorFailedError,
     GnomonError,
     InternalError,
-    OverloadedError,
 )
 from gnomon.tokens import Tokens
 from gnomon_scorer.domain.admission import Lateness, Load, admit
@@ -216,11 +215,7 @@ class Scheduler:
             TURN_TOKENS,
             self._lateness[lane].allowance_s,
         )
-        try:
-            return admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
-        except OverloadedError as error:
-            self._observer.refused(error.metadata["why"], lane)
-            raise
+        return admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
 
     def _take(self, station: Station) -> list[Work]:
         """Return what free cores begin now, under the lock."""
