@@ -155,6 +155,24 @@ def test_a_logged_exception_tells_where_and_not_what_a_user_wrote():
     assert json.loads(line)["exception"][0]["frames"]
 
 
+GONE = """
+import logging
+from grpc._cython.cygrpc import ExecuteBatchError
+from gnomon_rpc import logs
+logs.configure("info", "test")
+try:
+    raise ExecuteBatchError()
+except ExecuteBatchError:
+    logging.getLogger("grpc._cython.cygrpc").exception("an answer could not be sent")
+"""
+
+
+def test_a_caller_who_left_before_the_answer_is_no_error_of_the_service():
+    done = subprocess.run([sys.executable, "-c", GONE], check=True, capture_output=True, text=True)
+
+    assert done.stderr == ""
+
+
 def test_a_wrong_setting_is_named_with_its_variable():
     process = spawn(GNOMON_TEST_GRACE_S="soon")
     _, text = process.communicate(timeout=20)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.errors import OverloadedError
-from gnomon_scorer.domain.admission import Load, Speed, admit
+from gnomon_scorer.domain.admission import Lateness, Load, Speed, admit
 from gnomon_scorer.domain.lanes import Lane
 
 
@@ -27,7 +27,7 @@ def test_who_cannot_be_answered_in_time_is_turned_away_with_the_time_that_is_mis
     error = refusal(load({"": 150}), 50, remaining_s=1.0)
 
     assert error.metadata["why"] == "too_late"
-    assert error.retry_after_s == pytest.approx(2.0 - 0.85)
+    assert error.retry_after_s == pytest.approx(2.0 - 0.9)
 
 
 def test_without_a_deadline_nothing_is_too_late():
@@ -105,3 +105,37 @@ def test_a_process_that_was_stopped_for_a_while_has_not_become_slow():
     speed.measure(500, 30.0)
 
     assert speed.tokens_per_s > 8_000
+
+
+def learned(late_s):
+    lateness = Lateness()
+    for one in late_s:
+        lateness.measure(one)
+    return lateness.allowance_s
+
+
+def test_predictions_that_come_true_need_no_allowance():
+    assert learned([0.0] * 100) == 0.0
+
+
+def test_answers_that_are_always_as_late_ask_for_that_much():
+    assert learned([0.05] * 2000) == pytest.approx(0.05, rel=0.01)
+
+
+@given(st.lists(st.floats(0.0, 0.2), min_size=1, max_size=20).map(lambda some: (some * 2000)[:2000]))
+def test_few_answers_are_later_than_what_is_allowed_for(late_s):
+    allowance = learned(late_s)
+
+    assert sum(one > allowance + 1e-3 for one in late_s[-200:]) <= 200 * 0.1
+
+
+@given(st.lists(st.floats(-1, 5), max_size=50))
+def test_a_time_of_bad_predictions_passes(bad):
+    assert learned(bad + [0.0] * 2000) < 0.01
+
+
+def test_who_would_be_too_late_by_what_was_learned_is_turned_away():
+    late = Load({"": 50}, 0, 100.0, 1000, 10, allowance_s=0.3)
+
+    assert refusal(late, 20, remaining_s=1.0).metadata["why"] == "too_late"
+    admit(late, 20, "", 1.2, Lane.ONLINE)

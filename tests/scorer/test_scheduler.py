@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +20,8 @@ from gnomon.errors import (
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.observing import Silent
 from gnomon_scorer.domain.ports import BatchLimits
-from gnomon_scorer.domain.scheduler import Cores, Ran, Scheduler
+from gnomon_scorer.domain.scheduler import Ran, Scheduler
+from gnomon_scorer.domain.stations import Cores
 from tests.scorer.fakes import FakeBackend, Gate, loaded_version, tokens, until
 
 POISON = 13
@@ -89,6 +91,21 @@ async def test_calls_run_beside_each_other():
         call = asyncio.create_task(scheduler.score([(version, tokens(i)) for i in range(2)], None))
         await until(lambda: len(backend.batches) == 2)
         gate.open()
+        await call
+
+
+async def test_a_core_takes_its_next_batch_while_the_event_loop_is_busy():
+    gate, both_ran = Gate(), threading.Event()
+    backend = FakeBackend(
+        lambda batch: gate(batch) or (both_ran.set() if len(backend.batches) == 2 else None),
+        limits=BatchLimits(64, max_instances=1),
+    )
+    version = loaded_version(backend)
+    async with running() as scheduler:
+        call = asyncio.create_task(scheduler.score([(version, tokens(i)) for i in range(2)], None))
+        await until(gate.entered.is_set)
+        gate.open()
+        assert both_ran.wait(timeout=30)  # holds the event loop up
         await call
 
 

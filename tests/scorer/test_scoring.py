@@ -13,14 +13,17 @@ from gnomon.errors import (
     DeadlineExceededError,
     InstanceInvalidError,
     NotFoundError,
+    OverloadedError,
     VersionLoadingError,
 )
 from gnomon.instances import text_span
 from gnomon.names import AliasName
+from gnomon_scorer.domain.observing import Silent
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
-from gnomon_scorer.domain.scheduler import Cores, Scheduler
+from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scores import Scored, ScoreRequest
 from gnomon_scorer.domain.scoring import ScoringService
+from gnomon_scorer.domain.stations import Cores
 from tests.scorer.fakes import FakeTokenizer, until, version_name
 from tests.scorer.test_versions import World
 
@@ -68,6 +71,25 @@ async def test_versions_with_the_same_tokenizer_share_the_tokens(monkeypatch):
         await service.score(request("toxicity/1", "toxicity/2"))
 
     assert [text.text for text in encoded] == ["one two", "three"]
+
+
+@pytest.mark.parametrize(("waits", "counted"), [(False, ["queue_full"]), (True, [])])
+async def test_who_waits_for_room_is_not_counted_as_refused(waits, counted, monkeypatch):
+    class Heard(Silent):
+        def refused(self, reason, lane):
+            refused.append(reason)
+
+    async def full_once(scheduler, *wanted):
+        monkeypatch.setattr(Scheduler, "score", score)
+        raise OverloadedError("The queue is full.", retry_after_s=0.01, why="queue_full")
+
+    refused, score = [], Scheduler.score
+    async with scoring(observer=Heard()) as (_, service):
+        monkeypatch.setattr(Scheduler, "score", full_once)
+        with contextlib.nullcontext() if waits else pytest.raises(OverloadedError):
+            await service.score(replace(request("toxicity/1"), waits=waits))
+
+    assert refused == counted
 
 
 async def test_a_deadline_already_past_does_no_work():

@@ -113,6 +113,27 @@ def test_of_ways_as_fast_the_smallest_batch_is_chosen():
     assert chosen.way == Way("a", 1, 256)
 
 
+def test_of_ways_as_fast_one_with_batches_and_of_few_threads_is_chosen():
+    machine = Machine({"a": 100.0}, {1: 1.0, 2: 1.01}, {0: 1.0, 256: 0.98, 512: 1.0, 1024: 0.5, 2048: 0.2})
+
+    chosen, _ = machine.tuned()
+
+    assert chosen.way == Way("a", 1, 256)
+
+
+def test_a_disturbance_while_the_best_way_is_tried_does_not_cost_it_its_place():
+    passes = 0
+
+    def measure(way, rows):
+        nonlocal passes
+        passes += 1
+        return rows / (100 if way.threads > 1 else 50 if passes <= 2 else 150)
+
+    chosen, _ = tune({"a": (1, 2)}, 512, 10.0, measure)
+
+    assert chosen.way.threads == 1
+
+
 def test_a_slow_machine_still_tries_the_likeliest_format():
     machine = Machine({"a": 1.0, "b": 2.0}, {1: 1.0, 2: 1.0}, dict.fromkeys(BATCH_TOKENS, 1.0))
 

@@ -33,7 +33,7 @@ class ScorerSettings(ServerSettings):
         default_factory=_cores, ge=1, description="How many cores inference keeps busy; all, if not given."
     )
     inference_nice: int = Field(
-        default=5,
+        default=10,
         ge=0,
         le=19,
         description="How much inference gives way to what answers callers, as in `nice`; 0: not at all. "

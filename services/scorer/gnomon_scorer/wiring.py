@@ -23,8 +23,9 @@ from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.observing import Observer, Silent
 from gnomon_scorer.domain.ports import Runtime
 from gnomon_scorer.domain.response_cache import ResponseCache
-from gnomon_scorer.domain.scheduler import Cores, Scheduler
+from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scoring import ScoringService, Tracer
+from gnomon_scorer.domain.stations import Cores
 from gnomon_scorer.domain.streaming import Streams
 from gnomon_scorer.domain.versions import Loader, State, Versions
 from gnomon_scorer.settings import ScorerSettings

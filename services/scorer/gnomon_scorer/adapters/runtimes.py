@@ -26,7 +26,7 @@ from gnomon_scorer.domain.tuning import MOST_BLOCKS, tune
 log = structlog.get_logger(__name__)
 
 AUTO = "auto"
-_METHOD = 1  # to be raised when tunings that are stored are no longer as good as new ones
+_METHOD = 2  # to be raised when tunings that are stored are no longer as good as new ones
 
 
 class Runtimes:

@@ -13,7 +13,8 @@ from gnomon_scorer.domain.lanes import Lane
 _FIRST_TOKENS_PER_S = 10_000.0  # before anything was measured
 _MEMORY = 0.05  # the weight of the newest batch in what is measured
 _MOST_SLOWER = 5.0
-_TRUST = 0.85  # the share of a caller's time that a prediction may fill: speeds vary
+_FOR_THE_WAY = 0.1  # the share of a caller's time that the answer's way back may take
+_GAIN, _DEVIATION_GAIN, _DEVIATIONS = 1 / 64, 1 / 32, 4.0
 _LONGEST_RETRY_S = 60.0
 _SHORTEST_RETRY_S = 0.05
 
@@ -39,6 +40,28 @@ class Speed:
         self.tokens_per_s = self._tokens / self._seconds
 
 
+class Lateness:
+    """How much later than predicted answers are, in seconds: whom to let in is decided by what came of it.
+
+    A smoothed mean and deviation, as RFC 6298 has them of round trips; smoothed
+    over more samples, as there are hundreds a second. Whoever is let in at all
+    is let in with this allowance, so a time of bad predictions passes.
+    """
+
+    def __init__(self) -> None:
+        self._mean = 0.0
+        self._deviation = 0.0
+
+    @property
+    def allowance_s(self) -> float:
+        """Return what to add to a prediction for (nearly) everybody to be in time."""
+        return max(0.0, self._mean + _DEVIATIONS * self._deviation)
+
+    def measure(self, late_s: float) -> None:
+        self._deviation += _DEVIATION_GAIN * (abs(late_s - self._mean) - self._deviation)
+        self._mean += _GAIN * (late_s - self._mean)
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is there when a request comes, as far as it goes before the request.
@@ -51,6 +74,7 @@ class Load:
     tokens_per_s: float
     max_tokens: int
     turn_tokens: int
+    allowance_s: float = 0.0  # for predictions that are too good
 
     @property
     def total(self) -> int:
@@ -69,8 +93,8 @@ class Load:
         return (self.total + self.running // 2) / self.tokens_per_s
 
 
-def admit(load: Load, tokens: int, caller: str, remaining_s: float | None, lane: Lane) -> None:
-    """Let a request in, or refuse it.
+def admit(load: Load, tokens: int, caller: str, remaining_s: float | None, lane: Lane) -> float:
+    """Let a request in and return the seconds that it will take, or refuse it.
 
     A full queue refuses a caller who has a fair share of it; others are let in
     up to twice the bound, in which nobody counts for more than all of it. A
@@ -89,12 +113,13 @@ def admit(load: Load, tokens: int, caller: str, remaining_s: float | None, lane:
         if own + size > share or counted + size > 2 * load.max_tokens:
             why = "unfair_share" if len(load.waiting) > 1 and own + size > share else "queue_full"
             raise _refusal(why, "The scorer's queue is full.", load.drain_s(), load, lane)
-    if remaining_s is None:
-        return
-    wait_s = (load.ahead_of(caller) + tokens) / load.tokens_per_s
-    if load.ahead_of(caller) and wait_s > _TRUST * remaining_s:
-        late_s = wait_s - _TRUST * remaining_s
-        raise _refusal("too_late", "The scorer cannot answer before the deadline.", late_s, load, lane)
+    ahead = load.ahead_of(caller)
+    wait_s = (ahead + tokens) / load.tokens_per_s
+    if remaining_s is not None and ahead:
+        late_s = wait_s + load.allowance_s - (1 - _FOR_THE_WAY) * remaining_s
+        if late_s > 0:
+            raise _refusal("too_late", "The scorer cannot answer before the deadline.", late_s, load, lane)
+    return wait_s
 
 
 def _refusal(why: str, what: str, retry_after_s: float, load: Load, lane: Lane) -> OverloadedError:

@@ -112,10 +112,10 @@ class Waiting(Generic[V]):
         self._count_in(entry, len(entry.tokens))
         self._count += 1
 
-    def remove(self, entry: Entry[V]) -> None:
-        """Forget an entry; no error if it does not wait (any more)."""
+    def remove(self, entry: Entry[V]) -> bool:
+        """Forget an entry; return whether it waited (still)."""
         if not entry.is_waiting:
-            return
+            return False
         entry.is_waiting = False
         peers = self._by_length[entry.version]
         del peers[bisect.bisect_left(peers, _place(entry))]
@@ -125,6 +125,7 @@ class Waiting(Generic[V]):
         self._count -= 1
         if not self._turns.remove(entry.caller, len(entry.tokens)):
             del self._orders[entry.caller]
+        return True
 
     def _count_in(self, entry: Entry[V], tokens: int) -> None:
         self.tokens += tokens

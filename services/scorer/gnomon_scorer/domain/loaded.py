@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -46,6 +47,7 @@ class LoadedVersion:
         self.is_closed = False
         self._backend = opened.backend
         self._users = 0
+        self._counting = threading.Lock()
         self._is_retired = False
         self._proof: Tokens | None = None
 
@@ -124,12 +126,22 @@ class LoadedVersion:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep the version in memory for as long as this lasts."""
-        self._users += 1
+        self.hold()
         try:
             yield
         finally:
+            self.release()
+
+    def hold(self) -> None:
+        """Keep the version in memory until it is released as often; safe in any thread."""
+        with self._counting:
+            self._users += 1
+
+    def release(self) -> None:
+        """Take a hold back; the last one closes a version that has to leave."""
+        with self._counting:
             self._users -= 1
-            self._close_if_idle()
+        self._close_if_idle()
 
     def close(self) -> None:
         """Leave memory once nobody uses it."""

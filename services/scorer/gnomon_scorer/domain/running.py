@@ -1,8 +1,6 @@
-"""Runs one batch, and finds the poison in it: halves it until what fails stands alone."""
+"""Runs one batch, and finds the poison in it: halves it until what fails stands alone. Blocks."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import structlog
@@ -19,84 +17,98 @@ Waiter = Entry[LoadedVersion]
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """One batch on its way. `is_wanted`: the entry's caller is still there.
+class Done:
+    """Entries that ran together: a row of logits each; when it began, and the seconds it took."""
 
-    Each entry ends in one of `ran` (entries, rows, when it began, seconds),
-    `failed` (alone as in a batch), or `broken` (the version cannot score).
-    `free` is called as soon as nothing is left to run: the cores must have
-    their next batch before anybody is told of this one.
+    entries: list[Waiter]
+    rows: Logits
+    began: float
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Poisonous:
+    """An entry that fails alone as in a batch."""
+
+    entry: Waiter
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The version cannot score any more; these entries were not run."""
+
+    version: LoadedVersion
+    entries: list[Waiter]
+    error: GnomonError
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nobody wanted the rest any more."""
+
+
+Ended = Done | Poisonous | Broken | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One batch on its way.
+
+    `is_wanted`: the entry's caller is still there. `tell` hears of each part
+    that ended, but of the last: that is returned, for the core to have its next
+    batch before anybody is told.
     """
 
     version: LoadedVersion
     run: Callable[[Sequence[Tokens]], Logits]
-    threads: Executor
     is_wanted: Callable[[Waiter], bool]
-    ran: Callable[[list[Waiter], Logits, float, float], None]
-    failed: Callable[[Waiter], None]
-    broken: Callable[[LoadedVersion, list[Waiter], GnomonError], None]
-    free: Callable[[], None]
+    tell: Callable[[Ended], object]
     clock: Callable[[], float]
 
 
-async def run_all(running: Running, entries: list[Waiter]) -> None:
+def run_all(running: Running, entries: list[Waiter]) -> Ended:
     """Run a batch; where it fails, in halves. After a failure the version must prove itself."""
     parts = [entries]
+    ended: Ended = Nothing()
     while parts:
         part = [entry for entry in parts.pop() if running.is_wanted(entry)]
         if not part:
             continue
-        error = await _run(running, part, is_last=not parts)
-        if error is None:
+        if not isinstance(ended, Nothing):
+            running.tell(ended)
+        result = _run(running, part)
+        if isinstance(result, Done):
+            ended = result
             continue
-        log.warning(
-            "a batch failed", version=str(running.version.name), size=len(part), error=type(error).__name__
-        )
-        if broken := await _proof_failure(running):
+        _log_failure(running.version, part, result)
+        if broken := _proof_failure(running.version):
             rest = [entry for other in parts for entry in other]
-            running.broken(running.version, [*part, *rest], broken)
-            return
+            return Broken(running.version, [*part, *rest], broken)
         if len(part) == 1:
-            running.failed(part[0])
+            ended = Poisonous(part[0])
         else:
-            middle = len(part) // 2
+            ended, middle = Nothing(), len(part) // 2
             parts += [part[middle:], part[:middle]]
+    return ended
 
 
-async def _run(running: Running, part: list[Waiter], is_last: bool) -> Exception | None:
+def _log_failure(version: LoadedVersion, part: list[Waiter], error: Exception) -> None:
+    log.warning("a batch failed", version=str(version.name), size=len(part), error=type(error).__name__)
+
+
+def _run(running: Running, part: list[Waiter]) -> Done | Exception:
     began = running.clock()
-    tokens = [entry.tokens for entry in part]
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[tuple[Logits | Exception, float]] = loop.create_future()
-
-    def take(result: Logits | Exception, took: float) -> None:
-        try:
-            if is_last and not isinstance(result, Exception):
-                running.free()
-        finally:
-            ended.set_result((result, took))
-
-    def compute() -> None:
-        result: Logits | Exception
-        try:
-            result = running.run(tokens)
-        except Exception as error:
-            result = error
-        loop.call_soon_threadsafe(take, result, running.clock() - began)
-
-    running.threads.submit(compute)
-    result, took = await ended
-    if isinstance(result, Exception):
-        return result
-    running.ran(part, result, began, took)
-    return None
-
-
-async def _proof_failure(running: Running) -> GnomonError | None:
-    """Score a known text: health means *can score*."""
-    version = running.version
     try:
-        await asyncio.get_running_loop().run_in_executor(running.threads, version.prove)
+        rows = running.run([entry.tokens for entry in part])
+    except Exception as error:
+        return error
+    return Done(part, rows, began, running.clock() - began)
+
+
+def _proof_failure(version: LoadedVersion) -> GnomonError | None:
+    """Score a known text: health means *can score*."""
+    try:
+        version.prove()
     except Exception as error:
         return VersionUnloadableError(
             f"{version.name} fails on a known text: {first_line(error)} It will be loaded again.",

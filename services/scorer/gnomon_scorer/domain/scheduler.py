@@ -1,14 +1,16 @@
-"""Runs what waits: a core that is free takes the next batch. No timer.
+"""Runs what waits: a core that is free takes the next batch itself. No timer.
 
 While all cores are busy the queue fills, and the next batch takes what fits
-together: alone when idle, in batches when loaded.
+together: alone when idle, in batches when loaded. A core does not ask the
+event loop for its next batch: between two of them it would stand still for as
+long as the loop is busy with callers.
 """
 
 import asyncio
+import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,15 +20,15 @@ from gnomon.errors import (
     EvaluatorFailedError,
     GnomonError,
     InternalError,
-    OverloadedError,
 )
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.admission import Load, Speed, admit
+from gnomon_scorer.domain.admission import Lateness, Load, admit
 from gnomon_scorer.domain.batching import Entry, Waiting
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.observing import Observer, Silent
-from gnomon_scorer.domain.running import Running, run_all
+from gnomon_scorer.domain.running import Broken, Done, Ended, Nothing, Poisonous, Running, Waiter, run_all
+from gnomon_scorer.domain.stations import Cores, Station, Work
 
 log = structlog.get_logger(__name__)
 
@@ -44,16 +46,6 @@ class Ran:
 
 
 Outcome = Ran | GnomonError
-Waiter = Entry[LoadedVersion]
-
-
-@dataclass(frozen=True, slots=True)
-class Cores:
-    """What runs batches: `count` calls at once, each on a thread of `threads`."""
-
-    count: int
-    threads: Executor
-    background: bool = False  # gives way to the others on the same processor
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +55,7 @@ class _Call:
     done: asyncio.Future[None]
     outcomes: dict[Waiter, Outcome | None] = field(default_factory=dict)
     open: int = 0
+    expected: float = 0.0  # when all of it was predicted to be done
 
     def settle(self, entry: Waiter, outcome: Outcome) -> None:
         if self.outcomes[entry] is None:
@@ -78,36 +71,6 @@ class _Call:
                     "The deadline passed before all instances were scored. Allow more time or send fewer."
                 )
             )
-
-
-@dataclass(slots=True, eq=False)
-class _Station:
-    """Cores, the queues they serve, and what they are doing."""
-
-    cores: Cores
-    queues: list[Waiting[LoadedVersion]] = field(default_factory=list)
-    speed: Speed = field(default_factory=Speed)  # of whatever runs, one after the other
-    speeds: "weakref.WeakKeyDictionary[LoadedVersion, Speed]" = field(
-        default_factory=weakref.WeakKeyDictionary
-    )
-    busy: int = 0  # cores
-    tokens: int = 0  # being run
-
-    @property
-    def tokens_per_s(self) -> float:
-        return self.cores.count * self.speed.tokens_per_s
-
-    def speed_of(self, version: LoadedVersion) -> float:
-        """Return the tokens a second of one call."""
-        return self.speeds.get(version, self.speed).tokens_per_s
-
-    def measure(self, version: LoadedVersion, tokens: int, seconds: float) -> None:
-        self.speed.measure(tokens, seconds)
-        self.speeds.setdefault(version, Speed()).measure(tokens, seconds)
-
-    @property
-    def drain_s(self) -> float:
-        return (sum(queue.tokens for queue in self.queues) + self.tokens / 2) / self.tokens_per_s
 
 
 class Scheduler:
@@ -138,14 +101,17 @@ class Scheduler:
         self._urgent: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
         self._bulk: Waiting[LoadedVersion] = Waiting(TURN_TOKENS)
         self._calls: dict[Waiter, _Call] = {}  # of every entry whose caller is still there
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._soon = asyncio.get_running_loop().call_soon_threadsafe
+        self._lock = threading.Lock()  # of queues and stations: cores and the event loop both change them
+        self._busy: set[Future[None]] = set()
+        self._lateness = {lane: Lateness() for lane in Lane}
         self._stopped = False
-        main = _Station(cores, [self._urgent])
+        main = Station(cores, [self._urgent])
         if background is None:
             main.queues.append(self._bulk)
             self._stations = {self._urgent: main, self._bulk: main}
         else:
-            self._stations = {self._urgent: main, self._bulk: _Station(background, [self._bulk])}
+            self._stations = {self._urgent: main, self._bulk: Station(background, [self._bulk])}
 
     @property
     def queued_tokens(self) -> int:
@@ -162,7 +128,7 @@ class Scheduler:
     async def stop(self) -> None:
         """Take nothing new; what is running ends first."""
         self._stopped = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*map(asyncio.wrap_future, tuple(self._busy)), return_exceptions=True)
 
     def expect(self, deadline: float | None, lane: Lane, caller: str) -> None:
         """Refuse a request that comes too late, whatever its size, before anything is done for it.
@@ -170,7 +136,8 @@ class Scheduler:
         Raises:
             OverloadedError: the queue is full, or what is ahead takes longer than there is time.
         """
-        self._admit(0, deadline, lane, caller)
+        with self._lock:
+            self._admit(0, deadline, lane, caller)
 
     async def score(
         self,
@@ -191,12 +158,8 @@ class Scheduler:
         entries = [Entry(version, tokens, now, deadline, lane, caller) for version, tokens in wanted]
         if not entries:
             return []
-        self._admit(sum(len(entry.tokens) for entry in entries), deadline, lane, caller)
         call = _Call(asyncio.get_running_loop().create_future(), dict.fromkeys(entries), len(entries))
-        for entry in entries:
-            self._calls[entry] = call
-            queue.add(entry)
-        self._dispatch(self._stations[queue])
+        self._enter(call, entries, queue)
         alarm = None
         if deadline is not None:
             alarm = asyncio.get_running_loop().call_later(max(0.0, deadline - now), call.expire)
@@ -205,23 +168,43 @@ class Scheduler:
         finally:
             if alarm is not None:
                 alarm.cancel()
+            self._learn(call, deadline, lane)
             self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
+
+    def _enter(self, call: _Call, entries: list[Waiter], queue: Waiting[LoadedVersion]) -> None:
+        first, station = entries[0], self._stations[queue]
+        with self._lock:
+            wait_s = self._admit(_tokens(entries), first.deadline, first.lane, first.caller)
+            call.expected = first.arrived + wait_s
+            for entry in entries:
+                self._calls[entry] = call
+                queue.add(entry)
+            work = self._take(station)
+        self._start(station, work)
+
+    def _learn(self, call: _Call, deadline: float | None, lane: Lane) -> None:
+        """Compare the prediction with what came of it, unless the caller left before it could be seen."""
+        now = self._clock()
+        if not call.open or (deadline is not None and now >= deadline):
+            self._lateness[lane].measure(now - call.expected)
 
     def _forget(self, call: _Call, queue: Waiting[LoadedVersion]) -> None:
         """Take a call's entries out; those that still wait are never run."""
         late = self._clock()
         for entry in call.outcomes:
             self._calls.pop(entry, None)
-            if entry.is_waiting:
-                queue.remove(entry)
-                reason = "expired" if entry.is_late(late) else "cancelled"
-                self._observer.dropped(entry.version.name, reason)
+        if not call.open:
+            return
+        with self._lock:
+            waited = [entry for entry in call.outcomes if queue.remove(entry)]
+        for entry in waited:
+            self._observer.dropped(entry.version.name, "expired" if entry.is_late(late) else "cancelled")
 
     def _queue_of(self, lane: Lane) -> Waiting[LoadedVersion]:
         return self._bulk if lane is Lane.BULK else self._urgent
 
-    def _admit(self, tokens: int, deadline: float | None, lane: Lane, caller: str) -> None:
+    def _admit(self, tokens: int, deadline: float | None, lane: Lane, caller: str) -> float:
         queue = self._queue_of(lane)
         station = self._stations[queue]
         load = Load(
@@ -230,89 +213,103 @@ class Scheduler:
             station.tokens_per_s,
             self._max_queued_tokens,
             TURN_TOKENS,
+            self._lateness[lane].allowance_s,
         )
-        try:
-            admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
-        except OverloadedError as error:
-            self._observer.refused(error.metadata["why"], lane)
-            raise
+        return admit(load, tokens, caller, None if deadline is None else deadline - self._clock(), lane)
 
-    def _dispatch(self, station: _Station) -> None:
-        """Give free cores what is due first."""
-        while not self._stopped and station.busy < station.cores.count:
-            queue = min(station.queues, key=Waiting.due)
-            free = station.cores.count - station.busy
-            # A version that wants more cores than there are gets them all.
-            batch = queue.take_batch(self._clock(), None if not station.busy else free, station.speed_of)
-            for entry in batch.late:
-                self._observer.dropped(entry.version.name, "expired")
-                error = DeadlineExceededError("The instance could not be scored before the deadline.")
-                self._settle(entry, error)
-            if batch.entries:
-                self._begin(station, batch.entries)
-            elif not batch.late:
-                return
+    def _take(self, station: Station) -> list[Work]:
+        """Return what free cores begin now, under the lock."""
+        begun: list[Work] = []
+        while not self._stopped:
+            work, late = station.take(self._clock())
+            if late:
+                self._soon(self._tell_late, late)
+            if work is None:
+                break
+            begun.append(work)
+        return begun
 
-    def _begin(self, station: _Station, entries: list[Waiter]) -> None:
-        cores = min(entries[0].version.limits.threads, station.cores.count)
-        tokens = sum(len(entry.tokens) for entry in entries)
-        station.busy += cores
-        station.tokens += tokens
-        is_free = False
+    def _start(self, station: Station, begun: Iterable[Work]) -> None:
+        for work in begun:
+            core = station.cores.threads.submit(self._work, station, work)
+            self._busy.add(core)
+            core.add_done_callback(self._rest)
 
-        def free() -> None:
-            nonlocal is_free
-            if not is_free:
-                is_free = True
-                station.busy -= cores
-                station.tokens -= tokens
-                self._dispatch(station)
+    def _rest(self, core: "Future[None]") -> None:
+        self._busy.discard(core)
+        if error := core.exception():
+            log.error("a core stopped", exc_info=error)
 
-        def end(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            free()
+    def _work(self, station: Station, work: Work | None) -> None:
+        """Run batch after batch on one core until nothing waits, without a detour through the event loop."""
+        while work is not None:
+            ended = self._run(station, work)
+            with self._lock:
+                if isinstance(ended, Done):
+                    station.measure(work.version, _tokens(ended.entries), ended.took)
+                elif isinstance(ended, Broken):
+                    ended.entries.extend(self._removed(work.version))
+                station.end(work)
+                begun = self._take(station)
+            self._soon(self._tell_last, work, ended)
+            self._start(station, begun[1:])
+            work = begun[0] if begun else None
 
-        task = asyncio.create_task(self._run(station, entries, free), name="a batch")
-        self._tasks.add(task)
-        task.add_done_callback(end)
+    def _removed(self, version: LoadedVersion) -> list[Waiter]:
+        """Take out all that waits for a version, under the lock."""
+        return [
+            entry
+            for queue in (self._urgent, self._bulk)
+            for entry in queue.of(version)
+            if queue.remove(entry)
+        ]
 
-    async def _run(self, station: _Station, entries: list[Waiter], free: Callable[[], None]) -> None:
-        version = entries[0].version
+    def _run(self, station: Station, work: Work) -> Ended:
+        version = work.version
         running = Running(
             version=version,
             run=version.run_in_background if station.cores.background else version.run,
-            threads=station.cores.threads,
             is_wanted=self._calls.__contains__,
-            ran=lambda part, rows, began, took: self._ran(station, part, rows, began, took),
-            failed=self._fail,
-            broken=self._give_up,
-            free=free,
+            tell=lambda ended: self._soon(self._tell, ended),
             clock=self._clock,
         )
         try:
-            with version.in_use():
-                await run_all(running, entries)
+            return run_all(running, work.entries)
         except Exception:  # a defect here must not take the core from all later callers
             log.exception("a batch failed")
-            for entry in entries:
-                self._settle(entry, InternalError("The scorer has a defect; its log has the details."))
+            self._soon(self._apologise, work.entries)
+            return Nothing()
 
-    def _ran(
-        self,
-        station: _Station,
-        part: list[Waiter],
-        rows: Sequence[Sequence[float]],
-        began: float,
-        took: float,
-    ) -> None:
-        tokens = sum(len(entry.tokens) for entry in part)
-        version = part[0].version
-        station.measure(version, tokens, took)
-        padded = len(part) * version.limits.padded(max(len(entry.tokens) for entry in part))
-        self._observer.ran(version.name, len(part), tokens, padded, took)
-        for entry, row in zip(part, rows, strict=True):
-            self._observer.waited(version.name, entry.lane, began - entry.arrived)
-            self._settle(entry, Ran(row, began - entry.arrived, took, len(part)))
+    def _tell_last(self, work: Work, ended: Ended) -> None:
+        try:
+            self._tell(ended)
+        finally:
+            work.version.release()
+
+    def _tell(self, ended: Ended) -> None:
+        """Give callers what became of their entries."""
+        if isinstance(ended, Done):
+            self._ran(ended)
+        elif isinstance(ended, Poisonous):
+            self._fail(ended.entry)
+        elif isinstance(ended, Broken):
+            self._give_up(ended)
+
+    def _tell_late(self, late: list[Waiter]) -> None:
+        for entry in late:
+            self._observer.dropped(entry.version.name, "expired")
+            self._settle(
+                entry, DeadlineExceededError("The instance could not be scored before the deadline.")
+            )
+
+    def _ran(self, done: Done) -> None:
+        version, count = done.entries[0].version, len(done.entries)
+        padded = count * version.limits.padded(max(len(entry.tokens) for entry in done.entries))
+        self._observer.ran(version.name, count, _tokens(done.entries), padded, done.took)
+        for entry, row in zip(done.entries, done.rows, strict=True):
+            queue_s = done.began - entry.arrived
+            self._observer.waited(version.name, entry.lane, queue_s)
+            self._settle(entry, Ran(row, queue_s, done.took, count))
 
     def _fail(self, entry: Waiter) -> None:
         """Answer for an instance that has no score, alone as in a batch."""
@@ -327,17 +324,22 @@ class Scheduler:
             ),
         )
 
-    def _give_up(self, version: LoadedVersion, entries: list[Waiter], error: GnomonError) -> None:
+    def _give_up(self, broken: Broken) -> None:
+        version = broken.version
         log.error("a version cannot score any more", version=str(version.name))
-        self._broken(version, error)
-        for queue in (self._urgent, self._bulk):
-            for entry in queue.of(version):
-                queue.remove(entry)
-                entries.append(entry)
-        for entry in entries:
+        self._broken(version, broken.error)
+        for entry in broken.entries:
             self._observer.dropped(version.name, "broken")
-            self._settle(entry, error)
+            self._settle(entry, broken.error)
+
+    def _apologise(self, entries: list[Waiter]) -> None:
+        for entry in entries:
+            self._settle(entry, InternalError("The scorer has a defect; its log has the details."))
 
     def _settle(self, entry: Waiter, outcome: Outcome) -> None:
         if call := self._calls.get(entry):  # the caller may have left meanwhile
             call.settle(entry, outcome)
+
+
+def _tokens(entries: Iterable[Waiter]) -> int:
+    return sum(len(entry.tokens) for entry in entries)

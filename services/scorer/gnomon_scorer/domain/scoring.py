@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -126,7 +126,8 @@ class ScoringService:
         is_small = request.size_bytes <= _SMALL_BYTES and request.lane is not Lane.BULK
         may_be_known = self._cache is not None and request.size_bytes <= _LARGE_BYTES
         if not (may_be_known or request.waits):
-            self._scheduler.expect(request.deadline, request.lane, request.caller)
+            with self._counted(request.lane):
+                self._scheduler.expect(request.deadline, request.lane, request.caller)
         started = self._clock()
         if is_small:
             asked = ask(request.readers, loaded, self._cache)
@@ -182,13 +183,23 @@ class ScoringService:
     async def _queued(
         self, wanted: Sequence[tuple[LoadedVersion, Tokens]], request: ScoreRequest
     ) -> list[Outcome]:
+        if not request.waits:
+            with self._counted(request.lane):
+                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
         while True:
             try:
                 return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
             except OverloadedError as error:
-                if not request.waits:
-                    raise
                 await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
+
+    @contextlib.contextmanager
+    def _counted(self, lane: Lane) -> Iterator[None]:
+        """Tell the observer of a refusal. Who waits for room is not refused."""
+        try:
+            yield
+        except OverloadedError as error:
+            self._observer.refused(error.metadata["why"], lane)
+            raise
 
     def _keep(self, question: Question, lane: Lane) -> None:
         # A bulk job asks for each row once: its answers would push out those that are asked for again.
