@@ -73,7 +73,9 @@ def create(
     warmup_share: Annotated[float | None, _parameter("Share of steps with rising learning rate.")] = None,
     max_tokens: Annotated[int | None, _parameter("Most tokens of an instance that are read.")] = None,
     validation_share: Annotated[float | None, _parameter("Share of the training set held out.")] = None,
-    evaluations_per_epoch: Annotated[int | None, _parameter("Evaluations in every epoch.")] = None,
+    evaluations_per_epoch: Annotated[
+        int | None, _parameter("Evaluations in every epoch; 0: at the end.")
+    ] = None,
     patience: Annotated[int | None, _parameter("Evaluations without improvement before it stops.")] = None,
     seed: Annotated[int | None, _parameter("Seeds initialization and data order.")] = None,
     window_stride: Annotated[
@@ -95,6 +97,27 @@ def create(
     ] = None,
     abstain_error_rate: Annotated[
         float | None, _parameter("Abstain where more of either kind would be decided wrongly.")
+    ] = None,
+    class_weight_power: Annotated[
+        float | None, _parameter("How rare classes count: 0 as their rows, 1 as much as any class.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None, _parameter("Learning rate of a layer as a share of that of the one above.")
+    ] = None,
+    pooling: Annotated[
+        str | None, _parameter("What the head reads of the tokens: mean, or the first one.")
+    ] = None,
+    weight_averaging: Annotated[
+        float | None, _parameter("Share of the averaged weights that stays at a step; 0 for none.")
+    ] = None,
+    contrastive_epochs: Annotated[
+        int | None, _parameter("Epochs at the start that pull rows of a class together.")
+    ] = None,
+    final_rows: Annotated[
+        str | None, _parameter("What it is made from in the end: learned, or all with the held-out rows.")
+    ] = None,
+    adapter_rank: Annotated[
+        int | None, _parameter("Rank of the adapters that learn for a large base model; 0 for none.")
     ] = None,
     average_qps: Annotated[float | None, _objective("Instances a second in the mean.")] = None,
     peak_qps: Annotated[float | None, _objective("Instances a second at the peak.")] = None,
@@ -124,6 +147,13 @@ def create(
         "threshold_target": threshold_target,
         "threshold_confidence": threshold_confidence,
         "abstain_error_rate": abstain_error_rate,
+        "class_weight_power": class_weight_power,
+        "layer_decay": layer_decay,
+        "pooling": pooling,
+        "weight_averaging": weight_averaging,
+        "contrastive_epochs": contrastive_epochs,
+        "final_rows": final_rows,
+        "adapter_rank": adapter_rank,
     }
     objective = {
         "average_qps": average_qps,

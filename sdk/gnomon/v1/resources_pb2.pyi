@@ -708,7 +708,7 @@ class Recipe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., base_model: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ...) -> None: ...
 
 class TrainingParameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate", "class_weight_power", "layer_decay", "pooling", "weight_averaging", "contrastive_epochs", "final_rows", "adapter_rank")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -727,6 +727,13 @@ class TrainingParameters(_message.Message):
     THRESHOLD_TARGET_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ABSTAIN_ERROR_RATE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHT_POWER_FIELD_NUMBER: _ClassVar[int]
+    LAYER_DECAY_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_AVERAGING_FIELD_NUMBER: _ClassVar[int]
+    CONTRASTIVE_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    FINAL_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_RANK_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -745,7 +752,14 @@ class TrainingParameters(_message.Message):
     threshold_target: float
     threshold_confidence: float
     abstain_error_rate: float
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ...) -> None: ...
+    class_weight_power: float
+    layer_decay: float
+    pooling: str
+    weight_averaging: float
+    contrastive_epochs: int
+    final_rows: str
+    adapter_rank: int
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ..., class_weight_power: _Optional[float] = ..., layer_decay: _Optional[float] = ..., pooling: _Optional[str] = ..., weight_averaging: _Optional[float] = ..., contrastive_epochs: _Optional[int] = ..., final_rows: _Optional[str] = ..., adapter_rank: _Optional[int] = ...) -> None: ...
 
 class ResolvedParameter(_message.Message):
     __slots__ = ("key", "value", "origin")
@@ -758,7 +772,7 @@ class ResolvedParameter(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "report_options")
+    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Run.State]
@@ -797,6 +811,7 @@ class Run(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_RECIPE_FIELD_NUMBER: _ClassVar[int]
     REPORT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
@@ -820,8 +835,9 @@ class Run(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     service_objective: ServiceObjective
+    chosen_recipe: str
     report_options: ReportOptions
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
 
 class RunProgress(_message.Message):
     __slots__ = ("stage", "step", "total_steps", "latest", "remaining")

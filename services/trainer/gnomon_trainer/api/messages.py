@@ -89,6 +89,7 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         ],
         findings=map(finding_message, spec.findings),
         metric_version=run.metric_version,
+        chosen_recipe=spec.chosen_recipe,
         attempts=run.attempts,
         etag=run.etag,
         create_time=_timestamp(run.create_time),

@@ -50,7 +50,7 @@ def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, An
                 "## What to know before use",
                 _warnings(evaluator, report),
                 "## What it was made from",
-                _lineage(evaluator, report),
+                _lineage(plan, evaluator, report),
                 "## Parameters",
                 _parameters(plan),
             ]
@@ -188,7 +188,7 @@ def _warnings(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     return "\n".join(f"- {line}" for line in (*report["warnings"], *general))
 
 
-def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+def _lineage(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     made = evaluator.lineage
     rows = [
         ("Training run", f"`{made.run}`", ""),
@@ -200,6 +200,7 @@ def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     ]
     return (
         f"{report['training_rows']} rows were trained on, {report['validation_rows']} more held out.\n\n"
+        + (f"{plan.recipe_reason}\n\n" if plan.recipe_reason else "")
         + _table(("", "Name", "SHA-256"), rows)
     )
 

@@ -82,6 +82,13 @@ class Parameters:
     threshold_target: float = 0.0  # none
     threshold_confidence: float = 0.9
     abstain_error_rate: float = 0.0  # never abstains
+    class_weight_power: float = 0.5
+    layer_decay: float = 1.0  # all layers learn at one rate
+    pooling: str = "mean"
+    weight_averaging: float = 0.0  # none
+    contrastive_epochs: int = 0
+    final_rows: str = "learned"
+    adapter_rank: int = 0  # no adapters: the base model's own weights learn
 
 
 JUDGE_LABEL = "judge_label"
@@ -112,7 +119,7 @@ class TrainingPlan:
     metric: MetricDefinition
     training_rows: Sequence[Row]
     test_rows: Sequence[Row]
-    recipe: str  # recipes/{recipe}
+    recipe: str  # recipes/{recipe}: the one that is trained by
     base_model: str
     parameters: Parameters
     origins: Mapping[str, str]
@@ -120,6 +127,7 @@ class TrainingPlan:
     warnings: tuple[str, ...] = ()
     service_objective: ServiceObjective | None = None
     report_options: ReportOptions = ReportOptions()
+    recipe_reason: str = ""  # why this recipe, where the user left that to the data
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def prepare(
         )
         max_tokens = longest
     encoder = TextEncoder.of_base_model(base_model, max_tokens, _windows(plan.parameters, max_tokens))
+    encoder = network.asking(encoder, plan.metric)
     known = _rendered(plan.training_rows, plan.metric, "training", pause)
     test = _rendered(plan.test_rows, plan.metric, "test", pause)
     keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in _pausing(known, pause)]

@@ -16,19 +16,22 @@ from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelih
 from gnomon_trainer.domain.measures import confusion, macro_f1
 
 _STRENGTHS = (0.003, 0.03, 0.3, 3.0)  # inverse regularisation, tried on the held-out rows
+_FOLDS = 4
 _TFIDF_STRENGTHS = (1.0, 10.0)
 _WORD = r"\w+|[^\w\s]+"  # punctuation counts; no readable text is without a word
 _NEVER_SEEN = -10.0  # the logit, less than the others, of a class without training rows
 
 
-def class_weights(labels: Ints, classes: int) -> Floats:
-    """Return one weight a class, proportional to 1/√rows, with a mean of 1 over the rows.
+def class_weights(labels: Ints, classes: int, power: float = 0.5) -> Floats:
+    """Return one weight a class, proportional to rows^-power, with a mean of 1 over the rows.
 
-    Half-way between no weights, which forget rare classes, and 1/rows, which
-    overrates their few examples. A class without rows has 0.
+    0.5 is half-way between no weights, which forget rare classes, and 1/rows,
+    which overrates their few examples. A class without rows has 0.
     """
     rows = np.bincount(labels, minlength=classes)
-    weights = np.divide(1.0, np.sqrt(rows), out=np.zeros(classes), where=rows > 0)
+    # √ is rounded correctly and the power is not: earlier checkpoints go on with the weights that they had.
+    scale = np.sqrt(rows) if power == 0.5 else rows.astype(np.float64) ** power
+    weights = np.divide(1.0, scale, out=np.zeros(classes), where=rows > 0)
     result: Floats = weights * (rows.sum() / (weights * rows).sum())
     return result
 
@@ -40,27 +43,69 @@ def head_on_frozen(
     validation: NDArray[np.float32],
     validation_labels: Ints,
     classes: int,
+    power: float = 0.5,
     pause: Callable[[], None],
 ) -> tuple[Floats, Floats]:
-    """Fit a head on the vectors of the untouched base model.
+    """Fit a head on the vectors of a base model, as strong as is best for the held-out rows.
 
-    Returns its weight, shape (classes, hidden size), and its bias. Vectors are
-    standardised for the fit and the scale is folded into the weight. `pause`
-    is called before every fit; what it raises ends the work.
+    Returns its weight, shape (classes, hidden size), and its bias; `power` is
+    that of the class weights. `pause` is called before every fit; what it
+    raises ends the work.
     """
-    mean, scale = training.mean(axis=0), training.std(axis=0) + 1e-6
     best: tuple[float, Floats, Floats] | None = None
     for strength in _STRENGTHS:
         pause()
-        model = _fit((training - mean) / scale, training_labels, classes, strength)
-        weight, bias = _full(model, classes, training.shape[1])
-        weight = weight / scale
-        bias = bias - weight @ mean
+        weight, bias = _linear(training, training_labels, classes, strength, power)
         loss = negative_log_likelihood(validation @ weight.T + bias, validation_labels)
         if best is None or loss < best[0]:
             best = loss, weight, bias
     assert best is not None
     return best[1], best[2]
+
+
+def head_by_folds(
+    *,
+    training: NDArray[np.float32],
+    training_labels: Ints,
+    classes: int,
+    power: float = 0.5,
+    pause: Callable[[], None],
+) -> tuple[Floats, Floats]:
+    """Fit a head as `head_on_frozen` does, as strong as is best in cross-validation; for few rows."""
+    fold = _folds(training_labels)
+    losses = []
+    for strength in _STRENGTHS:
+        loss = 0.0
+        for number in range(_FOLDS):
+            pause()
+            asked = fold == number
+            if not asked.any() or len(np.unique(training_labels[~asked])) < 2:
+                continue
+            weight, bias = _linear(training[~asked], training_labels[~asked], classes, strength, power)
+            logits = training[asked] @ weight.T + bias
+            loss += negative_log_likelihood(logits, training_labels[asked]) * int(asked.sum())
+        losses.append(loss)
+    pause()
+    return _linear(training, training_labels, classes, _STRENGTHS[int(np.argmin(losses))], power)
+
+
+def _folds(labels: Ints) -> Ints:
+    """Return each row's fold, 0 to 3. The rows of a class go round, so that every fold leaves some of it."""
+    by_class = np.argsort(labels, kind="stable")
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[by_class] = np.arange(len(labels)) % _FOLDS
+    return fold
+
+
+def _linear(
+    vectors: NDArray[np.float32], labels: Ints, classes: int, strength: float, power: float
+) -> tuple[Floats, Floats]:
+    """Return weight and bias, for vectors as they are; the fit is of standardised ones."""
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-6
+    model = _fit((vectors - mean) / scale, labels, classes, strength, power)
+    weight, bias = _full(model, classes, vectors.shape[1])
+    weight = weight / scale
+    return weight, bias - weight @ mean
 
 
 def tfidf_predictions(
@@ -115,8 +160,10 @@ class _Tfidf:
         return parts
 
 
-def _fit(features: object, labels: Ints, classes: int, strength: float) -> LogisticRegression:
-    weights = class_weights(labels, classes)
+def _fit(
+    features: object, labels: Ints, classes: int, strength: float, power: float = 0.5
+) -> LogisticRegression:
+    weights = class_weights(labels, classes, power)
     model = LogisticRegression(C=strength, max_iter=300, class_weight=dict(enumerate(weights)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for a start and a comparison

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import WindowLogits
 from gnomon_trainer.domain.model_card import model_card
-from gnomon_trainer.domain.training import ReportOptions, Row, Trained, TrainingPlan
+from gnomon_trainer.domain.training import Parameters, ReportOptions, Row, Trained, TrainingPlan
 
 # Counts up when the same plan would give another evaluator: older checkpoints and results are then not taken.
 _TRAINING = 2
+
+# The parameters of the first release with thresholds; those behind them came later.
+_FIRST_PARAMETERS = 18
 
 _BUNDLE, _PREDICTIONS, _DONE = "bundle", "predictions.jsonl", "done.json"
 
@@ -99,7 +102,8 @@ def finished(work: Path, plan_digest: str) -> Trained | None:
 def digest_of(plan: TrainingPlan, model_digest: str) -> str:
     """Return what tells two plans apart: everything that the evaluator depends on."""
     digest = hashlib.sha256()
-    content = (_TRAINING, plan.metric, asdict(plan.parameters), plan.lineage, plan.warnings, model_digest)
+    parameters = _decisive(plan.parameters)
+    content = (_TRAINING, plan.metric, parameters, plan.lineage, plan.warnings, model_digest)
     digest.update(repr(content).encode())
     if plan.service_objective is not None:
         digest.update(repr(plan.service_objective).encode())
@@ -110,3 +114,11 @@ def digest_of(plan: TrainingPlan, model_digest: str) -> str:
         for row in rows:
             digest.update(repr((row.number, row.label, row.instance)).encode())
     return digest.hexdigest()
+
+
+def _decisive(parameters: Parameters) -> dict[str, Any]:
+    """Return the parameters by name; later ones only where they are set, so older plans stay the same."""
+    later = {field.name: field.default for field in fields(Parameters)[_FIRST_PARAMETERS:]}
+    return {
+        name: value for name, value in asdict(parameters).items() if name not in later or value != later[name]
+    }

@@ -20,14 +20,13 @@ from gnomon.rendering import template_for
 from gnomon.tokens import Reading
 from gnomon.windows import Reduced, reduce
 from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing
-from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
-from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
+from gnomon_trainer.adapters.fine_tuning.compute import Compute, reproducible
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.further import Material
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
 from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
-from gnomon_trainer.adapters.fine_tuning.optimizing import Best, FineTuning
+from gnomon_trainer.adapters.fine_tuning.passes import FineTuned, Passes
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared, prepare
 from gnomon_trainer.adapters.fine_tuning.profiling import LENGTHS, LatencyProfiler, Profiler
 from gnomon_trainer.adapters.fine_tuning.scoring import (
@@ -41,7 +40,7 @@ from gnomon_trainer.domain.decision_rules import DecisionRule
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
 
-_CHECKPOINTS, _EXPORT, _BASELINES = "checkpoints", "export", "baselines.json"
+_EXPORT, _BASELINES = "export", "baselines.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +77,15 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     training = Training(plan, work, reporter, set_up, model_digest, digest)
 
     reporter.stage(Stage.PREPARING)
-    network = load_network(set_up.base_model, len(plan.metric.classes))
+    network = _untrained(training)
     prepared = prepare(plan, network, set_up.base_model, reporter.checkpoint_allowed)
 
     reporter.stage(Stage.BASELINE)
     baselines = _baselines(training, prepared)
 
     reporter.stage(Stage.FINE_TUNING)
-    compute, best = _fine_tune(training, prepared, network)
+    tuned = _passes(training, prepared).run(network)
+    network, compute = tuned.network, tuned.compute
 
     reporter.stage(Stage.EXPORTING)
     exported = _export(training, network.to("cpu"), prepared.encoder.max_tokens, compute)
@@ -98,7 +98,11 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     )
     held_out = measure(onnx, prepared.held_out.readings)
     aside = measure(onnx, prepared.aside.readings).reduced if prepared.aside else None
-    evaluator = _evaluator(training, prepared, deciding.rule(plan, prepared, held_out.reduced, [aside]))
+    new = held_out.reduced  # logits of rows that are new to whoever gave them
+    if tuned.unseen is not None:
+        with reproducible(compute):
+            new = measure(tuned.unseen, prepared.held_out.readings).reduced
+    evaluator = _evaluator(training, prepared, deciding.rule(plan, prepared, new, [aside]))
     material = _material(
         training=training,
         prepared=prepared,
@@ -113,7 +117,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
         further.attempt(wanted, material, work / f"{_EXPORT}-{wanted.format}") for wanted in set_up.further
     ]
     every_aside = [aside, *(outcome.aside for outcome in outcomes)]  # a guarantee is one of every format
-    rule = deciding.rule(plan, prepared, held_out.reduced, every_aside)
+    rule = deciding.rule(plan, prepared, new, every_aside)
     evaluator = replace(
         evaluator,
         formats=(*evaluator.formats, *(outcome.format for outcome in outcomes if outcome.format)),
@@ -131,7 +135,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     own = further.complete_report(passed, onnx, logits.reduced, "onnxruntime", material)
     formats = [own, *(further.retold(outcome, material) for outcome in outcomes)]
     details = evaluation.Details(plan.test_rows, plan.metric, plan.report_options)
-    report = _report(prepared, best, formats, evaluation.evaluate(test, scores, details))
+    report = _report(prepared, tuned, formats, evaluation.evaluate(test, scores, details))
     positive = [row.label in plan.metric.flagged_classes for row in plan.test_rows]
     report = rule_report.with_rule(report, rule, scores, positive)
     report = rule_report.with_service(report, plan.service_objective, evaluator, compute.threads)
@@ -171,24 +175,26 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
     }
 
 
-def _fine_tune(training: Training, prepared: Prepared, network: EvaluatorNetwork) -> tuple[Compute, Best]:
-    """Fine-tune to the end, from the last checkpoint if there is one."""
-    checkpoints = Checkpoints(training.work / _CHECKPOINTS, training.digest)
-    checkpoint = checkpoints.newest()
-    set_up = training.set_up
-    compute = usable(Compute(**checkpoint.state["compute"])) if checkpoint else choose(set_up.threads)
-    with reproducible(compute):
-        tuning = FineTuning(
-            network=network,
-            training=prepared.training,
-            validation=prepared.validation,
-            parameters=training.plan.parameters,
-            compute=compute,
-            checkpoints=checkpoints,
-            reporter=training.reporter,
-            checkpoint_interval_s=set_up.checkpoint_interval_s,
-        )
-        return compute, tuning.run(checkpoint)
+def _untrained(training: Training) -> EvaluatorNetwork:
+    parameters = training.plan.parameters
+    network = load_network(
+        training.set_up.base_model, len(training.plan.metric.classes), parameters.adapter_rank
+    )
+    network.pooling = parameters.pooling
+    return network
+
+
+def _passes(training: Training, prepared: Prepared) -> Passes:
+    return Passes(
+        load=lambda: _untrained(training),
+        prepared=prepared,
+        parameters=training.plan.parameters,
+        work=training.work,
+        plan_digest=training.digest,
+        reporter=training.reporter,
+        threads=training.set_up.threads,
+        checkpoint_interval_s=training.set_up.checkpoint_interval_s,
+    )
 
 
 def _export(training: Training, network: EvaluatorNetwork, max_tokens: int, compute: Compute) -> Path:
@@ -273,12 +279,17 @@ def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateRe
 
 
 def _report(
-    prepared: Prepared, best: Best, formats: list[dict[str, Any]], measured: dict[str, Any]
+    prepared: Prepared, tuned: FineTuned, formats: list[dict[str, Any]], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
     own = []
-    if best.step == 0:
+    if tuned.best.step == 0:
         own.append("Fine-tuning did not improve on a linear head over the frozen base model, which was kept.")
+    if tuned.unseen is not None:
+        own.append(
+            "The evaluator has learned from all rows in the end. Calibration and threshold were chosen "
+            "before, by one that had not seen the rows held out."
+        )
     cut = sum(reading.truncated for reading in prepared.test.readings)
     return measured | {
         "formats": formats,
