@@ -8,6 +8,7 @@ was not.
 """
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
 from gnomon.tokens import Tokens
-from gnomon_trainer.adapters.fine_tuning import batches
+from gnomon_trainer.adapters.fine_tuning import batches, vocabulary
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
@@ -97,6 +98,7 @@ class FineTuning:
         checkpoint_interval_s: float,
     ) -> None:
         self._network = network.to(compute.device)
+        vocabulary.narrow(self._network, itertools.chain(training.rows, validation.rows))
         self._training, self._validation = training, validation
         self._parameters, self._compute = parameters, compute
         self._checkpoints, self._reporter = checkpoints, reporter
@@ -141,6 +143,7 @@ class FineTuning:
             self._after_step(clock)
             self._write_if_due()
         self._network.load_state_dict(self._best_weights)
+        vocabulary.widen(self._network)
         self._network.eval()
         return self._position.best
 
