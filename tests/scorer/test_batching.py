@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnomon.tokens import Tokens
@@ -249,6 +249,7 @@ def test_nobody_starves_among_newcomers_in_a_hurry(lane, hurries):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 20)), min_size=1, max_size=120))
+@example([(0, 17), (0, 20), (2, 8), (0, 14), (0, 20), (1, 1), (2, 14)])  # what fills a batch takes turns too
 @settings(max_examples=100, deadline=None)
 def test_no_caller_gets_more_than_a_turn_and_a_batch_ahead_of_another_who_waits(described):
     turn, version = 30, Version(max_padded_tokens=40, max_instances=100)

@@ -17,7 +17,7 @@ def test_a_call_of_one_thread_computes_where_it_is_made(tmp_path):
 
     models = [engine.open(tmp_path / "bundle/model.onnx", "onnx-fp32", threads, 4, 32) for threads in (1, 4)]
 
-    assert [model.computes_in_caller for model in models] == [True, False]
+    assert [model.has_threads for model in models] == [False, True]
     assert engine.threads(4) == (1, 4)
     assert engine.threads(1) == (1,)
 

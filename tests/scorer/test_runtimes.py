@@ -1,5 +1,6 @@
 """Which format is used: the fastest that can be had, or the one that was asked for, or none."""
 
+import os
 import threading
 from dataclasses import replace
 
@@ -17,16 +18,23 @@ from tests.scorer.serving import error_of, scoring
 BATCH = [tokens(2, 3)]
 
 
+def nice_of_this_thread():
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
 class FakeModel:
     def __init__(self, engine, file, format_, threads):
         self.engine, self.file, self.format, self.threads = engine, file, format_, threads
-        self.computes_in_caller = engine.computes_in_caller
+        self.has_threads = engine.has_threads
+        self.computes_in_caller = not engine.has_threads
+        self.ran_in = []
         self.memory_bytes = 100
         self.is_closed = False
-        self.opened_by = threading.current_thread()
+        self.opened_at = nice_of_this_thread()
 
     def run(self, batch):
         assert not self.is_closed
+        self.ran_in.append((threading.current_thread(), nice_of_this_thread()))
         return [[0.0, 1.0] for _ in batch]
 
     def close(self):
@@ -44,7 +52,7 @@ class FakeEngine:
         self.formats = formats
         self.problems = {name.replace("_", "-"): problem for name, problem in problems.items()}
         self.opened = []
-        self.computes_in_caller = True
+        self.has_threads = False
         self.broken = set()
 
     def problem(self, format_):
@@ -187,24 +195,34 @@ def test_a_path_that_leaves_the_bundle_is_refused(tmp_path):
 
 def test_the_background_opens_its_own_model_once_where_that_has_threads_of_its_own(tmp_path):
     engine = FakeEngine("onnx-fp32")
-    engine.computes_in_caller = False
+    engine.has_threads = True
     backend = load(runtime(engine, tuning_s=0), bundle_of(tmp_path)).backend
     assert backend.memory_bytes == 200  # it will be needed with the first bulk job
 
-    caller = threading.Thread(target=backend.run_in_background, args=(BATCH,))
-    caller.start()
-    caller.join()
+    backend.run_in_background(BATCH)
     backend.run_in_background(BATCH)
 
-    assert [model.opened_by is caller for model in engine.opened] == [False, True]
+    assert [model.opened_at for model in engine.opened] == [nice_of_this_thread(), 19]
+    assert [thread for thread, _ in engine.opened[1].ran_in] == [threading.current_thread()] * 2
     assert backend.memory_bytes == 200
     backend.close()
     assert not engine.left_open()
 
 
+def test_a_model_that_computes_where_it_is_called_is_called_in_threads_that_give_way(tmp_path):
+    engine = FakeEngine("onnx-fp32")
+    backend = load(runtime(engine, tuning_s=0, nice=7), bundle_of(tmp_path)).backend
+
+    backend.run(BATCH)
+    backend.run_in_background(BATCH)
+
+    [model] = engine.opened
+    assert [nice for _, nice in model.ran_in] == [7, 19]
+
+
 def test_background_work_goes_on_when_its_own_model_cannot_be_opened(tmp_path):
     engine = FakeEngine("onnx-fp32")
-    engine.computes_in_caller = False
+    engine.has_threads = True
     bundle = bundle_of(tmp_path)
     backend = load(runtime(engine, tuning_s=0), bundle).backend
     (bundle.folder / "model.onnx").unlink()

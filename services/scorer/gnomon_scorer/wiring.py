@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -50,11 +51,12 @@ class App:
         self.versions = Versions(loader, settings.memory_budget_bytes)
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
         observer = self._observer()
-        self._quick = priority.pool(max(2, settings.threads), 0, "tokenize")
-        self._slow = priority.pool(1, settings.inference_nice, "tokenize-large")
-        self._bulk = priority.pool(1, priority.LAST, "tokenize-bulk")
-        self._inference = priority.pool(runtime.cores, settings.inference_nice, "inference")
-        self._background = priority.pool(runtime.cores, priority.LAST, "background")
+        # What holds the interpreter's lock has an ordinary priority; only what computes gives way.
+        self._quick = ThreadPoolExecutor(max(2, settings.threads), "tokenize")
+        self._slow = ThreadPoolExecutor(1, "tokenize-large")
+        self._bulk = ThreadPoolExecutor(1, "tokenize-bulk")
+        self._inference = ThreadPoolExecutor(runtime.cores, "inference")
+        self._background = ThreadPoolExecutor(runtime.cores, "background")
         self.scheduler = Scheduler(
             Cores(runtime.cores, self._inference),
             settings.max_queued_tokens,
@@ -155,5 +157,6 @@ def build(settings: ScorerSettings) -> App:
         asked=settings.format,
         most_batch_tokens=settings.batch_tokens,
         tuning_s=settings.tuning_s,
+        nice=settings.inference_nice,
     )
     return App(settings, runtime)

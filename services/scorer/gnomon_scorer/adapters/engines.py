@@ -40,7 +40,11 @@ class Model(Protocol):
 
     @property
     def computes_in_caller(self) -> bool:
-        """Whether all work is done by the calling thread, with its priority."""
+        """Whether the calling thread works too, with its own priority."""
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether it has threads of its own, with the priority of who opened it."""
 
     @property
     def memory_bytes(self) -> int: ...

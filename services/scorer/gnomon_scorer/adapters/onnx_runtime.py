@@ -60,7 +60,8 @@ class OnnxBackend:
         self._session: Any = ort.InferenceSession(str(file), _options(threads), providers=[_PROVIDER])
         if self._session.get_providers()[0] != _PROVIDER:
             raise VersionUnloadableError("ONNX Runtime chose another device than it was told to.")
-        self.computes_in_caller = threads == 1
+        self.computes_in_caller = True
+        self.has_threads = threads > 1
         weights = file.parent.glob(f"{file.name}*")  # large models keep theirs in `model.onnx.data`
         self.memory_bytes = int(_COMPUTED * sum(part.stat().st_size for part in weights))
         self._dtypes = {entry.name: _DTYPES.get(entry.type, np.int64) for entry in self._session.get_inputs()}

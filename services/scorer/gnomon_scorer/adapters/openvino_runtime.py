@@ -97,7 +97,8 @@ class OpenVinoBackend:
         self._compiled = compiled
         self._max_tokens = max_tokens
         streams = int(compiled.get_property("NUM_STREAMS"))
-        self.computes_in_caller = streams == 1 and int(compiled.get_property("INFERENCE_NUM_THREADS")) == 1
+        self.computes_in_caller = streams == 1
+        self.has_threads = int(compiled.get_property("INFERENCE_NUM_THREADS")) > 1
         self.memory_bytes = int(_COMPUTED * weight_bytes) + streams * min(_A_STREAM_BYTES, weight_bytes)
         names = [name for entry in compiled.outputs for name in entry.get_names()]
         self._output = "logits" if "logits" in names else names[0]

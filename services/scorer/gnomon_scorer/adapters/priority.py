@@ -22,6 +22,18 @@ def give_way(nice: int) -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
+class Priorities:
+    """Threads that compute, for the usual work and for what comes last.
+
+    Whoever waits for them keeps an ordinary priority: a thread that gives way
+    and is stopped while it holds the interpreter's lock would stop all others.
+    """
+
+    def __init__(self, threads: int, nice: int) -> None:
+        self.usual = pool(threads, nice, "compute")
+        self.last = pool(threads, LAST, "compute-last")
+
+
 def pool(threads: int, nice: int, name: str) -> ThreadPoolExecutor:
     """Return threads of one priority."""
     return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=give_way, initargs=(nice,))

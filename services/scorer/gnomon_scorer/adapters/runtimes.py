@@ -19,6 +19,7 @@ from gnomon.tokens import Tokens
 from gnomon_scorer.adapters.backend import ModelBackend
 from gnomon_scorer.adapters.bench import Bench, processor
 from gnomon_scorer.adapters.engines import Engine, Model
+from gnomon_scorer.adapters.priority import Priorities
 from gnomon_scorer.domain.ports import FIRST_BATCH_TOKENS, Bundle, Opened, Trial, Tuning, Tunings, Way
 from gnomon_scorer.domain.probing import mixed
 from gnomon_scorer.domain.tuning import MOST_BLOCKS, tune
@@ -33,7 +34,8 @@ class Runtimes:
     """The engines of a machine with so many cores; see the port `Runtime`.
 
     `asked`: the format to use, or `auto`. `tuning_s`: how long measuring may
-    take, beside opening what is measured; 0: nothing is measured.
+    take, beside opening what is measured; 0: nothing is measured. `nice`: how
+    much computing gives way.
     """
 
     gives_way = True
@@ -47,6 +49,7 @@ class Runtimes:
         asked: str = AUTO,
         most_batch_tokens: int = 2048,
         tuning_s: float = 3.0,
+        nice: int = 0,
     ) -> None:
         self.cores = cores
         self._engines: Mapping[str, Engine] = {f: engine for engine in engines for f in engine.formats}
@@ -54,6 +57,7 @@ class Runtimes:
         self._asked = asked
         self._most_batch_tokens = most_batch_tokens
         self._tuning_s = tuning_s
+        self._priorities = Priorities(cores, nice)
         self.machine = ", ".join([processor(), f"{cores} cores", *(engine.version for engine in engines)])
         self.problem = None if asked == AUTO else self._problem(asked)
 
@@ -71,7 +75,7 @@ class Runtimes:
             model = bench.take(way)
         reopen = lambda: self._open(bundle, replace(way, threads=1))  # noqa: E731
         limits = way.limits(self._engines[way.format].length_step)
-        return Opened(ModelBackend(model, limits, reopen), tuning)
+        return Opened(ModelBackend(model, limits, reopen, self._priorities), tuning)
 
     def _problem(self, format_: str) -> str | None:
         if format_ not in self._engines:

@@ -5,13 +5,13 @@ far one, counts as due when its lane's patience ends; so nobody starves, and
 whoever is in a hurry still goes first. A caller who got more than a turn ahead
 of others that wait steps back until they have caught up. What fills the batch
 are entries of the same version and of similar length, none less urgent than
-the first: the cost of a padded batch is longest × count.
+the first or out of turn: the cost of a padded batch is longest × count.
 """
 
 import bisect
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -159,7 +159,7 @@ class Waiting(Generic[V]):
                 larger than the deadlines in it allow.
         """
         late: list[Entry[V]] = []
-        while head := self._next():
+        while head := self._next(callers := self._turns.eligible()):
             speed = tokens_per_s(head.version)
             if head.is_late(now if cores is None else now + len(head.tokens) / speed):
                 late.append(head)
@@ -167,16 +167,16 @@ class Waiting(Generic[V]):
                 continue
             if cores is not None and head.version.limits.threads > cores:
                 return Batch([], late)
-            entries = _fill(head, self._by_length[head.version], now, speed)
+            entries = _fill(head, self._by_length[head.version], now, speed, callers)
             for taken in entries:
                 self._turns.serve(taken.caller, len(taken.tokens))
                 self.remove(taken)
             return Batch(entries, late)
         return Batch([], late)
 
-    def _next(self) -> Entry[V] | None:
+    def _next(self, callers: Iterable[str]) -> Entry[V] | None:
         """Return the entry that is due first, of the callers whose turn it may be."""
-        heads = [head for caller in self._turns.eligible() if (head := self._head(caller))]
+        heads = [head for caller in callers if (head := self._head(caller))]
         return min(heads, key=lambda head: (head.due, head.number), default=None)
 
     def _head(self, caller: str) -> Entry[V] | None:
@@ -191,9 +191,13 @@ def _place(entry: Entry[V]) -> tuple[int, int, Entry[V]]:
 
 
 def _fill(
-    head: Entry[V], peers: list[tuple[int, int, Entry[V]]], now: float, tokens_per_s: float
+    head: Entry[V],
+    peers: list[tuple[int, int, Entry[V]]],
+    now: float,
+    tokens_per_s: float,
+    callers: Collection[str],
 ) -> list[Entry[V]]:
-    """Return the head and those nearest to its length, as many as limits and deadlines allow."""
+    """Return the head and those of `callers` nearest to its length, as many as limits and deadlines allow."""
     limits = head.version.limits
     batch = [head]
     longest = total = limits.padded(len(head.tokens))
@@ -222,7 +226,8 @@ def _fill(
         else:
             longer += 1
         # One that will be late is answered when it surfaces.
-        if candidate.lane > head.lane or candidate.is_late(ready_at):
+        may_join = candidate.lane <= head.lane and candidate.caller in callers
+        if not may_join or candidate.is_late(ready_at):
             patience -= 1
             continue
         batch.append(candidate)

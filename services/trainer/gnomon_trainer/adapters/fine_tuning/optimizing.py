@@ -8,6 +8,7 @@ was not.
 """
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
 from gnomon.tokens import Tokens
-from gnomon_trainer.adapters.fine_tuning import batches, contrastive
+from gnomon_trainer.adapters.fine_tuning import batches, contrastive, vocabulary
 from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
@@ -103,6 +104,7 @@ class FineTuning:
         steps: int | None = None,
     ) -> None:
         self._network = network.to(compute.device)
+        vocabulary.narrow(self._network, itertools.chain(training.rows, validation.rows))
         self._training, self._validation = training, validation
         self._parameters, self._compute = parameters, compute
         self._checkpoints, self._reporter = checkpoints, reporter
@@ -151,6 +153,7 @@ class FineTuning:
             self._after_step(clock)
             self._write_if_due()
         self._network.restore(self._best_weights)
+        vocabulary.widen(self._network)
         self._network.eval()
         return self._position.best
 

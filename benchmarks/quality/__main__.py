@@ -1,0 +1,139 @@
+"""The recipes beside cheap methods and peers, on public data.
+
+    python -m benchmarks.quality [--data FOLDER] [--only METHOD,…] [--sets SET,…] [--seeds 0,1,2] [--quick]
+
+Each cell (method, set, seed) is trained and measured in a process of its own and kept on disk, so that an
+interrupted benchmark goes on. Figures of all cells that are kept go to benchmarks/results/quality.json and
+into benchmarks/RESULTS.md.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality import plan, section
+from benchmarks.quality.cells import CellError, Options, is_kept, measure
+from benchmarks.quality.methods import METHODS
+from benchmarks.quality.sets import SETS, file_of
+from benchmarks.quality.summary import summarised
+from benchmarks.quality.targets import targets
+
+_ROOT = Path(__file__).parents[2]
+_DATA = _ROOT.parent / "shared" / "data"
+RESULTS = Path(__file__).parent.parent / "results" / "quality.json"
+
+
+def main() -> int:
+    arguments = _arguments()
+    options = Options(
+        data=arguments.data.resolve(),
+        work=(arguments.work / ("quick" if arguments.quick else "whole")).resolve(),
+        quick=arguments.quick,
+        setfit_seconds=60 * arguments.setfit_minutes,
+    )
+    available, absent = plan.available()
+    wanted = [method for method in arguments.only if method in available]
+    for method in absent:
+        _say(f"{method} is left out: the product has no such recipe.")
+    failed = _measure(plan.cells(wanted, arguments.sets, arguments.seeds, arguments.shots), options)
+    kept = [cell for cell in plan.everything() if is_kept(cell, options)]
+    content = summarised([measure(cell, options) for cell in kept], failed, absent)
+    content["command"] = "python -m benchmarks.quality " + " ".join(sys.argv[1:])
+    _tell(content)
+    if arguments.quick:
+        _write(options.work / "quality.json", content)
+        print(section.rendered(content))
+    else:
+        _write(RESULTS, content)
+        section.write(content)
+    return 1 if failed else 0
+
+
+def _measure(cells: Sequence[plan.Cell], options: Options) -> dict[str, str]:
+    """Measure the cells one after another; return why some could not be."""
+    failed = {}
+    for number, cell in enumerate(cells, 1):
+        if is_kept(cell, options):
+            continue
+        began = time.monotonic()
+        _say(f"[{number}/{len(cells)}] {cell} …")
+        try:
+            measure(cell, options)
+        except CellError as error:
+            failed[str(cell)] = str(error)
+            _say(str(error))
+        _say(f"[{number}/{len(cells)}] {cell}: {time.monotonic() - began:.0f} s")
+    return failed
+
+
+def _tell(content: dict[str, Any]) -> None:
+    for target in targets(content):
+        _say(f"{target.verdict.strip('*'):12} {target.what}: {target.found} (wanted {target.wanted})")
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(json.dumps(_rounded(content), indent=2) + "\n")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _rounded(value: Any) -> Any:
+    """Keep five digits: what is behind them is no measurement."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {str(key): _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, default=_DATA, help="folder of the public sets")
+    add("--work", type=Path, default=_ROOT / "build" / "bench-quality", help="where cells are kept")
+    add("--only", type=_among(METHODS), default=list(METHODS), help=f"of {', '.join(METHODS)}")
+    add("--sets", type=_among(tuple(SETS)), default=list(SETS), help=f"of {', '.join(SETS)}")
+    add("--seeds", type=_numbers, default=None, help="default 0,1,2; with --quick 0")
+    add("--shots", type=_numbers, default=None, help="rows a class of the few-shot cells; '' for none")
+    add("--quick", action="store_true", help="try every step on few rows; its figures are worth nothing")
+    add("--setfit-minutes", type=float, default=10.0, help="at most, for the training of one SetFit cell")
+    arguments = parser.parse_args()
+    if arguments.seeds is None:
+        arguments.seeds = [0] if arguments.quick else list(plan.SEEDS)
+    if arguments.shots is None:
+        arguments.shots = [plan.SHOTS[0]] if arguments.quick else list(plan.SHOTS)
+    missing = [name for name in arguments.sets if not file_of(SETS[name], arguments.data).exists()]
+    if missing:
+        parser.error(f"{arguments.data} lacks {', '.join(missing)} (as NAME.jsonl)")
+    return arguments
+
+
+def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(given: str) -> list[str]:
+        names = given.split(",")
+        if unknown := sorted(set(names) - set(known)):
+            raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; use {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _numbers(given: str) -> list[int]:
+    return [int(number) for number in given.split(",") if number]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""The methods, by name. Each is a module with `answer(task)`, imported where it runs."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.task import Answer, Task
+
+_HERE = Path(__file__).parent
+_PRODUCT = {"gnomon_small": "small", "gnomon_auto": "auto", "gnomon_few": "few"}  # recipes
+BASELINES = ("tfidf", "frozen", "plain", "setfit")
+METHODS = (*BASELINES, *_PRODUCT)
+
+
+def recipe_of(method: str) -> str | None:
+    """Return the recipe of one of the product's methods; None for the others."""
+    return _PRODUCT.get(method)
+
+
+def answer(method: str, task: Task) -> Answer:
+    recipe = recipe_of(method)
+    module: Any = import_module(f"{__name__}.{'gnomon' if recipe else method}")
+    found: Answer = module.answer(task, recipe) if recipe else module.answer(task)
+    return found
+
+
+def sources(method: str) -> list[Path]:
+    """Return the files that a method is: its cells are measured again when one changes."""
+    own = [_HERE / f"{'gnomon' if recipe_of(method) else method}.py", _HERE.parent / "task.py"]
+    if method == "setfit":
+        return [*own, _HERE / "setfit_child.py", _HERE / "setfit.txt"]
+    if not recipe_of(method):
+        return own
+    root = _HERE.parents[2]
+    parts = [root / "services" / "trainer", *(root / "sdk" / "gnomon").glob("*.py")]
+    files = (file for part in parts for file in ([part] if part.is_file() else part.rglob("*")))
+    product = [f for f in files if f.suffix in {".py", ".toml"} and "migrations" not in f.parts]
+    return [*own, *sorted(product)]

@@ -1,0 +1,102 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from benchmarks.quality import sets
+from benchmarks.quality.sets import SETS, divisions, rendered
+
+
+def written(data: Path, name: str, rows: list[dict[str, object]]) -> None:
+    (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def tweets(data: Path) -> None:
+    labels = ["hate_speech", "neither", *["offensive_language"] * 6]
+    rows = [
+        {
+            "id": f"{i}",
+            "input": f"tweet {i}",
+            "label": labels[i % 8],
+            "split": "test" if i % 5 == 0 else "train",
+        }
+        for i in range(400)
+    ]
+    written(data, "davidson_hate", [row | {"votes": [3, 0, 0], "source": "s"} for row in rows])
+
+
+def trajectories(data: Path) -> None:
+    rows = [
+        {
+            "id": f"tau-retail-t{task}-r{trial}",
+            "messages": [{"role": "user", "content": f"do {task}"}, {"role": "assistant", "content": "done"}],
+            "label": trial == 0,
+            "split": "test" if task % 3 == 0 else "train",
+            "meta": {"reward": 1.0},
+        }
+        for task in range(10)
+        for trial in range(2)
+    ]
+    written(data, "tau_bench", rows)
+
+
+def test_nothing_but_what_the_product_reads_and_the_label_is_kept_of_a_row(tmp_path: Path) -> None:
+    tweets(tmp_path)
+    trajectories(tmp_path)
+    for name, columns in (("davidson_hate", {"input", "label"}), ("tau_bench", {"messages", "label"})):
+        for part in divisions(SETS[name], tmp_path, 0):
+            assert all(record.keys() == columns for record in (*part.training, *part.test))
+
+
+def test_a_share_of_each_class_is_drawn_by_the_seed_and_the_test_rows_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tweets(tmp_path)
+    small = sets.PublicSet(**{**_fields(SETS["davidson_hate"]), "rows": 80})
+    (first,), (again,), (other,) = (divisions(small, tmp_path, seed) for seed in (0, 0, 1))
+    counts = Counter(record["label"] for record in first.training)
+    assert counts == {"hate_speech": 10, "neither": 10, "offensive_language": 60}
+    assert first.training == again.training != other.training
+    assert first.test == other.test
+    assert len(first.test) == 80
+    texts = {record["input"] for record in first.training}
+    assert not texts & {record["input"] for record in first.test}
+
+
+def test_few_shot_sets_have_so_many_rows_of_each_class(tmp_path: Path) -> None:
+    tweets(tmp_path)
+    (part,) = divisions(SETS["davidson_hate"], tmp_path, 0, shots=8)
+    assert set(Counter(record["label"] for record in part.training).values()) == {8}
+    assert len(part.test) == 80
+
+
+def test_folds_measure_every_row_once_and_keep_the_trials_of_a_task_together(tmp_path: Path) -> None:
+    trajectories(tmp_path)
+    parts = divisions(SETS["tau_bench"], tmp_path, 0)
+    assert len(parts) == 5
+    assert sorted(row for part in parts for row in part.test_rows) == list(range(20))
+    for part in parts:
+        tasks = {str(record["messages"]) for record in part.test}
+        assert not tasks & {str(record["messages"]) for record in part.training}
+
+
+def test_a_quick_try_has_rows_of_each_of_a_few_classes(tmp_path: Path) -> None:
+    tweets(tmp_path)
+    part = sets.smaller(divisions(SETS["davidson_hate"], tmp_path, 0)[0], 16, 8)
+    assert sets.classes_of(part.training) == sets.classes_of(part.test)
+    assert (len(part.training), len(part.test), len(part.test_rows)) == (16, 8, 8)
+
+
+def test_what_is_judged_and_its_documents_are_read_as_a_pair(tmp_path: Path) -> None:
+    summary = {"input": "Summarise.", "output": "It rose.", "context": ["It fell."], "label": True}
+    written(tmp_path, "summedits", [summary | {"id": "a", "split": split} for split in ("dev", "test")])
+    (part,) = divisions(SETS["summedits"], tmp_path, 0)
+    (text,) = rendered(SETS["summedits"], part.training)
+    assert "It rose." in text.text
+    assert text.pair is not None
+    assert "It fell." in text.pair
+    assert part.training[0]["label"] == "true"
+
+
+def _fields(public: sets.PublicSet) -> dict[str, object]:
+    return {name: getattr(public, name) for name in public.__dataclass_fields__}
