@@ -167,6 +167,7 @@ def chat(number):
     }
 
 
+@pytest.mark.slow
 def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deployed, tmp_path):
     client = deployed.client
     client.projects.create("sessions")
