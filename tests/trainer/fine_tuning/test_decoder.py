@@ -1,6 +1,9 @@
 """A decoder, from its weights to a bundle: what it is asked, what it learns, what is exported."""
 
+import itertools
+import shutil
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -8,19 +11,23 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen2Config, Qwen3Config
 
 from gnomon.bundle import parse_evaluator
+from gnomon.cells import instance
 from gnomon.errors import BaseModelMissingError, TrainingFailedError
+from gnomon.instances import Step
 from gnomon.rendering import Rendered, render
 from gnomon.tokenizing import JsonTokenizer
-from gnomon_trainer.adapters.fine_tuning import lora, prompting
+from gnomon.tokens import Tokens
+from gnomon_trainer.adapters.fine_tuning import gate, lora, prompting, vocabulary
 from gnomon_trainer.adapters.fine_tuning.batches import tensors
 from gnomon_trainer.adapters.fine_tuning.decoder import DecoderNetwork
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
+from gnomon_trainer.adapters.fine_tuning.exporting import OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
 from gnomon_trainer.adapters.fine_tuning.scoring import OnnxEvaluator
-from gnomon_trainer.domain.prompts import Prompt
+from gnomon_trainer.domain.prompts import Prompt, letters
 from gnomon_trainer.domain.training import Trained
 from tests.trainer.fine_tuning import tiny, tiny_decoder
 from tests.trainer.fine_tuning.test_resuming import KilledError
@@ -30,7 +37,9 @@ PROMPT = Prompt("Input :", "Output :", "Answer :")
 
 @pytest.fixture(scope="module")
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_decoder.make_base_model(tmp_path_factory.mktemp("models") / "tiny-decoder")
+    folder = tiny_decoder.make_base_model(tmp_path_factory.mktemp("models") / "tiny-decoder")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +102,18 @@ def test_every_window_is_asked_the_same_question(decoder: Path, tmp_path: Path) 
         assert said.endswith("w2 w3 Question : gloom ? A : false , B : true Answer :")
 
 
+def test_a_session_loses_its_middle_and_never_its_question(decoder: Path) -> None:
+    encoder = encoder_of(decoder, 40).with_prompt(Prompt("Input :", ":", "Question : gloom ? Answer :"))
+    talk = [{"role": "user", "content": "w1 " * 60}, {"role": "assistant", "content": "storm"}] * 3
+    read = encoder.read(render(instance({"messages": talk}, Step.SESSION), "whole-session/2", Step.SESSION))
+    (window,) = read.windows
+    said = words_of(list(window.ids))
+    assert read.truncated
+    assert len(window) <= 40
+    assert said.startswith("<s> Input :")
+    assert said.endswith("storm Question : gloom ? Answer :")
+
+
 def test_a_prompt_that_leaves_no_room_says_what_max_tokens_must_be(decoder: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailedError, match="max_tokens is 20; with the prompt it must be 26 at least"):
         tiny.train(decoder, tmp_path, tiny_decoder.plan(rows=40, max_tokens=20))
@@ -105,6 +126,16 @@ def test_every_class_has_a_token_of_its_own(decoder: Path) -> None:
     assert [tiny_decoder.WORDS[answer.token] for answer in found] == tiny_decoder.LETTERS
     with pytest.raises(BaseModelMissingError, match="6 classes, and only 5 letters"):
         prompting.answers(content, 6)
+
+
+def test_there_are_answers_for_many_classes(tmp_path: Path) -> None:
+    many = list(itertools.islice(letters(), 77))
+    folder = tiny_decoder.make_base_model(tmp_path / "model", many)
+    found = prompting.answers((folder / "tokenizer.json").read_text(), 77)
+    assert [answer.text for answer in found] == many
+    assert found[76].text == "BY"
+    assert len({answer.token for answer in found}) == 77
+    assert load_network(folder, 77).head.weight.shape == (77, 32)
 
 
 def test_an_unknown_word_is_no_answer() -> None:
@@ -125,8 +156,8 @@ def test_an_untrained_decoder_says_what_the_language_model_says_of_the_letters(d
     with torch.no_grad():
         said = whole(torch.tensor([row.ids])).logits[0, -1]
         logits = network(**tensors([row], network, "cpu"))[0]
-    letters = [tiny_decoder.WORDS.index(letter) for letter in "ABC"]
-    assert torch.allclose(logits, said[letters], atol=1e-5)
+    ids = [tiny_decoder.WORDS.index(letter) for letter in "ABC"]
+    assert torch.allclose(logits, said[ids], atol=1e-5)
 
 
 def test_padding_and_neighbours_change_nothing(decoder: Path) -> None:
@@ -166,6 +197,71 @@ def test_without_a_rank_the_whole_decoder_learns(decoder: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_embeddings_of_a_decoder_with_adapters_stay_whole_and_as_they_are(decoder: Path) -> None:
+    network = load_network(decoder, 2, adapter_rank=4)
+    table = network.encoder.get_input_embeddings()  # type: ignore[operator]
+    vocabulary.narrow(network, [Tokens([5, 6], [0, 0])])
+    assert network.encoder.get_input_embeddings() is table  # type: ignore[operator]
+    assert not table.weight.requires_grad
+
+
+def test_of_a_decoder_without_adapters_the_used_embeddings_learn(decoder: Path) -> None:
+    network: Any = load_network(decoder, 2).eval()
+    before = network.encoder.get_input_embeddings().weight.detach().clone()
+    row = Tokens([5, 6], [0, 0])
+    with torch.no_grad():
+        logits = network(**tensors([row], network, "cpu"))
+        vocabulary.narrow(network, [row])
+        assert torch.equal(network(**tensors([row], network, "cpu")), logits)
+        network.encoder.get_input_embeddings().weight += 1
+        vocabulary.widen(network)
+    table = network.encoder.get_input_embeddings()
+    changed = (table.weight != before).any(dim=1).nonzero().flatten().tolist()
+    assert changed == [0, 5, 6]  # padding is among them
+    assert table.weight.requires_grad
+
+
+def other_decoders() -> list[Any]:
+    common = {
+        "vocab_size": len(tiny_decoder.WORDS),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 48,
+        "max_position_embeddings": 128,
+        "pad_token_id": 0,
+    }
+    return [
+        pytest.param(Qwen2Config(**common, tie_word_embeddings=False), id="qwen2-with-an-output-layer"),
+        pytest.param(Qwen3Config(**common, head_dim=8, tie_word_embeddings=True), id="qwen3"),
+        pytest.param(LlamaConfig(**common, tie_word_embeddings=False), id="llama-with-an-output-layer"),
+    ]
+
+
+@pytest.mark.parametrize("config", other_decoders())
+def test_decoders_of_other_families_are_asked_and_exported(
+    config: PretrainedConfig, decoder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    whole = AutoModelForCausalLM.from_config(config).eval()
+    whole.save_pretrained(tmp_path)
+    shutil.copy(decoder / "tokenizer.json", tmp_path)
+    network = load_network(tmp_path, 2, adapter_rank=2).eval()
+    row = encoder_of(tmp_path).with_prompt(PROMPT).encode(Rendered("sun w1"))
+    ids = [tiny_decoder.WORDS.index(letter) for letter in "AB"]
+    with torch.no_grad():
+        said = whole(torch.tensor([row.ids])).logits[0, -1][ids]
+        assert torch.allclose(network(**tensors([row], network, "cpu"))[0], said, atol=1e-5)
+        disturb(network)
+        logits = network(**tensors([row], network, "cpu"))[0]
+    assert not torch.allclose(logits, said, atol=1e-3)
+
+    OnnxExporter().export(network, 64, tmp_path)
+    exported = OnnxEvaluator(tmp_path / "model.onnx")
+    assert exported.logits([row])[0] == pytest.approx(logits.numpy(), abs=1e-4)
+
+
 def test_an_encoder_learns_by_adapters_as_well(base_model: Path, tmp_path: Path) -> None:
     what = tiny.plan(rows=40, epochs=1, adapter_rank=2, learning_rate=1e-2)
     trained = tiny.train(base_model, tmp_path, what)
@@ -189,6 +285,27 @@ def test_a_trained_decoder_is_a_bundle_like_any_other(trained: Trained) -> None:
     measures = {m["key"]: m["value"] for m in trained.report["measures"]}
     majority = next(b for b in trained.report["baselines"] if b["key"] == "majority_class")
     assert measures["macro_f1"] > majority["measures"][1]["value"] + 0.2
+
+
+def test_the_card_of_an_evaluator_names_the_licence_of_its_base_model(trained: Trained) -> None:
+    card = (trained.bundle_folder / "MODEL_CARD.md").read_text()
+    assert "The base model's licence is `mit`; the evaluator is made from it." in card
+
+
+def test_the_gate_looks_at_fewer_rows_where_each_is_much_work(
+    decoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_network(decoder, 2, adapter_rank=4)
+    rows = [Tokens([5] * 10, [0] * 10) for _ in range(300)]
+    table = network.encoder.get_input_embeddings().weight  # type: ignore[operator]
+    weights = sum(p.numel() for p in network.parameters()) - table.numel()
+    assert gate.rows_to_see(network, rows) == 256
+    assert gate.rows_to_see(network, rows[:7]) == 7
+    monkeypatch.setattr(gate, "_MOST_WORK", weights * 10 * 100.5)
+    assert gate.rows_to_see(network, rows) == 100
+    assert len(gate.reference_logits(network, rows, lambda: None)) == 100
+    monkeypatch.setattr(gate, "_MOST_WORK", 1)
+    assert gate.rows_to_see(network, rows) == 64
 
 
 def test_the_bundle_alone_gives_the_predictions(trained: Trained) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from transformers import MPNetConfig, MPNetModel
 
 from gnomon.bundle import parse_evaluator
-from gnomon_trainer.adapters.fine_tuning import contrastive, gate, passes, probe, publishing
+from gnomon.tokens import Tokens
+from gnomon_trainer.adapters.fine_tuning import contrastive, gate, passes, probe, publishing, vocabulary
 from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
 from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups
@@ -55,7 +58,8 @@ def learn(base_model: Path, work: Path, plan: TrainingPlan, interval_s: float = 
 def everything(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> WithReports:
     recorder = tiny.Recorder()
     work = tmp_path_factory.mktemp("everything")
-    return tiny.train(base_model, work, tiny.plan(**EVERYTHING), recorder, interval_s=60.0), recorder
+    plan = replace(tiny.plan(**EVERYTHING), recipe_reason="The recipe tiny was chosen: it is small.")
+    return tiny.train(base_model, work, plan, recorder, interval_s=60.0), recorder
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,7 @@ def test_the_model_card_says_what_the_parameters_were(everything: WithReports) -
     card = (trained.bundle_folder / "MODEL_CARD.md").read_text()
     assert "| `final_rows` | all |" in card
     assert "| `layer_decay` | 0.8 |" in card
+    assert "The recipe tiny was chosen: it is small." in card
 
 
 def test_steps_and_points_of_two_passes_are_counted_on(everything: WithReports) -> None:
@@ -234,6 +239,44 @@ def test_averaged_weights_follow_those_that_are_learned(base_model: Path) -> Non
     averaging.after_step()
     assert averaging.network.head.bias.tolist() == [3.5, 3.5]
     assert network.head.bias.tolist() == [8.0, 8.0]
+
+
+def test_averaging_copies_no_vector_that_is_not_used(base_model: Path) -> None:
+    network = load_network(base_model, 2)
+    whole = network.encoder.get_input_embeddings()
+    before = whole.weight.detach().clone()
+    vocabulary.narrow(network, [Tokens([2, 9, 3], [0] * 3)])
+    averaging = Averaging(network, 0.75)
+    name = "encoder.embeddings.word_embeddings.weight"
+    assert averaging.network.learned()[name].shape[0] == 4  # padding is always there
+    averaged = averaging.network.encoder.get_input_embeddings()
+    assert averaged.weight is not network.encoder.get_input_embeddings().weight
+    assert averaged.whole() is whole
+    assert torch.equal(whole.weight, before)
+
+
+def test_an_mpnet_learns_and_scores_alike_once_exported(tmp_path: Path) -> None:
+    """The base model of the recipe base: its positions begin behind the padding token."""
+    made = tiny.make_base_model(tmp_path / "bert")
+    shutil.copytree(made, tmp_path / "mpnet")
+    config = MPNetConfig(
+        vocab_size=tiny.VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=34,
+        pad_token_id=1,
+        hidden_dropout_prob=0.1,
+    )
+    MPNetModel(config).save_pretrained(tmp_path / "mpnet")
+    plan = tiny.plan(epochs=1, max_tokens=64)
+    trained = tiny.train(tmp_path / "mpnet", tmp_path / "work", plan, interval_s=60.0)
+    (fp32,) = trained.report["formats"]
+    assert fp32["passed"]
+    evaluator = parse_evaluator((trained.bundle_folder / "evaluator.json").read_bytes())
+    assert evaluator.max_tokens == 32
+    assert any("the base model reads 32 tokens" in warning for warning in trained.report["warnings"])
 
 
 def test_the_first_token_can_stand_for_all(base_model: Path) -> None:

@@ -1,5 +1,6 @@
 """A Llama of a few thousand weights, and trainings that make an evaluator of it in seconds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,20 +14,28 @@ from gnomon_trainer.domain.training import TrainingPlan
 from tests.trainer.fine_tuning import tiny
 
 LETTERS = ["A", "B", "C", "D", "E"]
-WORDS = [
-    *("<pad>", "<unk>", "<s>", "</s>"),
-    *("Input", "Output", "Question", "gloom", "false", "true", "Answer", ":", "?", ","),
-    *LETTERS,
-    *tiny.GOOD,
-    *tiny.BAD,
-    *tiny.FILLERS,
-]
 
 
-def make_base_model(folder: Path) -> Path:
+def words(letters: Sequence[str] = LETTERS) -> list[str]:
+    """Return the vocabulary, in the order of the tokens' IDs."""
+    return [
+        *("<pad>", "<unk>", "<s>", "</s>"),
+        *("Input", "Output", "Question", "gloom", "false", "true", "Answer", ":", "?", ","),
+        *letters,
+        *tiny.GOOD,
+        *tiny.BAD,
+        *tiny.FILLERS,
+    ]
+
+
+WORDS = words()
+
+
+def make_base_model(folder: Path, letters: Sequence[str] = LETTERS) -> Path:
     """Write a tiny, almost random Llama in the layout of transformers, with marks around its texts."""
     folder.mkdir(parents=True)
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    vocabulary = words(letters)
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A $B </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
@@ -34,7 +43,7 @@ def make_base_model(folder: Path) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(WORDS),
+        vocab_size=len(vocabulary),
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -51,8 +60,8 @@ def make_base_model(folder: Path) -> Path:
     with torch.no_grad():  # as pretraining would, tell the two kinds of words apart
         vectors = model.model.embed_tokens.weight
         direction = 2 * torch.randn(config.hidden_size)
-        vectors[[WORDS.index(word) for word in tiny.GOOD]] += direction
-        vectors[[WORDS.index(word) for word in tiny.BAD]] -= direction
+        vectors[[vocabulary.index(word) for word in tiny.GOOD]] += direction
+        vectors[[vocabulary.index(word) for word in tiny.BAD]] -= direction
     model.save_pretrained(folder)
     return folder
 

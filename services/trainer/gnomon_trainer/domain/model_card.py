@@ -28,8 +28,13 @@ _PROFILE = {
 }
 
 
-def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
-    """Return the card, in Markdown. Every figure is of this run."""
+def model_card(
+    plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any], base_model_licence: str = ""
+) -> str:
+    """Return the card, in Markdown. Every figure is of this run.
+
+    The licence is as the base model's own card names it; empty where it names none.
+    """
     return (
         "\n\n".join(
             [
@@ -51,6 +56,7 @@ def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, An
                 _warnings(evaluator, report),
                 "## What it was made from",
                 _lineage(plan, evaluator, report),
+                _licence(base_model_licence),
                 "## Parameters",
                 _parameters(plan),
             ]
@@ -203,6 +209,12 @@ def _lineage(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]
         + (f"{plan.recipe_reason}\n\n" if plan.recipe_reason else "")
         + _table(("", "Name", "SHA-256"), rows)
     )
+
+
+def _licence(base_model_licence: str) -> str:
+    if base_model_licence:
+        return f"The base model's licence is `{base_model_licence}`; the evaluator is made from it."
+    return "The base model's files name no licence: look it up before you pass the evaluator on."
 
 
 def _parameters(plan: TrainingPlan) -> str:

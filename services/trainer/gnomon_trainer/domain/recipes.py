@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gnomon import windows
 from gnomon.errors import BaseModelMissingError, InvalidRequestError, NotFoundError, Violation
+from gnomon_trainer.domain import parameter_search
 from gnomon_trainer.domain.aims import check_aim
 from gnomon_trainer.domain.choosing import Choice, Chosen, Facts, choose
 from gnomon_trainer.domain.thresholds import AIMS
@@ -126,6 +127,7 @@ _RANGES: Mapping[str, _Range | _Choice] = {
     "contrastive_epochs": _Range(0, 1000),
     "final_rows": _Choice(("learned", "all")),
     "adapter_rank": _Range(0, 1024),
+    "search_minutes": _Range(0, 1440),
 }
 NAMES = tuple(field.name for field in fields(Parameters))
 REQUIRED = tuple(field.name for field in fields(Parameters) if field.default is MISSING)
@@ -192,8 +194,18 @@ def resolve(
             raise _unfit(requested, "contrastive_epochs", "epochs", parameters.epochs)
         parameters = replace(parameters, contrastive_epochs=parameters.epochs)
         origins["contrastive_epochs"] = "data"
+    if parameters.search_minutes and not parameter_search.names(origins):
+        raise _nothing_to_search()
     check_aim(parameters, flags=flags)
     return parameters, origins
+
+
+def _nothing_to_search() -> InvalidRequestError:
+    rule = f"needs one of {', '.join(parameter_search.SEARCHED)} that is not set"
+    return InvalidRequestError(
+        f"parameters.search_minutes {rule}: what you set is not searched.",
+        violations=[Violation("parameters.search_minutes", rule)],
+    )
 
 
 def _unfit(requested: Mapping[str, Any], name: str, other: str, most: int) -> InvalidRequestError:

@@ -32,6 +32,7 @@ class Stage(StrEnum):
 
     PREPARING = "preparing"
     BASELINE = "baseline"
+    SEARCHING = "searching"
     FINE_TUNING = "fine_tuning"
     EVALUATING = "evaluating"
     EXPORTING = "exporting"
@@ -89,6 +90,7 @@ class Parameters:
     contrastive_epochs: int = 0
     final_rows: str = "learned"
     adapter_rank: int = 0  # no adapters: the base model's own weights learn
+    search_minutes: float = 0.0  # no search
 
 
 JUDGE_LABEL = "judge_label"
@@ -110,8 +112,8 @@ class ReportOptions:
 class TrainingPlan:
     """All that decides what evaluator comes out. Overlapping rows are gone already.
 
-    `origins` says of each parameter where it came from: request, recipe or
-    data. `lineage` lacks `base_model_digest` and `code_version`, which the
+    `origins` says of each parameter where it came from: request, recipe, data
+    or search. `lineage` lacks `base_model_digest` and `code_version`, which the
     trainer fills in. `warnings` belong into the report.
     """
 

@@ -5,6 +5,7 @@ An exponential moving average (Polyak and Juditsky, 1992; as in
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -17,12 +18,11 @@ class Averaging:
 
     def __init__(self, learning: EvaluatorNetwork, decay: float) -> None:
         self._learning = learning
-        self._average = AveragedModel(learning, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._average = AveragedModel(learning, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
     @property
     def network(self) -> EvaluatorNetwork:
-        network: EvaluatorNetwork = self._average.module
-        return network
+        return cast(EvaluatorNetwork, self._average.module)
 
     def after_step(self) -> None:
         self._average.update_parameters(self._learning)

@@ -39,7 +39,12 @@ class DecoderNetwork(EvaluatorNetwork):
             self.head.weight.copy_(rows)
         self._answers = answers
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+    def pool(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,  # noqa: ARG002  decoders have none
+    ) -> Tensor:
         """Return the vector of each instance's last token, which has seen all others."""
         # A token sees none behind it, so that padding on the right changes nothing.
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)

@@ -56,7 +56,7 @@ class EvaluatorNetwork(nn.Module):
             states = self.encoder(**inputs).last_hidden_state.float()
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         if self.pooling == "first":
-            return states[:, 0]
+            return cast(Tensor, states[:, 0])
         return cast(Tensor, (states * mask).sum(1) / mask.sum(1).clamp(min=1.0))
 
     def _attention(self, input_ids: Tensor) -> contextlib.AbstractContextManager[None]:

@@ -11,55 +11,29 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
-from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import batches, contrastive, vocabulary
 from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
+from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of, measured, pooled
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_by_folds, head_on_frozen
 from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups
-from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
-from gnomon_trainer.domain.measures import confusion, macro_f1
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, TrainingInterruptedError
 
 _POINTS_PER_EPOCH = 20
 _CHECKPOINT_COST = 20  # a checkpoint may take a twentieth of the time
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Tokens rows with the indices of their classes."""
-
-    rows: Sequence[Tokens]
-    labels: Ints
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(row) for row in self.rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best evaluation so far; step 0 is the head on the frozen encoder."""
-
-    step: int
-    macro_f1: float
-    loss: float
-
-    def beats(self, other: "Best") -> bool:
-        return (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
 
 
 @dataclass(slots=True)
@@ -183,7 +157,9 @@ class FineTuning:
             losses = contrastive.losses(pooled, labels)
         else:
             logits = self._network.classify(pooled)
-            losses = cross_entropy(logits, labels, weight=self._class_weights, reduction="sum")
+            losses = cross_entropy(
+                logits, self._targets(indices, labels), weight=self._class_weights, reduction="sum"
+            )
         # The last batch of an epoch may be smaller; its rows must not count more than others.
         loss = losses / parameters.batch_size
         self._optimizer.zero_grad(set_to_none=True)
@@ -198,6 +174,11 @@ class FineTuning:
         position.judged, position.norm = False, norm
         position.loss_sum += value
         position.loss_steps += 1
+
+    def _targets(self, indices: list[int], labels: Tensor) -> Tensor:
+        """Return what the rows are to be taken for: their classes, or the shares of all classes."""
+        shares = self._training.targets
+        return labels if shares is None else torch.from_numpy(shares[indices]).to(self._compute.device)
 
     @property
     def _is_contrastive(self) -> bool:
@@ -252,13 +233,10 @@ class FineTuning:
     # ---------------------------------------------------------- evaluation
 
     def _evaluate(self, pause: Callable[[], None]) -> Best:
-        network = self._candidate
-        pooled = _pooled(network, self._validation, self._compute, pause)
-        with torch.no_grad():
-            logits = network.classify(torch.from_numpy(pooled).to(self._compute.device)).cpu().numpy()
+        logits = logits_of(self._candidate, self._validation, self._compute, pause)
         if not np.isfinite(logits).all():
             raise self._not_a_number("loss on the held-out rows")
-        return _measured(self._position.step, logits, self._validation.labels, self._classes)
+        return measured(self._position.step, logits, self._validation.labels, self._classes)
 
     @property
     def _candidate(self) -> EvaluatorNetwork:
@@ -306,7 +284,7 @@ class FineTuning:
 
     def _fit_head(self, pause: Callable[[], None]) -> None:
         """Put a logistic regression on the encoder as it is now."""
-        training = _pooled(self._network, self._training, self._compute, pause)
+        training = pooled(self._network, self._training, self._compute, pause)
         labels, classes, power = self._training.labels, self._classes, self._parameters.class_weight_power
         if self._parameters.final_rows == "all":
             weight, bias = head_by_folds(
@@ -316,7 +294,7 @@ class FineTuning:
             weight, bias = head_on_frozen(
                 training=training,
                 training_labels=labels,
-                validation=_pooled(self._network, self._validation, self._compute, pause),
+                validation=pooled(self._network, self._validation, self._compute, pause),
                 validation_labels=self._validation.labels,
                 classes=classes,
                 power=power,
@@ -381,30 +359,6 @@ def _schedule(step: int, total: int, warmup_share: float) -> float:
     if step <= warmup:
         return step / warmup
     return (total - step + 1) / (total - warmup + 1)
-
-
-def _measured(step: int, logits: Floats, labels: Ints, classes: int) -> Best:
-    once = np.ones((len(labels), 1), dtype=np.uint8)
-    f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
-    return Best(step, float(f1), negative_log_likelihood(logits, labels))
-
-
-@torch.no_grad()
-def _pooled(
-    network: EvaluatorNetwork, examples: Examples, compute: Compute, pause: Callable[[], None]
-) -> NDArray[np.float32]:
-    """Return the vectors of all rows in their order, shape (rows, hidden size), with dropout off.
-
-    `pause` is called before every batch; what it raises ends the work.
-    """
-    network.eval()
-    vectors = np.empty((len(examples.rows), network.head.in_features), dtype=np.float32)
-    for indices in batches.of_similar_length(examples.lengths):
-        pause()
-        inputs = batches.tensors([examples.rows[i] for i in indices], network, compute.device)
-        with compute.autocast():
-            vectors[indices] = network.pool(**inputs).float().cpu().numpy()
-    return vectors
 
 
 class _Clock:

@@ -15,12 +15,16 @@ import numpy as np
 
 from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import gate
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
+from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
-from gnomon_trainer.adapters.fine_tuning.optimizing import Best, Examples, FineTuning
+from gnomon_trainer.adapters.fine_tuning.optimizing import FineTuning
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, one_by_one
+from gnomon_trainer.adapters.fine_tuning.searching import Judged
+from gnomon_trainer.domain.calibration import fit_temperature, negative_log_likelihood
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, Stage
 
 _FIRST, _SECOND = "checkpoints", "checkpoints-of-all-rows"
@@ -55,33 +59,44 @@ class Passes:
 
     def run(self, network: EvaluatorNetwork) -> FineTuned:
         """Train a network that is as `load` gives it."""
+        once = self.parameters.final_rows != "all"
+        first = self._first(network, self.reporter if once else _Part(self.reporter, parts=2))
+        if once:
+            return first
+        steps = steps_of(len(self.prepared.training.rows), self.parameters)
+        return self._second(network, first.compute, first.best, first.best.step / steps)
+
+    def judged(self) -> Judged:
+        """Make the first pass alone, and tell how good that is on the rows held out."""
+        tuned = self._first(self.load(), self.reporter)
+        validation = self.prepared.validation
+        with reproducible(tuned.compute):
+            logits = logits_of(tuned.network, validation, tuned.compute, self.reporter.checkpoint_allowed)
+        temperature = fit_temperature(logits, validation.labels)
+        return Judged(negative_log_likelihood(logits, validation.labels, temperature), tuned.best.macro_f1)
+
+    def _first(self, network: EvaluatorNetwork, reporter: Reporter) -> FineTuned:
         checkpoints = Checkpoints(self.work / _FIRST, self.plan_digest)
         checkpoint = checkpoints.newest()
         compute = usable(Compute(**checkpoint.state["compute"])) if checkpoint else choose(self.threads)
         with reproducible(compute):
-            once = self.parameters.final_rows != "all"
-            reporter: Reporter = self.reporter if once else _Part(self.reporter, parts=2)
-            first = self._tuning(
+            tuning = self._tuning(
                 network=network,
                 compute=compute,
                 checkpoints=checkpoints,
                 training=self.prepared.training,
                 reporter=reporter,
             )
-            best = first.run(checkpoint)
-            if once:
-                return FineTuned(network, compute, best)
-            return self._second(network, compute, best, best.step / first.total_steps)
+            return FineTuned(network, compute, tuning.run(checkpoint))
 
     def _second(self, unseen: EvaluatorNetwork, compute: Compute, best: Best, share: float) -> FineTuned:
         """Learn from all rows for as large a `share` of the steps as was best."""
         prepared = self.prepared
-        rows = [*prepared.training.rows, *prepared.validation.rows]
-        every = Examples(rows, np.concatenate([prepared.training.labels, prepared.validation.labels]))
+        every = prepared.training.joined(prepared.validation)
         checkpoints = Checkpoints(self.work / _SECOND, self.plan_digest)
         network = self.load()
         before = steps_of(len(prepared.training.rows), self.parameters)
-        steps = round(share * steps_of(len(rows), self.parameters))
+        steps = round(share * steps_of(len(every.rows), self.parameters))
         second = self._tuning(
             network=network,
             compute=compute,
@@ -90,7 +105,8 @@ class Passes:
             reporter=_Part(self.reporter, before=before, parts=1),
             steps=steps,
         )
-        second.run(checkpoints.newest())
+        with reproducible(compute):
+            second.run(checkpoints.newest())
         return FineTuned(network, compute, best, _Unexported(unseen.to("cpu")))
 
     def _tuning(

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnomon.bundle import Windows
 from gnomon.errors import DatasetUnsuitableError, InstanceInvalidError
 from gnomon.rendering import Rendered, render, template_for
 from gnomon.tokens import Reading
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
-from gnomon_trainer.adapters.fine_tuning.optimizing import Examples
+from gnomon_trainer.adapters.fine_tuning.targets import targets
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.set_aside import SetAside, set_aside
+from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
 from gnomon_trainer.domain.validation_split import hold_out
@@ -99,9 +102,18 @@ def prepare(
         warnings.append(
             f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: {how}"
         )
+    shares = targets(plan.training_rows, plan.metric)
+    if shares is not None:
+        shared = sum(bool(plan.training_rows[i].extra.get(COLUMN)) for i in training)
+        warnings.append(
+            f"{shared} of {len(learned)} rows to learn from were learned by the shares of their "
+            f"{COLUMN}, not by their label alone."
+        )
     return Prepared(
-        training=Examples(learned, indices[training]),
-        validation=Examples([reading.windows[0] for reading in held_out], indices[validation]),
+        training=Examples(learned, indices[training], _picked(shares, training)),
+        validation=Examples(
+            [reading.windows[0] for reading in held_out], indices[validation], _picked(shares, validation)
+        ),
         held_out=Measurable(held_out, indices[validation]),
         test=Measurable(
             [encoder.read(row) for row in _pausing(test, pause)],
@@ -115,6 +127,10 @@ def prepare(
         aside=_measurable(aside.counted, known, indices, encoder, pause) if aside else None,
         aside_rows=len(aside.rows) if aside else 0,
     )
+
+
+def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArray[np.float32] | None:
+    return None if shares is None else shares[list(places)]
 
 
 def _divided(

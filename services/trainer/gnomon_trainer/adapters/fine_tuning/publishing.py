@@ -14,10 +14,11 @@ from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import WindowLogits
 from gnomon_trainer.domain.model_card import model_card
+from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.training import Parameters, ReportOptions, Row, Trained, TrainingPlan
 
 # Counts up when the same plan would give another evaluator: older checkpoints and results are then not taken.
-_TRAINING = 2
+_TRAINING = 3
 
 # The parameters of the first release with thresholds; those behind them came later.
 _FIRST_PARAMETERS = 18
@@ -34,6 +35,7 @@ class Result:
     logits: WindowLogits
     scores: Sequence[Decision]
     exported: Sequence[Path]  # the files of all formats
+    base_model_licence: str = ""  # as its README.md names it
 
 
 def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared, result: Result) -> Trained:
@@ -50,7 +52,7 @@ def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared
         )
     ]
     files.replace_file(work / _PREDICTIONS, "".join(lines).encode())
-    card = model_card(plan, result.evaluator, result.report)
+    card = model_card(plan, result.evaluator, result.report, result.base_model_licence)
     with files.NewFolder(work / _BUNDLE) as folder:
         for file in result.exported:
             files.copy(file, folder / file.name)
@@ -113,6 +115,8 @@ def digest_of(plan: TrainingPlan, model_digest: str) -> str:
         digest.update(b"\x1d")
         for row in rows:
             digest.update(repr((row.number, row.label, row.instance)).encode())
+            if shares := row.extra.get(COLUMN):
+                digest.update(repr(shares).encode())
     return digest.hexdigest()
 
 

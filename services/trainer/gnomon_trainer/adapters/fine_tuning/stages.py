@@ -1,4 +1,4 @@
-"""A training, top to bottom: prepare → baseline → fine-tune → export → evaluate → bundle.
+"""A training, top to bottom: prepare → baseline → (search) → fine-tune → export → evaluate → bundle.
 
 Every stage can be repeated after a crash and gives the same again; what takes
 long, the fine-tuning, goes on from its last checkpoint. The export comes
@@ -7,6 +7,7 @@ rows are scored with it one by one, as the scorer does.
 """
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from gnomon.bundle import Evaluator, Format
 from gnomon.rendering import template_for
 from gnomon.tokens import Reading
 from gnomon.windows import Reduced, reduce
+from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, reproducible
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
@@ -35,12 +37,14 @@ from gnomon_trainer.adapters.fine_tuning.scoring import (
     WindowLogits,
     logits_of_readings,
 )
-from gnomon_trainer.domain import evaluation, rule_report
+from gnomon_trainer.adapters.fine_tuning.searching import Judged, Search
+from gnomon_trainer.domain import evaluation, parameter_search, rule_report
 from gnomon_trainer.domain.decision_rules import DecisionRule
 from gnomon_trainer.domain.measures import Ints
-from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
+from gnomon_trainer.domain.parameter_search import Trial
+from gnomon_trainer.domain.training import Parameters, Reporter, Stage, Trained, TrainingPlan
 
-_EXPORT, _BASELINES = "export", "baselines.json"
+_EXPORT, _BASELINES, _SEARCH = "export", "baselines.json", "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class SetUp:
     exporter: Exporter = field(default_factory=OnnxExporter)
     further: Sequence[FurtherFormat] = field(default_factory=lambda: further_formats(OnnxExporter.path))
     profiler: Profiler = field(default_factory=LatencyProfiler)
+    clock: Callable[[], float] = time.monotonic  # for what is limited in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,9 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
 
     reporter.stage(Stage.BASELINE)
     baselines = _baselines(training, prepared)
+
+    training, trials = _searched(training, prepared)
+    plan = training.plan
 
     reporter.stage(Stage.FINE_TUNING)
     tuned = _passes(training, prepared).run(network)
@@ -138,11 +146,14 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     report = _report(prepared, tuned, formats, evaluation.evaluate(test, scores, details))
     positive = [row.label in plan.metric.flagged_classes for row in plan.test_rows]
     report = rule_report.with_rule(report, rule, scores, positive)
+    report = parameter_search.with_search(report, trials, plan.parameters.search_minutes)
     report = rule_report.with_service(report, plan.service_objective, evaluator, compute.threads)
 
     reporter.checkpoint_allowed()
     exported_files = [*exported.iterdir(), *(file for outcome in outcomes for file in outcome.files)]
-    result = publishing.Result(evaluator, report, logits, scores, exported_files)
+    result = publishing.Result(
+        evaluator, report, logits, scores, exported_files, base_models.licence(set_up.base_model)
+    )
     return publishing.publish(work, plan, digest, prepared, result)
 
 
@@ -195,6 +206,36 @@ def _passes(training: Training, prepared: Prepared) -> Passes:
         threads=training.set_up.threads,
         checkpoint_interval_s=training.set_up.checkpoint_interval_s,
     )
+
+
+def _searched(training: Training, prepared: Prepared) -> tuple[Training, Sequence[Trial] | None]:
+    """Try other parameters for as long as the plan says; return the training with the best ones."""
+    plan, passes = training.plan, _passes(training, prepared)
+    if not plan.parameters.search_minutes:
+        return training, None
+    training.reporter.stage(Stage.SEARCHING)
+
+    def train(parameters: Parameters, folder: Path, reporter: Reporter) -> Judged:
+        digest = publishing.digest_of(replace(plan, parameters=parameters), training.model_digest)
+        trial = replace(passes, parameters=parameters, work=folder, plan_digest=digest, reporter=reporter)
+        return trial.judged()
+
+    search = Search(
+        parameters=plan.parameters,
+        searched=parameter_search.names(plan.origins),
+        folder=training.work / _SEARCH,
+        plan_digest=training.digest,
+        train=train,
+        reporter=training.reporter,
+        after=2.0 if plan.parameters.final_rows == "all" else 1.0,
+        clock=training.set_up.clock,
+    )
+    trials = search.run()
+    found = parameter_search.settled(plan, trials)
+    if found is plan:
+        return training, trials
+    digest = publishing.digest_of(found, training.model_digest)
+    return replace(training, plan=found, digest=digest), trials
 
 
 def _export(training: Training, network: EvaluatorNetwork, max_tokens: int, compute: Compute) -> Path:
@@ -274,6 +315,7 @@ def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateRe
         rows=material.prepared.validation.rows,
         alone=material.reference.first,
         calibration=material.evaluator.calibration,
+        threads=material.threads,
         pause=material.pause,
     )
 

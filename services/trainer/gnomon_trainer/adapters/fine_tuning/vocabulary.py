@@ -16,12 +16,22 @@ from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, padding_id
 
 
+class _Whole:
+    """Holds the whole table, outside of the module: no weight of it, and none that a copy of it copies."""
+
+    def __init__(self, table: nn.Embedding) -> None:
+        self.table = table
+
+    def __deepcopy__(self, memo: object) -> "_Whole":
+        return self
+
+
 class UsedEmbedding(nn.Module):
     """Gives the vectors that `whole` would give, of the tokens in `used` alone."""
 
     def __init__(self, whole: nn.Embedding, used: Sequence[int]) -> None:
         super().__init__()
-        self._whole = (whole,)  # in a tuple, so that it is no part of this module
+        self._whole = _Whole(whole)
         self._used = torch.tensor(used, device=whole.weight.device)
         self.weight = nn.Parameter(whole.weight.detach()[self._used])
         places = torch.full(
@@ -37,9 +47,9 @@ class UsedEmbedding(nn.Module):
     @torch.no_grad()
     def whole(self) -> nn.Embedding:
         """Return the whole table with the vectors as they are now."""
-        (whole,) = self._whole
-        whole.weight[self._used] = self.weight
-        return whole
+        table = self._whole.table
+        table.weight[self._used] = self.weight
+        return table
 
 
 def narrow(network: EvaluatorNetwork, rows: Iterable[Tokens]) -> None:
