@@ -736,7 +736,7 @@ class Recipe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., base_model: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ...) -> None: ...
 
 class TrainingParameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate", "class_weight_power", "layer_decay", "pooling", "weight_averaging", "contrastive_epochs", "final_rows", "search_minutes", "adapter_rank")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate", "class_weight_power", "layer_decay", "pooling", "weight_averaging", "contrastive_epochs", "final_rows", "search_minutes", "layers", "adapter_rank")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -762,6 +762,7 @@ class TrainingParameters(_message.Message):
     CONTRASTIVE_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     FINAL_ROWS_FIELD_NUMBER: _ClassVar[int]
     SEARCH_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_RANK_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
@@ -788,8 +789,9 @@ class TrainingParameters(_message.Message):
     contrastive_epochs: int
     final_rows: str
     search_minutes: float
+    layers: int
     adapter_rank: int
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ..., class_weight_power: _Optional[float] = ..., layer_decay: _Optional[float] = ..., pooling: _Optional[str] = ..., weight_averaging: _Optional[float] = ..., contrastive_epochs: _Optional[int] = ..., final_rows: _Optional[str] = ..., search_minutes: _Optional[float] = ..., adapter_rank: _Optional[int] = ...) -> None: ...
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ..., class_weight_power: _Optional[float] = ..., layer_decay: _Optional[float] = ..., pooling: _Optional[str] = ..., weight_averaging: _Optional[float] = ..., contrastive_epochs: _Optional[int] = ..., final_rows: _Optional[str] = ..., search_minutes: _Optional[float] = ..., layers: _Optional[int] = ..., adapter_rank: _Optional[int] = ...) -> None: ...
 
 class ResolvedParameter(_message.Message):
     __slots__ = ("key", "value", "origin")

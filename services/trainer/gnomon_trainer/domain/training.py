@@ -86,6 +86,7 @@ class Parameters:
     class_weight_power: float = 0.5
     layer_decay: float = 1.0  # all layers learn at one rate
     pooling: str = "mean"
+    layers: int = 0  # all of the base model's
     weight_averaging: float = 0.0  # none
     contrastive_epochs: int = 0
     final_rows: str = "learned"

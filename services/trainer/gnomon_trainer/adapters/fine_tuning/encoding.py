@@ -40,6 +40,11 @@ class TextEncoder:
                 f"The base model's {TOKENIZER_FILE} cannot be read: {error}. Choose another base model."
             ) from error
 
+    def reducing(self, reducer: str) -> "TextEncoder":
+        """Return an encoder whose windows become one score in another way."""
+        windows = replace(self.windows, reducer=reducer) if self.windows else None
+        return TextEncoder(self._content, self.max_tokens, windows)
+
     def with_prompt(self, prompt: Prompt) -> "TextEncoder":
         """Return an encoder that puts a prompt around every text, and every window of one."""
         return TextEncoder(prompted(self._content, prompt), self.max_tokens, self.windows)

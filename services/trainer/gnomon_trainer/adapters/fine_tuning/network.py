@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
-from gnomon.errors import BaseModelMissingError
+from gnomon.errors import BaseModelMissingError, InvalidRequestError
 from gnomon_trainer.adapters.fine_tuning import lora
 from gnomon_trainer.adapters.fine_tuning.dropout import ByteDropout, quicken
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
@@ -45,10 +45,14 @@ class EvaluatorNetwork(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.reads_type_ids = _reads_type_ids(encoder)
-        self.pooling = "mean"  # or "first"
+        self.pooling = "mean"  # or "first", or "contrast"
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Return the mean vector of each instance's tokens, or its first, shape (instances, hidden size)."""
+        """Return a vector an instance, shape (instances, hidden size).
+
+        `mean` of its tokens; its `first` token's; or the `contrast` of two texts: the mean of the first
+        one's tokens minus that of the second one's, of a text alone just its mean.
+        """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
@@ -57,7 +61,16 @@ class EvaluatorNetwork(nn.Module):
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         if self.pooling == "first":
             return cast(Tensor, states[:, 0])
-        return cast(Tensor, (states * mask).sum(1) / mask.sum(1).clamp(min=1.0))
+        if self.pooling == "contrast" and token_type_ids is not None:
+            second = mask * token_type_ids.unsqueeze(-1).to(states.dtype)
+            return _mean(states, mask - second) - _mean(states, second)
+        return _mean(states, mask)
+
+    @property
+    def depth(self) -> int:
+        """How many layers the base model has."""
+        config: Any = self.encoder.config
+        return int(getattr(config, "num_hidden_layers", 0))
 
     def _attention(self, input_ids: Tensor) -> contextlib.AbstractContextManager[None]:
         if self.training and input_ids.device.type == "cpu" and input_ids.shape[1] <= _SHORT:
@@ -89,13 +102,17 @@ class EvaluatorNetwork(nn.Module):
             own[name].copy_(weight)
 
 
-def load_network(folder: Path, classes: int, adapter_rank: int = 0) -> EvaluatorNetwork:
+def load_network(
+    folder: Path, classes: int, adapter_rank: int = 0, pooling: str = "mean", layers: int = 0
+) -> EvaluatorNetwork:
     """Load a base model in fp32 and put a head on it, an encoder's of zeros. Runs no code of its folder.
 
-    With an `adapter_rank` the base model is frozen, and adapters beside its layers learn.
+    With an `adapter_rank` the base model is frozen, and adapters beside its layers learn. With `layers`,
+    those above are left out.
 
     Raises:
         BaseModelMissingError: the folder holds no model in safetensors that transformers knows.
+        InvalidRequestError: the base model cannot be read so.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -106,9 +123,42 @@ def load_network(folder: Path, classes: int, adapter_rank: int = 0) -> Evaluator
             f"The base model in {folder.name!r} cannot be loaded: {error}. It needs config.json and weights "
             "in safetensors, of an encoder or decoder that transformers knows without code of its own."
         ) from error
+    if pooling == "contrast" and not network.reads_type_ids:
+        raise InvalidRequestError(
+            f"parameters.pooling is 'contrast'; the base model in {folder.name!r} does not tell two texts "
+            "apart. Use 'mean', or another base model.",
+            field="parameters.pooling",
+        )
+    network.pooling = pooling
+    if layers:
+        _keep(network, layers)
     if adapter_rank:
         lora.adapt(network.encoder, adapter_rank)
     return network
+
+
+def _keep(network: EvaluatorNetwork, layers: int) -> None:
+    """Leave out the base model's layers above the first so many."""
+    depth = network.depth
+    stacks = [
+        (parent, name)
+        for parent in network.encoder.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.ModuleList) and len(child) == depth
+    ]
+    if layers > depth or len(stacks) != 1:
+        most = depth if stacks else 0
+        raise InvalidRequestError(
+            f"parameters.layers is {layers}; with this base model it must be in [0, {most}].",
+            field="parameters.layers",
+        )
+    (parent, name), config = stacks[0], cast(Any, network.encoder.config)
+    setattr(parent, name, cast(nn.ModuleList, getattr(parent, name))[:layers])
+    config.num_hidden_layers = layers
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    return (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
 
 
 def _load(folder: Path, classes: int) -> EvaluatorNetwork:

@@ -22,7 +22,7 @@ from gnomon_trainer.domain.set_aside import SetAside, set_aside
 from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
-from gnomon_trainer.domain.validation_split import hold_out
+from gnomon_trainer.domain.validation_split import hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
 
@@ -41,6 +41,8 @@ class Measurable:
 class Prepared:
     """The data of a plan, ready for the network. Labels are indices of the metric's classes.
 
+    `groups` tells training rows with the same context apart from others.
+
     `validation` and `held_out` are the same rows: the fine-tuning looks at the
     first window of each, as it learns from first windows; calibration and
     threshold come from all of them, as they are served. `aside` are rows for
@@ -56,6 +58,7 @@ class Prepared:
     test_texts: Sequence[Rendered]
     encoder: TextEncoder
     warnings: tuple[str, ...]
+    groups: Sequence[int]
     aside: Measurable | None = None
     aside_rows: int = 0  # those of `aside`, and others of the same texts
 
@@ -89,7 +92,8 @@ def prepare(
             else "There are no training rows. Upload some."
         )
     aside = set_aside(labels, keys, plan.metric.flagged_classes, plan.parameters, plan.lineage.training_set)
-    training, validation = _divided(labels, keys, aside, plan.parameters)
+    contexts = [_context(row) for row in _pausing(known, pause)]
+    training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
@@ -124,6 +128,7 @@ def prepare(
         test_texts=test,
         encoder=encoder,
         warnings=tuple(warnings),
+        groups=_numbered([contexts[i] for i in training]),
         aside=_measurable(aside.counted, known, indices, encoder, pause) if aside else None,
         aside_rows=len(aside.rows) if aside else 0,
     )
@@ -133,15 +138,32 @@ def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArra
     return None if shares is None else shares[list(places)]
 
 
+def _context(row: Rendered) -> str:
+    """Return what rows may share that are judged differently: the text of a pair that is not judged."""
+    if row.pair is None:
+        return normalised(row.text)
+    return normalised(row.pair if row.windowed else row.text)
+
+
+def _numbered(keys: Sequence[str]) -> list[int]:
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return [numbers[key] for key in keys]
+
+
 def _divided(
-    labels: Sequence[str], keys: Sequence[str], aside: SetAside | None, parameters: Parameters
+    labels: Sequence[str],
+    keys: Sequence[str],
+    contexts: Sequence[str],
+    aside: SetAside | None,
+    parameters: Parameters,
 ) -> tuple[list[int], list[int]]:
     """Return the places of the rows to learn from and of those held out, neither of them set aside."""
     gone = set(aside.rows) if aside else set()
     left = [place for place in range(len(labels)) if place not in gone]
-    parts = hold_out(
+    parts = hold_out_contexts(
         [labels[place] for place in left],
         [keys[place] for place in left],
+        [contexts[place] for place in left],
         parameters.validation_share,
         parameters.seed,
     )

@@ -72,21 +72,41 @@ def head_by_folds(
     pause: Callable[[], None],
 ) -> tuple[Floats, Floats]:
     """Fit a head as `head_on_frozen` does, as strong as is best in cross-validation; for few rows."""
-    fold = _folds(training_labels)
-    losses = []
-    for strength in _STRENGTHS:
-        loss = 0.0
-        for number in range(_FOLDS):
-            pause()
-            asked = fold == number
-            if not asked.any() or len(np.unique(training_labels[~asked])) < 2:
-                continue
-            weight, bias = _linear(training[~asked], training_labels[~asked], classes, strength, power)
-            logits = training[asked] @ weight.T + bias
-            loss += negative_log_likelihood(logits, training_labels[asked]) * int(asked.sum())
-        losses.append(loss)
+    losses = losses_by_folds(
+        training, training_labels, _folds(training_labels), classes=classes, power=power, pause=pause
+    )
     pause()
     return _linear(training, training_labels, classes, _STRENGTHS[int(np.argmin(losses))], power)
+
+
+def losses_by_folds(
+    vectors: NDArray[np.float32],
+    labels: Ints,
+    fold: Ints,
+    *,
+    classes: int,
+    power: float = 0.5,
+    pause: Callable[[], None],
+) -> list[float]:
+    """Return the loss of heads that were fitted without the fold they are asked about, of each strength.
+
+    The mean negative log-likelihood, in nats a row. `fold` counts from 0; one
+    that leaves a single class to learn is not asked about.
+    """
+    losses = []
+    for strength in _STRENGTHS:
+        loss, rows = 0.0, 0
+        for number in range(int(fold.max()) + 1):
+            pause()
+            asked = fold == number
+            if not asked.any() or len(np.unique(labels[~asked])) < 2:
+                continue
+            weight, bias = _linear(vectors[~asked], labels[~asked], classes, strength, power)
+            logits = vectors[asked] @ weight.T + bias
+            loss += negative_log_likelihood(logits, labels[asked]) * int(asked.sum())
+            rows += int(asked.sum())
+        losses.append(loss / max(1, rows))
+    return losses
 
 
 def _folds(labels: Ints) -> Ints:

@@ -21,8 +21,8 @@ from gnomon.rendering import template_for
 from gnomon.tokens import Reading
 from gnomon.windows import Reduced, reduce
 from gnomon_trainer.adapters import base_models
-from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing
-from gnomon_trainer.adapters.fine_tuning.compute import Compute, reproducible
+from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing, reading
+from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.further import Material
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
@@ -82,17 +82,17 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     training = Training(plan, work, reporter, set_up, model_digest, digest)
 
     reporter.stage(Stage.PREPARING)
-    network = _untrained(training)
-    prepared = prepare(plan, network, set_up.base_model, reporter.checkpoint_allowed)
+    prepared = prepare(plan, _untrained(training), set_up.base_model, reporter.checkpoint_allowed)
 
     reporter.stage(Stage.BASELINE)
     baselines = _baselines(training, prepared)
 
+    training, prepared = _reading(training, prepared)
     training, trials = _searched(training, prepared)
     plan = training.plan
 
     reporter.stage(Stage.FINE_TUNING)
-    tuned = _passes(training, prepared).run(network)
+    tuned = _passes(training, prepared).run(_untrained(training))
     network, compute = tuned.network, tuned.compute
 
     reporter.stage(Stage.EXPORTING)
@@ -187,12 +187,34 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
 
 
 def _untrained(training: Training) -> EvaluatorNetwork:
-    parameters = training.plan.parameters
-    network = load_network(
-        training.set_up.base_model, len(training.plan.metric.classes), parameters.adapter_rank
+    return _network(training, training.plan.parameters)
+
+
+def _network(training: Training, parameters: Parameters) -> EvaluatorNetwork:
+    return load_network(
+        training.set_up.base_model,
+        len(training.plan.metric.classes),
+        parameters.adapter_rank,
+        reading.MEAN if parameters.pooling == reading.AUTO else parameters.pooling,
+        parameters.layers,
     )
-    network.pooling = parameters.pooling
-    return network
+
+
+def _reading(training: Training, prepared: Prepared) -> tuple[Training, Prepared]:
+    """Settle what the head reads, where that is left to the data; why goes to the report's warnings."""
+    plan, why = reading.settle(
+        training.plan,
+        work=training.work,
+        digest=training.digest,
+        examples=prepared.training,
+        groups=prepared.groups,
+        load=functools.partial(_network, training),
+        compute=choose(training.set_up.threads),
+        pause=training.reporter.checkpoint_allowed,
+    )
+    encoder = prepared.encoder.reducing(plan.parameters.window_reducer)
+    warnings = (*prepared.warnings, *([why] if why else []))
+    return replace(training, plan=plan), replace(prepared, encoder=encoder, warnings=warnings)
 
 
 def _passes(training: Training, prepared: Prepared) -> Passes:
