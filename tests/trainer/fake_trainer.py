@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gnomon.bundle import (
     Threshold,
 )
 from gnomon.rendering import template_for
-from gnomon_trainer.domain import parameter_search
+from gnomon_trainer.domain import parameter_search, settled_parameters
 from gnomon_trainer.domain.parameter_search import Trial
 from gnomon_trainer.domain.rule_report import with_service
 from gnomon_trainer.domain.training import Point, Reporter, Stage, Trained, TrainingPlan
@@ -125,6 +126,10 @@ def _result(plan: TrainingPlan, folder: Path) -> Trained:
         report[parameter_search.REPORTED] = parameter_search.reported(
             [Trial({"learning_rate": rate}, 1e-4 / rate, 0.5, 10, 2.0) for rate in (twice / 2, twice)]
         )
+    if plan.parameters.pooling == "auto":
+        read = replace(plan.parameters, pooling="contrast", layers=5)
+        origins = {**plan.origins, "pooling": "data", "layers": "data"}
+        report = settled_parameters.with_settled(report, replace(plan, parameters=read, origins=origins))
     report["formats"] = [{"format": ONNX_FP32, "passed": True, "measures": [], "latency_profile": _PROFILE}]
     report = with_service(report, plan.service_objective, evaluator, cores=1)
     return Trained(bundle, report, predictions)

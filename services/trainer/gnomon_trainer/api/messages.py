@@ -14,7 +14,7 @@ from gnomon import convert
 from gnomon.errors import BY_REASON, GnomonError
 from gnomon.status import to_status
 from gnomon.v1 import resources_pb2 as pb
-from gnomon_trainer.domain import parameter_search
+from gnomon_trainer.domain import parameter_search, settled_parameters
 from gnomon_trainer.domain.datasets import Dataset
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.recipes import Recipe
@@ -105,16 +105,21 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
 
 
 def _resolved(run: Run) -> list[pb.ResolvedParameter]:
-    """Return every parameter as the run used it; what a search changed is told by its report."""
+    """Return every parameter as the run used it; what its rows or a search settled is told by its report."""
+    settled = settled_parameters.found(run.report)
     found = parameter_search.found(run.report)
-    origins = {**run.spec.origins, **dict.fromkeys(found, parameter_search.ORIGIN)}
+    origins = {
+        **run.spec.origins,
+        **dict.fromkeys(settled, settled_parameters.ORIGIN),
+        **dict.fromkeys(found, parameter_search.ORIGIN),
+    }
     return [
         pb.ResolvedParameter(
             key=key,
             value=f"{value:g}" if isinstance(value, float) else str(value),
             origin=origins.get(key, "recipe"),
         )
-        for key, value in (asdict(run.spec.parameters) | dict(found)).items()
+        for key, value in {**asdict(run.spec.parameters), **settled, **found}.items()
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from gnomon_trainer.adapters.fine_tuning import batches
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
@@ -17,20 +18,28 @@ from gnomon_trainer.domain.measures import confusion, macro_f1
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best evaluation so far; step 0 is the head on the frozen encoder."""
+    """The best evaluation so far; step 0 is the head on the frozen encoder.
+
+    `auroc` is that of two classes, whose threshold is chosen later: macro-F1 at
+    a threshold that nobody will use says little of them. Of more classes it is 0.
+    """
 
     step: int
     macro_f1: float
     loss: float
+    auroc: float = 0.0
 
     def beats(self, other: "Best") -> bool:
-        return (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+        return (self.auroc, self.macro_f1, -self.loss) > (other.auroc, other.macro_f1, -other.loss)
 
 
 def measured(step: int, logits: NDArray[np.float32], labels: Ints, classes: int) -> Best:
     once = np.ones((len(labels), 1), dtype=np.uint8)
     f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
-    return Best(step, float(f1), negative_log_likelihood(logits, labels))
+    auroc = 0.0
+    if classes == 2 and len(np.unique(labels)) == 2:
+        auroc = float(roc_auc_score(labels, logits[:, 1] - logits[:, 0]))
+    return Best(step, float(f1), negative_log_likelihood(logits, labels), auroc)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ below, in how the mean vectors of the two differ. Which of the ways serves a
 metric is not told by its shape, so both are tried on the frozen base model.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,14 +54,17 @@ class Tried:
     loss: float
 
 
-def ways(network: EvaluatorNetwork, examples: Examples) -> list[Way]:
-    """Return the ways that rows can be read in: more than one only where they are pairs of texts."""
-    usual = Way(MEAN, 0)
+def ways(network: EvaluatorNetwork, examples: Examples, layers: int = 0) -> list[Way]:
+    """Return the ways that rows can be read in: more than one only where they are pairs of texts.
+
+    `layers` are those that the run asks for; 0 if it leaves them open.
+    """
+    usual = Way(MEAN, layers)
     pairs = network.reads_type_ids and any(any(row.type_ids) for row in examples.rows)
     if not pairs or network.depth < 2:
         return [usual]
     # In a window that lacks what a text is compared with, nothing speaks for or against: all of them count.
-    return [usual, Way(CONTRAST, network.depth - 1, "mean")]
+    return [usual, Way(CONTRAST, layers or network.depth - 1, "mean")]
 
 
 def settle(
@@ -80,32 +84,48 @@ def settle(
     which a like one was learned. `load` gives a network that reads as the
     parameters say.
     """
-    if plan.parameters.pooling != AUTO:
+    parameters = plan.parameters
+    if parameters.pooling != AUTO:
         return plan, ""
-    possible = ways(load(Way(MEAN, 0).applied(plan.parameters, keep_reducer=True)), examples)
-    tried = [Tried(way, 0.0) for way in possible]
-    if len(possible) > 1:
-        losses = _kept(work, digest)
-        if len(losses) != len(possible):
-            fold = _folds(examples, groups, plan.parameters.seed)
-            parameters = plan.parameters
-            losses = []
-            for way in possible:
-                network = load(way.applied(parameters, keep_reducer=True)).to(compute.device)
-                with reproducible(compute):
-                    vectors = pooled(network, examples, compute, pause)
-                found = probe.losses_by_folds(
-                    vectors,
-                    examples.labels,
-                    fold,
-                    classes=len(plan.metric.classes),
-                    power=parameters.class_weight_power,
-                    pause=pause,
-                )
-                losses.append(min(found))
-            files.replace_file(work / _FILE, files.to_json({"plan": digest, "losses": losses}))
-        tried = [Tried(way, loss) for way, loss in zip(possible, losses, strict=True)]
+    possible = ways(load(replace(parameters, pooling=MEAN)), examples, parameters.layers)
+    parts = min(_FOLDS, len(set(groups)), int(np.bincount(examples.labels).max()))
+    if len(possible) < 2 or parts < 2:
+        return settled(plan, [Tried(possible[0], 0.0)]), ""
+    losses = _kept(work, digest)
+    if len(losses) != len(possible):
+        fold = _folds(examples, groups, parts, parameters.seed)
+        losses = [
+            _loss(plan, way, examples=examples, fold=fold, load=load, compute=compute, pause=pause)
+            for way in possible
+        ]
+        files.replace_file(work / _FILE, files.to_json({"plan": digest, "losses": losses}))
+    tried = [Tried(way, loss) for way, loss in zip(possible, losses, strict=True)]
     return settled(plan, tried), reason(tried)
+
+
+def _loss(
+    plan: TrainingPlan,
+    way: Way,
+    *,
+    examples: Examples,
+    fold: Ints,
+    load: Callable[[Parameters], EvaluatorNetwork],
+    compute: Compute,
+    pause: Callable[[], None],
+) -> float:
+    """Return how well a head on the frozen base model does that reads in this way."""
+    network = load(way.applied(plan.parameters, keep_reducer=True)).to(compute.device)
+    with reproducible(compute):
+        vectors = pooled(network, examples, compute, pause)
+    found = probe.losses_by_folds(
+        vectors,
+        examples.labels,
+        fold,
+        classes=len(plan.metric.classes),
+        power=plan.parameters.class_weight_power,
+        pause=pause,
+    )
+    return min(found)
 
 
 def settled(plan: TrainingPlan, tried: Sequence[Tried]) -> TrainingPlan:
@@ -141,13 +161,14 @@ _TELLS: Mapping[str, str] = {
 }
 
 
-def _folds(examples: Examples, groups: Sequence[int], seed: int) -> Ints:
+def _folds(examples: Examples, groups: Sequence[int], parts: int, seed: int) -> Ints:
     """Return each row's fold, from 0: the rows of a group are in one."""
-    parts = max(2, min(_FOLDS, len(set(groups))))
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     fold = np.zeros(len(examples.labels), dtype=np.int64)
-    for number, (_, asked) in enumerate(splitter.split(fold, examples.labels, groups)):
-        fold[asked] = number
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class that is not in every fold: it need not be
+        for number, (_, asked) in enumerate(splitter.split(fold, examples.labels, groups)):
+            fold[asked] = number
     return fold
 
 

@@ -38,7 +38,7 @@ from gnomon_trainer.adapters.fine_tuning.scoring import (
     logits_of_readings,
 )
 from gnomon_trainer.adapters.fine_tuning.searching import Judged, Search
-from gnomon_trainer.domain import evaluation, parameter_search, rule_report
+from gnomon_trainer.domain import evaluation, parameter_search, rule_report, settled_parameters
 from gnomon_trainer.domain.decision_rules import DecisionRule
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.parameter_search import Trial
@@ -147,6 +147,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     positive = [row.label in plan.metric.flagged_classes for row in plan.test_rows]
     report = rule_report.with_rule(report, rule, scores, positive)
     report = parameter_search.with_search(report, trials, plan.parameters.search_minutes)
+    report = settled_parameters.with_settled(report, plan)
     report = rule_report.with_service(report, plan.service_objective, evaluator, compute.threads)
 
     reporter.checkpoint_allowed()
