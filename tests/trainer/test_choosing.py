@@ -139,6 +139,8 @@ def test_the_embedded_choice_takes_embedded_recipes() -> None:
     assert {choice.small, choice.few, choice.large} <= recipes.keys()
     assert recipes["auto"].parameters == recipes[choice.small].parameters
     assert recipes["auto"].base_model == recipes[choice.small].base_model
+    said = "Base model and parameters are those of small, unless few or base is chosen."
+    assert recipes["auto"].description.endswith(said)
 
 
 def write_choice(folder: Path, choice: str) -> Path:

@@ -1,5 +1,6 @@
 """A base model out of a GGUF file, such as one that a package of PyPI holds."""
 
+import errno
 import hashlib
 import zipfile
 from collections.abc import Sequence
@@ -240,6 +241,33 @@ def test_a_file_that_is_no_gguf_is_refused_and_nothing_is_left(tmp_path: Path) -
     with pytest.raises(BaseModelMissingError, match="tiny cannot be converted"):
         gguf_models.add("tiny", models, package(broken), known(broken))
     assert list(models.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError("no such layer"), TypeError("no such layer"), OSError("no such layer")]
+)
+def test_whatever_transformers_raises_is_told_and_nothing_is_left(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def convert(file: Path, folder: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(gguf_models, "convert", convert)
+    with pytest.raises(BaseModelMissingError, match="tiny cannot be converted: no such layer"):
+        gguf_models.add("tiny", tmp_path, package(file), known(file))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_no_fault_of_the_file(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(file: Path, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gguf_models, "convert", convert)
+    with pytest.raises(OSError, match="No space left"):
+        gguf_models.add("tiny", tmp_path, package(file), known(file))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_lies_there_already_is_not_fetched_again(file: Path, tmp_path: Path) -> None:

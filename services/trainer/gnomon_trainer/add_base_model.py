@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error.message, file=sys.stderr)  # noqa: T201
         return 1
     except OSError as error:
-        print(f"{given.base_model} cannot be put into {folder}: {error.strerror}.", file=sys.stderr)  # noqa: T201
+        print(f"{given.base_model} cannot be put into {folder}: {error.strerror or error}.", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

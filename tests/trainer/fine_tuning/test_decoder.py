@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,17 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qw
 
 from gnomon.bundle import parse_evaluator
 from gnomon.cells import instance
-from gnomon.errors import BaseModelMissingError, TrainingFailedError
+from gnomon.errors import BaseModelMissingError, InvalidRequestError, TrainingFailedError
 from gnomon.instances import Step
 from gnomon.rendering import Rendered, render
 from gnomon.tokenizing import JsonTokenizer
 from gnomon.tokens import Tokens
-from gnomon_trainer.adapters.fine_tuning import gate, lora, prompting, vocabulary
+from gnomon_trainer.adapters.fine_tuning import gate, judging, lora, optimizing, probe, prompting, vocabulary
 from gnomon_trainer.adapters.fine_tuning.batches import tensors
 from gnomon_trainer.adapters.fine_tuning.decoder import DecoderNetwork
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.exporting import OnnxExporter
+from gnomon_trainer.adapters.fine_tuning.judging import Best
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
 from gnomon_trainer.adapters.fine_tuning.scoring import OnnxEvaluator
 from gnomon_trainer.domain.prompts import Prompt, letters
@@ -158,6 +160,13 @@ def test_an_untrained_decoder_says_what_the_language_model_says_of_the_letters(d
         logits = network(**tensors([row], network, "cpu"))[0]
     ids = [tiny_decoder.WORDS.index(letter) for letter in "ABC"]
     assert torch.allclose(logits, said[ids], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["first", "contrast"])
+def test_a_decoder_reads_in_no_other_way(decoder: Path, pooling: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"pooling is '{pooling}'") as caught:
+        load_network(decoder, 2, pooling=pooling)
+    assert [violation.field for violation in caught.value.violations] == ["parameters.pooling"]
 
 
 def test_padding_and_neighbours_change_nothing(decoder: Path) -> None:
@@ -322,6 +331,34 @@ def test_the_bundle_alone_gives_the_predictions(trained: Trained) -> None:
         assert words_of(list(tokens.ids)).endswith("Question : gloom ? A : false , B : true Answer :")
         logits = model.logits([tokens])[0].tolist()
         assert logits == pytest.approx(predicted["logits"], abs=1e-5)
+
+
+@pytest.mark.parametrize("step", [0, 8])
+def test_an_own_head_that_is_better_than_a_fitted_one_is_what_both_passes_begin_with(
+    decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Whether that head or a later `step` is best in the end."""
+    fitted = []
+    own_fitted_and_later = iter([0.5, 0.4])
+
+    def fit(**rows: Any) -> Any:
+        fitted.append(len(rows["training"]))
+        return probe.head_by_folds(**rows)
+
+    def measured(at: int, *rest: Any) -> Best:
+        found = judging.measured(at, *rest)
+        return replace(found, auroc=next(own_fitted_and_later, float(at == step)))
+
+    monkeypatch.setattr(optimizing, "head_by_folds", fit)
+    monkeypatch.setattr(optimizing, "measured", measured)
+    what = tiny_decoder.plan(epochs=1)
+    what = replace(what, parameters=replace(what.parameters, final_rows="all"))
+    trained = tiny.train(decoder, tmp_path, what, interval_s=60.0)
+    assert fitted == [60]  # in the first pass, and not of all 80
+    warnings = " ".join(trained.report["warnings"])
+    assert ("did not improve on what the base model answers by itself" in warnings) == (step == 0)
+    assert ("learned from all rows" in warnings) == (step > 0)
+    assert "linear head" not in warnings
 
 
 def test_checkpoints_hold_what_is_learned_and_not_the_base_model(decoder: Path, tmp_path: Path) -> None:

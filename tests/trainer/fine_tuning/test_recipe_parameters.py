@@ -144,6 +144,36 @@ def test_an_evaluator_of_all_rows_is_calibrated_by_one_that_had_not_seen_those_h
     assert set(asked[20:]) == {heads[1]}  # the gate
 
 
+def test_the_rows_that_an_evaluator_of_all_rows_has_learned_are_told(
+    everything: WithReports, undisturbed: WithReports
+) -> None:
+    of_all, of_some = everything[0], undisturbed[0]
+    assert [t.report["training_rows"] for t in (of_all, of_some)] == [80, 60]
+    cards = [(t.bundle_folder / "MODEL_CARD.md").read_text() for t in (of_all, of_some)]
+    assert "80 rows were trained on, 20 of them only once" in cards[0]
+    assert "60 rows were trained on, 20 more held out." in cards[1]
+    said = ["no longer new to it" in " ".join(t.report["warnings"]) for t in (of_all, of_some)]
+    assert said == [True, False]
+
+
+@pytest.mark.parametrize("final_rows", ["learned", "all"])
+def test_cheap_methods_learn_from_as_many_rows_as_the_evaluator(
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, final_rows: str
+) -> None:
+    fitted = []
+
+    def fit(features: Any, labels: Any, *rest: Any) -> Any:
+        fitted.append((features.shape[0], len(labels)))
+        return real(features, labels, *rest)
+
+    real = probe._fit
+    monkeypatch.setattr(probe, "_fit", fit)
+    plan = replace(tiny.plan(), parameters=replace(tiny.PARAMETERS, final_rows=final_rows))
+    with pytest.raises(KilledError):
+        tiny.train(base_model, tmp_path, plan, tiny.StopsAt(1, KilledError()))
+    assert fitted == [(60, 60)] * 2 + [(80, 80)] * (final_rows == "all")
+
+
 def test_a_frozen_base_model_that_was_best_gets_a_head_of_all_rows(base_model: Path, tmp_path: Path) -> None:
     """At a rate at which nothing moves, the step that is best is the one before the first."""
     rates = {"learning_rate": 1e-30, "head_learning_rate": 1e-30, "weight_decay": 0.0}

@@ -130,7 +130,8 @@ def test_every_stage_before_the_first_step_asks_again_and_again_whether_to_go_on
     with pytest.raises(KilledError):
         tiny.train(base_model, tmp_path, tiny.plan(), counts)
     rows, texts = (80 + 60) // 10, 2  # of the training and the test set; of a row
-    assert counts.calls[Stage.PREPARING] == 2 * rows + 80 // 10
+    # Rendered and read; of those to learn from, keys and contexts.
+    assert counts.calls[Stage.PREPARING] == 2 * rows + 2 * 80 // 10
     assert counts.calls[Stage.BASELINE] == texts + 3 + 2 + 1  # vocabularies, features, fits, the file
     assert counts.calls[Stage.FINE_TUNING] >= 3 + 4  # batches of the three passes, fits
 

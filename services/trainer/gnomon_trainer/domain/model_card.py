@@ -204,8 +204,12 @@ def _lineage(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]
         ("Test set", f"`{made.test_set}`", f"`{made.test_set_digest}`"),
         ("Code", f"`{made.code_version}`", f"seed {made.seed}"),
     ]
+    trained, held_out = report["training_rows"], report["validation_rows"]
+    apart = f"{held_out} more held out"
+    if plan.parameters.final_rows == "all":
+        apart = f"{held_out} of them only once calibration and threshold had been chosen on them"
     return (
-        f"{report['training_rows']} rows were trained on, {report['validation_rows']} more held out.\n\n"
+        f"{trained} rows were trained on, {apart}.\n\n"
         + (f"{plan.recipe_reason}\n\n" if plan.recipe_reason else "")
         + _table(("", "Name", "SHA-256"), rows)
     )

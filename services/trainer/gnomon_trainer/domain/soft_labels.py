@@ -26,13 +26,10 @@ def parse(cell: Any, metric: MetricDefinition) -> dict[str, float] | None:
     Raises:
         CellError: it is no object of classes and shares that add up to 1.
     """
+    if isinstance(cell, str) and not is_empty(cell):
+        cell = _from_json(cell)
     if is_empty(cell):
         return None
-    if isinstance(cell, str):
-        try:
-            cell = json.loads(cell)
-        except ValueError as error:
-            raise CellError(COLUMN, "is no JSON; write it as an object {class: share}") from error
     if not isinstance(cell, dict):
         raise CellError(COLUMN, "must be an object {class: share}")
     shares: dict[str, float] = {}
@@ -47,6 +44,25 @@ def parse(cell: Any, metric: MetricDefinition) -> dict[str, float] | None:
     return shares
 
 
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except CellError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CellError(COLUMN, "is no JSON; write it as an object {class: share}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, of which JSON would keep the last of equal keys."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise CellError(COLUMN, f"names the class {key[:40]!r} more than once")
+        found[key] = value
+    return found
+
+
 def _class(key: str, metric: MetricDefinition) -> str:
     try:
         return parse_label(key, metric)
@@ -55,11 +71,16 @@ def _class(key: str, metric: MetricDefinition) -> str:
 
 
 def _share(label: str, share: Any) -> float:
-    if isinstance(share, bool) or not isinstance(share, int | float) or not math.isfinite(share):
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    try:
+        number = float(share) if is_number else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
         raise CellError(COLUMN, f"has no number for the class {label!r}")
-    if share < 0:
-        raise CellError(COLUMN, f"has {share:g} for the class {label!r}; a share is at least 0")
-    return float(share)
+    if number < 0:
+        raise CellError(COLUMN, f"has {number:g} for the class {label!r}; a share is at least 0")
+    return number
 
 
 def disagrees(shares: Mapping[str, float], label: str) -> bool:

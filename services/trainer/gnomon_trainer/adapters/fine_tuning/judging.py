@@ -22,12 +22,14 @@ class Best:
 
     `auroc` is that of two classes, whose threshold is chosen later: macro-F1 at
     a threshold that nobody will use says little of them. Of more classes it is 0.
+    `own_head`: it began with the head that the network brought along.
     """
 
     step: int
     macro_f1: float
     loss: float
     auroc: float = 0.0
+    own_head: bool = False
 
     def beats(self, other: "Best") -> bool:
         return (self.auroc, self.macro_f1, -self.loss) > (other.auroc, other.macro_f1, -other.loss)

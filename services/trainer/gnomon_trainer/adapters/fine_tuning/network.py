@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
-from gnomon.errors import BaseModelMissingError, InvalidRequestError
+from gnomon.errors import BaseModelMissingError, InvalidRequestError, Violation
 from gnomon_trainer.adapters.fine_tuning import lora
 from gnomon_trainer.adapters.fine_tuning.dropout import ByteDropout, quicken
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
@@ -124,11 +124,11 @@ def load_network(
             "in safetensors, of an encoder or decoder that transformers knows without code of its own."
         ) from error
     if pooling == "contrast" and not network.reads_type_ids:
-        raise InvalidRequestError(
-            f"parameters.pooling is 'contrast'; the base model in {folder.name!r} does not tell two texts "
-            "apart. Use 'mean', or another base model.",
-            field="parameters.pooling",
-        )
+        why = f"the base model in {folder.name!r} does not tell two texts apart"
+        raise _unfit("pooling", repr(pooling), f"{why}. Use 'mean', or another base model")
+    if pooling != "mean" and network.answers_untrained:
+        why = f"the base model in {folder.name!r} answers at the last token of a prompt"
+        raise _unfit("pooling", repr(pooling), f"{why}. Leave it out, or take an encoder as base model")
     network.pooling = pooling
     if layers:
         _keep(network, layers)
@@ -148,13 +148,15 @@ def _keep(network: EvaluatorNetwork, layers: int) -> None:
     ]
     if layers > depth or len(stacks) != 1:
         most = depth if stacks else 0
-        raise InvalidRequestError(
-            f"parameters.layers is {layers}; with this base model it must be in [0, {most}].",
-            field="parameters.layers",
-        )
+        raise _unfit("layers", str(layers), f"with this base model it must be in [0, {most}]")
     (parent, name), config = stacks[0], cast(Any, network.encoder.config)
     setattr(parent, name, cast(nn.ModuleList, getattr(parent, name))[:layers])
     config.num_hidden_layers = layers
+
+
+def _unfit(name: str, value: str, why: str) -> InvalidRequestError:
+    field = f"parameters.{name}"
+    return InvalidRequestError(f"{field} is {value}; {why}.", violations=[Violation(field, why)])
 
 
 def _mean(states: Tensor, mask: Tensor) -> Tensor:

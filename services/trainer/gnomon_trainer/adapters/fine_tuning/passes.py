@@ -104,6 +104,7 @@ class Passes:
             training=every,
             reporter=_Part(self.reporter, before=before, parts=1),
             steps=steps,
+            own_head=best.own_head,
         )
         with reproducible(compute):
             second.run(checkpoints.newest())
@@ -118,6 +119,7 @@ class Passes:
         training: Examples,
         reporter: Reporter,
         steps: int | None = None,
+        own_head: bool = False,
     ) -> FineTuning:
         return FineTuning(
             network=network,
@@ -129,6 +131,7 @@ class Passes:
             reporter=reporter,
             checkpoint_interval_s=self.checkpoint_interval_s,
             steps=steps,
+            own_head=own_head,
         )
 
 

@@ -20,11 +20,16 @@ from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.set_aside import SetAside, set_aside
 from gnomon_trainer.domain.soft_labels import COLUMN
-from gnomon_trainer.domain.texts import normalised
+from gnomon_trainer.domain.texts import context_of, joined, normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
 from gnomon_trainer.domain.validation_split import hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
+_NOT_APART = (
+    "Rows set aside for the guarantee are judged against the same texts, such as documents, as rows that "
+    "were learned from: these texts are too few to keep apart. The guarantee holds for instances about the "
+    "same texts; about others more may be decided wrongly."
+)
 
 Item = TypeVar("Item")
 
@@ -83,7 +88,8 @@ def prepare(
     encoder = network.asking(encoder, plan.metric)
     known = _rendered(plan.training_rows, plan.metric, "training", pause)
     test = _rendered(plan.test_rows, plan.metric, "test", pause)
-    keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in _pausing(known, pause)]
+    keys = [normalised(joined(row)) for row in _pausing(known, pause)]
+    contexts = [context_of(row) for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
     if len(set(labels)) < 2:
         raise DatasetUnsuitableError(
@@ -91,8 +97,16 @@ def prepare(
             if labels
             else "There are no training rows. Upload some."
         )
-    aside = set_aside(labels, keys, plan.metric.flagged_classes, plan.parameters, plan.lineage.training_set)
-    contexts = [_context(row) for row in _pausing(known, pause)]
+    aside = set_aside(
+        labels,
+        keys,
+        contexts,
+        plan.metric.flagged_classes,
+        plan.parameters,
+        training_set=plan.lineage.training_set,
+    )
+    if aside and not aside.are_apart:
+        warnings.append(_NOT_APART)
     training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
@@ -136,13 +150,6 @@ def prepare(
 
 def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArray[np.float32] | None:
     return None if shares is None else shares[list(places)]
-
-
-def _context(row: Rendered) -> str:
-    """Return what rows may share that are judged differently: the text of a pair that is not judged."""
-    if row.pair is None:
-        return normalised(row.text)
-    return normalised(row.pair if row.windowed else row.text)
 
 
 def _numbered(keys: Sequence[str]) -> list[int]:

@@ -4,7 +4,8 @@ Optuna's TPE (Bergstra et al., NeurIPS 2011) proposes; see
 `domain.parameter_search` for what. The first trial is the recipe as it is. A
 proposal follows from the seed and the trials before alone, and those are on
 disk: a search that was killed goes on with the trial it was at, and ends as an
-undisturbed one of as many trials.
+undisturbed one of as many trials. The time that trial took until then is on
+disk too, so that interruptions do not make a search longer.
 """
 
 import math
@@ -18,12 +19,19 @@ from gnomon.errors import TrainingFailedError
 from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.domain import parameter_search
 from gnomon_trainer.domain.parameter_search import Trial
-from gnomon_trainer.domain.training import Parameters, Point, Reporter, Stage
+from gnomon_trainer.domain.training import (
+    Parameters,
+    Point,
+    Reporter,
+    Stage,
+    TrainingInterruptedError,
+)
 
 if TYPE_CHECKING:
     from optuna.distributions import FloatDistribution
 
 _FILE = "search.json"
+_KEPT_EVERY_S = 60.0  # how much of a trial's time a kill may make forgotten
 _AT_RANDOM = 5  # trials before Optuna's model has something to go by
 _DIGITS = 3  # of a proposed value: more make no difference, and are hard to read
 
@@ -68,12 +76,13 @@ class Search:
             TrainingInterruptedError: the reporter said so; a checkpoint of the trial is written.
             OSError: the disk is full or away; what was written before is untouched.
         """
-        trials, is_done = self._read()
+        trials, is_done, spent_s = self._read()
         while not is_done:
-            trial = self._try(trials)
-            trials = [*trials, trial] if trial else trials
+            trial = self._try(trials, spent_s)
+            trials, spent_s = ([*trials, trial] if trial else trials), 0.0
             is_done = trial is None or not self._has_time_for_another(trials)
             self._write(trials, is_done)
+            self._sweep(trials)
         files.remove_folder(self._trials)
         return trials
 
@@ -87,18 +96,32 @@ class Search:
     def _has_time_for_another(self, trials: Sequence[Trial]) -> bool:
         return self._left_s(trials) >= sum(trial.seconds for trial in trials) / len(trials)
 
-    def _try(self, trials: Sequence[Trial]) -> Trial | None:
-        """Return the next trial; None if its time was over before its end."""
+    def _try(self, trials: Sequence[Trial], spent_s: float) -> Trial | None:
+        """Return the next trial; None if its time was over before its end.
+
+        `spent_s` is what it took before an interruption.
+        """
         values = self._proposed(trials)
-        folder = self._trials / f"{len(trials):04}"
-        counted = _Counted(self.reporter, trials, self._left_s(trials), self.after, self.clock)
+        counted = _Counted(
+            self.reporter,
+            trials,
+            self._left_s(trials),
+            self.after,
+            self.clock,
+            spent_s=spent_s,
+            keep=lambda seconds: self._write(trials, is_done=False, spent_s=seconds),
+        )
         try:
-            judged = self.train(parameter_search.with_values(self.parameters, values), folder, counted)
+            judged = self.train(
+                parameter_search.with_values(self.parameters, values), self._folder(trials), counted
+            )
         except _OutOfTimeError:
             return None
+        except TrainingInterruptedError:
+            counted.keep()
+            raise
         except TrainingFailedError:  # such as a rate at which the loss is no number
             judged = None
-        files.remove_folder(folder)
         return Trial(
             values,
             judged.loss if judged else None,
@@ -111,16 +134,34 @@ class Search:
         own = {name: float(getattr(self.parameters, name)) for name in self.searched}
         return _proposed(self.parameters, self.searched, trials) if trials else own
 
-    def _read(self) -> tuple[list[Trial], bool]:
+    def _folder(self, trials: Sequence[Trial]) -> Path:
+        """Return the folder of the trial after these."""
+        return self._trials / f"{len(trials):04}"
+
+    def _sweep(self, trials: Sequence[Trial]) -> None:
+        """Remove the folders of trials that are recorded."""
+        for folder in self._trials.glob("*"):
+            if folder != self._folder(trials):
+                files.remove_folder(folder)
+
+    def _read(self) -> tuple[list[Trial], bool, float]:
+        """Return the trials, whether they are all, and the seconds that the next one took already."""
         kept = files.read_json(self.folder / _FILE)
         if not isinstance(kept, dict) or kept.get("plan") != self.plan_digest:
             files.remove_folder(self.folder)
-            return [], False
-        return [Trial(**trial) for trial in kept["trials"]], kept["is_done"]
+            return [], False, 0.0
+        trials = [Trial(**trial) for trial in kept["trials"]]
+        self._sweep(trials)
+        return trials, kept["is_done"], kept.get("spent_s", 0.0)
 
-    def _write(self, trials: Sequence[Trial], is_done: bool) -> None:
+    def _write(self, trials: Sequence[Trial], is_done: bool, spent_s: float = 0.0) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {"plan": self.plan_digest, "trials": [asdict(trial) for trial in trials], "is_done": is_done}
+        kept = {
+            "plan": self.plan_digest,
+            "trials": [asdict(trial) for trial in trials],
+            "is_done": is_done,
+            "spent_s": spent_s,
+        }
         files.replace_file(self.folder / _FILE, files.to_json(kept))
 
 
@@ -167,15 +208,24 @@ class _Counted:
         left_s: float,
         after: float,
         clock: Callable[[], float],
+        *,
+        spent_s: float,
+        keep: Callable[[float], None],
     ) -> None:
         self._reporter, self._left_s, self._after, self._clock = reporter, left_s, after, clock
         self._steps_before = sum(trial.steps for trial in trials)
-        self._began = clock()
+        self._began = clock() - spent_s
+        self._keep, self._kept_s = keep, spent_s
         self.steps = 0
 
     @property
     def elapsed_s(self) -> float:
         return self._clock() - self._began
+
+    def keep(self) -> None:
+        """Put the trial's time so far on disk."""
+        self._kept_s = self.elapsed_s
+        self._keep(self._kept_s)
 
     def stage(self, stage: Stage) -> None:
         pass  # the search is one
@@ -198,3 +248,5 @@ class _Counted:
         self._reporter.checkpoint_allowed()
         if self.elapsed_s >= self._left_s:
             raise _OutOfTimeError
+        if self.elapsed_s >= self._kept_s + _KEPT_EVERY_S:
+            self.keep()

@@ -44,6 +44,7 @@ from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.parameter_search import Trial
 from gnomon_trainer.domain.training import Parameters, Reporter, Stage, Trained, TrainingPlan
 
+_HEAD_ALONE = "a linear head over the frozen base model"
 _EXPORT, _BASELINES, _SEARCH = "export", "baselines.json", "search"
 
 
@@ -170,8 +171,9 @@ def _baselines(training: Training, prepared: Prepared) -> dict[str, Ints]:
 
 
 def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, list[int]]:
-    classes = len(training.plan.metric.classes)
-    frequent = int(np.bincount(prepared.training.labels, minlength=classes).argmax())
+    classes, of_all = len(training.plan.metric.classes), training.plan.parameters.final_rows == "all"
+    learned = prepared.training.joined(prepared.validation) if of_all else prepared.training
+    frequent = int(np.bincount(learned.labels, minlength=classes).argmax())
     tfidf = probe.tfidf_predictions(
         training=prepared.training_texts,
         training_labels=prepared.training.labels,
@@ -179,6 +181,7 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
         validation_labels=prepared.validation.labels,
         test=prepared.test_texts,
         classes=classes,
+        of_all=of_all,
         pause=training.reporter.checkpoint_allowed,
     )
     return {
@@ -347,19 +350,23 @@ def _report(
     prepared: Prepared, tuned: FineTuned, formats: list[dict[str, Any]], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
-    own = []
+    own, learned = [], len(prepared.training.rows)
+    untouched = tuned.best.step == 0 and tuned.best.own_head
     if tuned.best.step == 0:
-        own.append("Fine-tuning did not improve on a linear head over the frozen base model, which was kept.")
-    if tuned.unseen is not None:
+        start = "what the base model answers by itself" if untouched else _HEAD_ALONE
+        own.append(f"Fine-tuning did not improve on {start}, which was kept.")
+    if tuned.unseen is not None and not untouched:
+        learned += len(prepared.validation.rows)
         own.append(
             "The evaluator has learned from all rows in the end. Calibration and threshold were chosen "
-            "before, by one that had not seen the rows held out."
+            "before, by one that had not seen the rows held out. Its formats were checked on these rows, "
+            "which were no longer new to it: on new ones they may differ more."
         )
     cut = sum(reading.truncated for reading in prepared.test.readings)
     return measured | {
         "formats": formats,
         "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
-        "training_rows": len(prepared.training.rows),
+        "training_rows": learned,
         "validation_rows": len(prepared.validation.rows),
         "set_aside_rows": prepared.aside_rows,
     }
