@@ -1,6 +1,6 @@
 """What the data checks find: rows of the test set planted in the training set, half of them altered.
 
-    .venv/bin/python benchmarks/data_checks.py --data ../shared/data [--show 20]
+    python -m benchmarks.data_checks [--data FOLDER] [--show 20]
 
 5 % of the test rows are planted, half of them as they are, half with their
 case, their punctuation or one word changed. Rows that were left out without
@@ -28,6 +28,7 @@ from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import MetricDefinition, Row
 
 RESULTS = Path(__file__).parent / "results/data_checks.json"
+DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = {"banking77": "train", "davidson_hate": "train", "jailbreak_itw": "train", "summedits": "dev"}
 PLANTED_SHARE, SEED = 0.05, 0
 
@@ -56,13 +57,14 @@ CHANGES: Mapping[str, Change] = {"case": _case, "punctuation": _punctuation, "wo
 def read(path: Path, training: str) -> tuple[list[Row], list[Row]]:
     """Return the rows to learn from and those to measure on; an output is judged with its documents."""
     sets: dict[str, list[Row]] = {training: [], "test": []}
-    for record in map(json.loads, path.open()):
-        if record["split"] in sets:
-            rows = sets[record["split"]]
-            made = text_span(
-                input=record["input"], output=record["output"], documents=record.get("context") or ()
-            )
-            rows.append(Row(len(rows) + 1, made, str(record["label"])))
+    with path.open(encoding="utf-8") as lines:
+        records = [record for record in map(json.loads, lines) if record["split"] in sets]
+    for record in records:
+        rows = sets[record["split"]]
+        made = text_span(
+            input=record["input"], output=record["output"], documents=record.get("context") or ()
+        )
+        rows.append(Row(len(rows) + 1, made, str(record["label"])))
     return sets[training], sets["test"]
 
 
@@ -134,10 +136,12 @@ def _show(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.data_checks", description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sets")
     parser.add_argument("--show", type=int, default=0, metavar="N")
     options = parser.parse_args()
+    if missing := [name for name in SETS if not (options.data / f"{name}.jsonl").exists()]:
+        parser.error(f"{options.data} lacks {', '.join(missing)} (as NAME.jsonl)")
     results = {}
     for name, split in SETS.items():
         results[name] = measure(name, *read(options.data / f"{name}.jsonl", split), options.show)

@@ -12,12 +12,13 @@ import json
 import os
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.quality import plan, section
-from benchmarks.quality.cells import CellError, Options, is_kept, measure
+from benchmarks.quality.cells import CellError, Measured, Options, is_kept, measure
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.sets import SETS, file_of
 from benchmarks.quality.summary import summarised
@@ -41,8 +42,7 @@ def main() -> int:
     for method in absent:
         _say(f"{method} is left out: the product has no such recipe.")
     failed = _measure(plan.cells(wanted, arguments.sets, arguments.seeds, arguments.shots), options)
-    kept = [cell for cell in plan.everything() if is_kept(cell, options)]
-    content = summarised([measure(cell, options) for cell in kept], failed, absent)
+    content = summarised(_kept(options, arguments.seeds, arguments.shots), failed, absent)
     content["command"] = "python -m benchmarks.quality " + " ".join(sys.argv[1:])
     _tell(content)
     if arguments.quick:
@@ -67,8 +67,23 @@ def _measure(cells: Sequence[plan.Cell], options: Options) -> dict[str, str]:
         except CellError as error:
             failed[str(cell)] = str(error)
             _say(str(error))
+        except OSError as error:  # such as a full disk: cells that are kept shall still be summed up
+            failed[str(cell)] = f"{type(error).__name__}: {error}"
+            _say(failed[str(cell)])
         _say(f"[{number}/{len(cells)}] {cell}: {time.monotonic() - began:.0f} s")
     return failed
+
+
+def _kept(options: Options, seeds: Sequence[int], shots: Sequence[int]) -> list[Measured]:
+    """Return what this and earlier calls measured; what cannot be read any more is left out."""
+    found = []
+    for cell in plan.everything(options.data, seeds, shots):
+        if is_kept(cell, options):
+            try:
+                found.append(measure(cell, options))
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                _say(f"{cell} cannot be read and is left out: {error}")
+    return found
 
 
 def _tell(content: dict[str, Any]) -> None:
@@ -105,7 +120,12 @@ def _arguments() -> argparse.Namespace:
     add("--seeds", type=_numbers, default=None, help="default 0,1,2; with --quick 0")
     add("--shots", type=_numbers, default=None, help="rows a class of the few-shot cells; '' for none")
     add("--quick", action="store_true", help="try every step on few rows; its figures are worth nothing")
-    add("--setfit-minutes", type=float, default=10.0, help="at most, for the training of one SetFit cell")
+    add(
+        "--setfit-minutes",
+        type=float,
+        default=10.0,
+        help="about, for the training of one SetFit cell where nothing else runs",
+    )
     arguments = parser.parse_args()
     if arguments.seeds is None:
         arguments.seeds = [0] if arguments.quick else list(plan.SEEDS)

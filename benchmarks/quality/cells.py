@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.quality import methods
+from benchmarks.quality import methods, unseen
 from benchmarks.quality.sets import SETS, digest, file_of
 from numpy.typing import NDArray
 
@@ -99,8 +99,9 @@ _data_digest = functools.cache(digest)
 
 @functools.cache
 def _sources_digest(method: str) -> str:
-    own = [Path(__file__).with_name("sets.py"), *methods.sources(method)]
-    lines = "".join(f"{digest(file)}  {file.relative_to(_ROOT)}\n" for file in own)
+    here = Path(__file__).parent
+    own = [here / "sets.py", here / "unseen.py", *unseen.SOURCES, *methods.sources(method)]
+    lines = "".join(f"{digest(file)}  {file.name}\n" for file in own)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

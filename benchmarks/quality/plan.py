@@ -1,10 +1,11 @@
 """Which cells there are, and what is made of them."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from benchmarks.quality.cells import Cell
 from benchmarks.quality.methods import METHODS, recipe_of
-from benchmarks.quality.sets import SETS
+from benchmarks.quality.sets import SETS, file_of
 
 SEEDS = (0, 1, 2)
 SHOTS = (8, 16, 64)
@@ -46,5 +47,7 @@ def cells(
     return full + few
 
 
-def everything() -> list[Cell]:
-    return cells(METHODS, list(SETS), SEEDS, SHOTS)
+def everything(data: Path, seeds: Iterable[int], shots: Iterable[int]) -> list[Cell]:
+    """Return all cells that this or an earlier call may have measured, of the sets that are there."""
+    present = [name for name, public in SETS.items() if file_of(public, data).exists()]
+    return cells(METHODS, present, sorted({*SEEDS, *seeds}), sorted({*SHOTS, *shots}))

@@ -5,13 +5,16 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from benchmarks.quality.unseen import unseen
 
 from gnomon.cells import instance
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.rendering import Rendered, render, template_for
+from gnomon_trainer.domain.training import MetricDefinition, Row
 
 Record = dict[str, Any]
 
@@ -69,11 +72,15 @@ SETS = {
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """Rows in the product's columns, with a `label`. `test_rows` are the test rows' lines in the file."""
+    """Rows in the product's columns, with a `label`. `test_rows` are the test rows' lines in the file.
+
+    `left_out`: rows that would have been learned from but for what they share with the test rows.
+    """
 
     training: Sequence[Record]
     test: Sequence[Record]
     test_rows: Sequence[int]
+    left_out: int = 0
 
 
 def classes_of(records: Sequence[Record]) -> list[str]:
@@ -89,25 +96,53 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def divisions(public: PublicSet, data: Path, seed: int, shots: int = 0) -> list[Division]:
+def divisions(
+    public: PublicSet, data: Path, seed: int, shots: int = 0, cache: Path | None = None
+) -> list[Division]:
     """Return what a method learns from and is measured on: once, or in five folds.
 
+    Rows that the test rows have too are left out of what is learned from; see `unseen`, also for `cache`.
     `shots`: rows a class to learn from; 0: as many as the set has, or as `PublicSet.rows` says.
     """
     with file_of(public, data).open(encoding="utf-8") as lines:
         raw = [json.loads(line) for line in lines]
     records = [_record(row, public) for row in raw]
     if public.by_folds:
-        return _folds(records, [_task(row["id"]) for row in raw], seed)
+        parts = _folds(records, [_task(row["id"]) for row in raw], seed)
+        return [_without_overlap(part, public, cache) for part in parts]
     training = [
         record for record, row in zip(records, raw, strict=True) if row["split"] == public.learned_from
     ]
     test = [i for i, row in enumerate(raw) if row["split"] == "test"]
+    whole = _without_overlap(Division(training, [records[i] for i in test], test), public, cache)
+    training = list(whole.training)
     if shots:
         training = _some_of_each(training, seed, dict.fromkeys(classes_of(training), shots))
     elif public.rows:
         training = _some_of_each(training, seed, _shares(training, public.rows))
-    return [Division(training, [records[i] for i in test], test)]
+    if len(training) == len(whole.training):
+        return [whole]
+    # Once more: how much a word says is learned from all rows, so that among fewer others may be near.
+    return [_without_overlap(replace(whole, training=training), public, cache)]
+
+
+def _without_overlap(division: Division, public: PublicSet, cache: Path | None) -> Division:
+    labels = tuple(classes_of([*division.training, *division.test]))
+    metric = MetricDefinition(
+        f"metrics/{public.name}", public.output_type, public.step, public.input_shape, labels, ()
+    )
+    training, test = _rows(public, division.training), _rows(public, division.test)
+    kept = [division.training[row.number - 1] for row in unseen(training, test, metric, cache)]
+    gone = len(division.training) - len(kept)
+    return replace(division, training=kept, left_out=division.left_out + gone)
+
+
+def _rows(public: PublicSet, records: Sequence[Record]) -> list[Row]:
+    read = ({name: record[name] for name in public.columns} for record in records)
+    return [
+        Row(number, instance(cells, public.step), record["label"])
+        for number, (cells, record) in enumerate(zip(read, records, strict=True), 1)
+    ]
 
 
 def smaller(division: Division, training: int, test: int) -> Division:
@@ -120,6 +155,7 @@ def smaller(division: Division, training: int, test: int) -> Division:
         _some_of_each(few, 0, _shares(few, training)),
         [record for i, record in enumerate(division.test) if i in kept],
         [row for i, row in enumerate(division.test_rows) if i in kept],
+        division.left_out,
     )
 
 

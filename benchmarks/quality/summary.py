@@ -31,7 +31,7 @@ def summarised(measured: Sequence[Measured], failed: dict[str, str], absent: Seq
         for name, public in SETS.items()
     }
     content["few_shot"] = {
-        name: {str(shots): _few_shot(groups.get((name, shots), {})) for shots in SHOTS}
+        name: {str(count): _few_shot(groups.get((name, count), {})) for count in _shots(groups)}
         for name in FEW_SHOT_SETS
     }
     content["sets"] = {
@@ -41,6 +41,10 @@ def summarised(measured: Sequence[Measured], failed: dict[str, str], absent: Seq
     content["absent"] = list(absent)
     content["origins"] = _origins(measured)
     return content
+
+
+def _shots(groups: Iterable[tuple[str, int]]) -> list[int]:
+    return sorted({*SHOTS, *(shots for _, shots in groups if shots)})
 
 
 def _entry(cells: Sequence[Measured] | None, figure: str) -> dict[str, Any] | None:
@@ -55,14 +59,17 @@ def _entry(cells: Sequence[Measured] | None, figure: str) -> dict[str, Any] | No
         "ece": figures.ece(cells),
         "seconds": mean(cell.facts["fit_s"] for cell in cells),
         "seconds_whole": mean(cell.facts["whole_s"] for cell in cells),
-        "rows_per_s": _mean_rate(cells),
+        "processor_seconds": mean(cell.facts["fit_processor_s"] for cell in cells),
+        "processor_seconds_whole": mean(cell.facts["whole_processor_s"] for cell in cells),
+        "rows_per_s": _mean_rate(cells, "rows_per_s"),
+        "rows_per_processor_s": _mean_rate(cells, "rows_per_processor_s"),
         "seeds": [cell.cell.seed for cell in cells],
         "notes": cells[0].facts["notes"][0],
     }
 
 
-def _mean_rate(cells: Iterable[Measured]) -> float | None:
-    rates = [cell.facts["rows_per_s"] for cell in cells]
+def _mean_rate(cells: Iterable[Measured], fact: str) -> float | None:
+    rates = [cell.facts[fact] for cell in cells]
     return None if None in rates else mean(rates)
 
 
@@ -95,10 +102,10 @@ def _shown(found: Interval) -> dict[str, Any]:
 
 def _about(found: dict[str, list[Measured]], figure: str) -> dict[str, Any]:
     cells = [cell for own in found.values() for cell in own]
-    rows = (
-        {"training_rows": cells[0].facts["training_rows"], "test_rows": len(cells[0].truth)} if cells else {}
-    )
-    return {"figure": figure, **rows}
+    if not cells:
+        return {"figure": figure}
+    counted = {name: cells[0].facts[name] for name in ("training_rows", "left_out_rows")}
+    return {"figure": figure, **counted, "test_rows": len(cells[0].truth)}
 
 
 def _origins(measured: Sequence[Measured]) -> dict[str, list[str]]:

@@ -72,7 +72,7 @@ def _summedits(content: dict[str, Any]) -> Iterator[Target]:
             "`summedits`, AUROC", f"≥ {wanted:.2f}", text, None if value is None else value >= wanted
         )
     seconds = entries[best]["seconds_whole"] if best else None
-    shown = "–" if seconds is None else f"{seconds / 60:.0f} min"
+    shown = "–" if seconds is None else f"{seconds / 60:.0f} min by the clock"
     met = None if seconds is None else seconds < 3_600
     yield Target("`summedits`, time of a whole run", "under 60 min", shown, met)
 
@@ -88,25 +88,31 @@ def _few_shot(content: dict[str, Any]) -> Iterator[Target]:
                 yield Target(f"{what}: accuracy", "≥ SetFit's", "–", None)
                 yield Target(f"{what}: training time", "≤ ⅓ of SetFit's", "–", None)
                 continue
-            entry = found["methods"][own]
+            entry, difference = found["methods"][own], found["comparisons"].get(own, {}).get("setfit")
             text = f"{entry['mean']:.3f} / {setfit['mean']:.3f}"
-            yield Target(f"{what}: accuracy", "≥ SetFit's", text, entry["mean"] >= setfit["mean"])
-            text = f"{entry['seconds']:.0f} s / {setfit['seconds']:.0f} s"
-            met = entry["seconds"] <= setfit["seconds"] / 3
+            met = None if difference is None else difference["value"] >= 0  # of the seeds that both have
+            yield Target(f"{what}: accuracy", "≥ SetFit's", text, met)
+            text = (
+                f"{entry['processor_seconds']:.0f} s / {setfit['processor_seconds']:.0f} s of processors, "
+                f"{entry['seconds']:.0f} s / {setfit['seconds']:.0f} s"
+            )
+            met = entry["processor_seconds"] <= setfit["processor_seconds"] / 3
             yield Target(f"{what}: training time", "≤ ⅓ of SetFit's", text, met)
 
 
 def _speed(content: dict[str, Any]) -> Iterator[Target]:
     for name in LARGER_SETS:
         own, plain = content[name][_SAME_BASE], content[name]["plain"]
-        what = f"`{name}`, training rows/s of `{_SAME_BASE}` / ten-line fine-tune"
-        if not own or not plain:
+        what = f"`{name}`, training rows a second of a processor, `{_SAME_BASE}` / ten-line fine-tune"
+        rates = [entry and entry["rows_per_processor_s"] for entry in (own, plain)]
+        if not all(rates):
             yield Target(what, "≥ 2, no worse", "–", None)
             continue
-        ratio = own["rows_per_s"] / plain["rows_per_s"]
+        ratio, clock = rates[0] / rates[1], own["rows_per_s"] / plain["rows_per_s"]
         verdict = content["comparisons"][name].get(_SAME_BASE, {}).get("plain", {}).get("verdict")
         met = None if verdict is None else ratio >= 2 and verdict != "worse"
-        yield Target(what, "≥ 2, no worse", f"{ratio:.2f}, {verdict or 'not compared'}", met)
+        text = f"{ratio:.2f} ({clock:.2f} by the clock), {verdict or 'not compared'}"
+        yield Target(what, "≥ 2, no worse", text, met)
 
 
 def _calibration(content: dict[str, Any]) -> Iterator[Target]:

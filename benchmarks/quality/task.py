@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.quality.clocks import Seconds
 from benchmarks.quality.sets import Division, PublicSet, rendered
 from numpy.typing import NDArray
 
@@ -52,13 +53,14 @@ class Task:
 class Answer:
     """Probabilities of shape (test rows, classes).
 
-    `fit_s`: from texts to a trained model. `rows_per_s`: rows that went through
-    training steps, each as often as it did, by the seconds of it.
+    `fit`: from texts to a trained model. `stepped_rows`: rows that went through
+    training steps, each as often as it did; `stepping`: what those steps took.
     """
 
     probabilities: NDArray[np.float64]
-    fit_s: float
-    rows_per_s: float | None = None
+    fit: Seconds
+    stepped_rows: float | None = None  # no steps
+    stepping: Seconds = field(default_factory=Seconds)
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -33,7 +33,7 @@ _SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 _LOCAL_NORMALIZERS = {None, "BertNormalizer", "Lowercase"}
 _CHARACTERS = 16  # of a token, at most, on average: more of a transcript is not tokenized
 _MARKER = " … "  # stands for what was left out of a part
-_WHITE = re.compile(r"[ \n]")
+_WHITE = re.compile(r"(?<!\s)[ \n]")  # where white space begins: no tokenizer here looks across that
 _Whole = TypeVar("_Whole", str, list[int])
 _PROBES = ("a", "the", "1", ".", "hello")
 
@@ -205,7 +205,7 @@ def _shortened(whole: _Whole, kept: int, marker: _Whole) -> _Whole:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cut a text before spaces and line ends, at the first one after each `_CHUNK` characters."""
+    """Cut a text where white space begins, at the first such place after each `_CHUNK` characters."""
     start = 0
     while start < len(text):
         cut = _WHITE.search(text, start + _CHUNK)
@@ -277,14 +277,27 @@ def _layout(tokenizer: Any, pair: bool) -> list[_Slot]:
 
 def _is_local(content: dict[str, Any]) -> bool:
     """Tell whether the tokens left and right of white space do not depend on each other."""
-    splitter = (content.get("pre_tokenizer") or {}).get("type")
     normalizer = (content.get("normalizer") or {}).get("type")
     added = content.get("added_tokens") or []
     return (
-        splitter in _SPLITTERS
+        _splits_at_white_space(content.get("pre_tokenizer") or {})
         and normalizer in _LOCAL_NORMALIZERS
         and not any(
             entry.get("lstrip") or entry.get("rstrip") or " " in entry["content"] or "\n" in entry["content"]
             for entry in added
         )
     )
+
+
+def _splits_at_white_space(splitter: dict[str, Any]) -> bool:
+    """Tell whether a word never shares a token with what stands before the white space before it.
+
+    So it is with the pattern of GPT-2, which `ByteLevel` splits by, also where
+    `Digits` come first: a space belongs to the word behind it.
+    """
+    parts = splitter.get("pretokenizers") if splitter.get("type") == "Sequence" else [splitter]
+    *first, last = parts or [{}]
+    if last.get("type") == "ByteLevel":
+        alike = last.get("use_regex", True) and not last.get("add_prefix_space")
+        return bool(alike) and all(part.get("type") == "Digits" for part in first)
+    return not first and last.get("type") in _SPLITTERS

@@ -3,7 +3,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from benchmarks.quality import sets
+from benchmarks.quality import sets, unseen
 from benchmarks.quality.sets import SETS, divisions, rendered
 
 
@@ -80,6 +80,59 @@ def test_folds_measure_every_row_once_and_keep_the_trials_of_a_task_together(tmp
         assert not tasks & {str(record["messages"]) for record in part.training}
 
 
+TOPICS = ("ledger", "harbour", "violin", "glacier", "orchard", "turbine", "parchment", "lantern")
+
+
+def claim(number: int) -> str:
+    """Return a sentence that shares little with those of other numbers."""
+    return " ".join(f"{topic}{number * 31 % 97}x{number}" for topic in TOPICS)
+
+
+def claims(data: Path) -> None:
+    """Rows 0 and 1 of the test set are learned from too, the second but for a word; 2 with another label."""
+    rows = [
+        {"input": claim(i), "label": f"class {i % 2}", "split": "test" if i < 20 else "train"}
+        for i in range(60)
+    ]
+    altered = claim(1).replace("lantern", "candle")
+    other = claim(3).replace("lantern", "candle")
+    rows += [
+        {"input": claim(0).upper() + "!", "label": "class 0", "split": "train"},
+        {"input": altered, "label": "class 1", "split": "train"},
+        {"input": other, "label": "class 0", "split": "train"},  # the word may be the difference
+    ]
+    written(data, "banking77", rows)
+
+
+def test_no_method_learns_from_what_the_test_rows_have_too(tmp_path: Path) -> None:
+    claims(tmp_path)
+    (part,) = divisions(SETS["banking77"], tmp_path, 0)
+    texts = [record["input"] for record in part.training]
+    assert texts == [*(claim(i) for i in range(20, 60)), claim(3).replace("lantern", "candle")]
+    assert part.left_out == 2
+    assert len(part.test) == 20
+    (few,) = divisions(SETS["banking77"], tmp_path, 0, shots=20)
+    assert len(few.training) == 40
+    assert few.left_out == 2
+
+
+def test_what_was_found_of_the_same_rows_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims(tmp_path)
+    cache = tmp_path / "cache"
+    first = divisions(SETS["banking77"], tmp_path, 0, cache=cache)
+    with monkeypatch.context() as patched:
+        patched.setattr(unseen, "_overlapping", lambda *_: pytest.fail("it was kept"))
+        assert divisions(SETS["banking77"], tmp_path, 0, cache=cache) == first
+    (file,) = cache.iterdir()
+    claims_of_others = (tmp_path / "banking77.jsonl").read_text().replace("candle", "torch")
+    (tmp_path / "banking77.jsonl").write_text(claims_of_others)
+    assert divisions(SETS["banking77"], tmp_path, 0, cache=cache) != first
+    assert len(list(cache.iterdir())) == 2
+    assert file.exists()
+
+
 def test_a_quick_try_has_rows_of_each_of_a_few_classes(tmp_path: Path) -> None:
     tweets(tmp_path)
     part = sets.smaller(divisions(SETS["davidson_hate"], tmp_path, 0)[0], 16, 8)
@@ -89,7 +142,8 @@ def test_a_quick_try_has_rows_of_each_of_a_few_classes(tmp_path: Path) -> None:
 
 def test_what_is_judged_and_its_documents_are_read_as_a_pair(tmp_path: Path) -> None:
     summary = {"input": "Summarise.", "output": "It rose.", "context": ["It fell."], "label": True}
-    written(tmp_path, "summedits", [summary | {"id": "a", "split": split} for split in ("dev", "test")])
+    other = summary | {"output": "It stood still.", "split": "test"}
+    written(tmp_path, "summedits", [summary | {"split": "dev"}, other])
     (part,) = divisions(SETS["summedits"], tmp_path, 0)
     (text,) = rendered(SETS["summedits"], part.training)
     assert "It rose." in text.text

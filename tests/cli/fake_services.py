@@ -226,7 +226,9 @@ class FakeServices:
         return trainer_pb.UploadDatasetResponse(dataset=dataset)
 
     async def ListRecipes(self, request: Any, context: Any) -> Any:
-        return trainer_pb.ListRecipesResponse(recipes=[pb.Recipe(name="recipes/small", available=True)])
+        parameters = pb.TrainingParameters(epochs=8, learning_rate=1e-4, search_minutes=0.0, pooling="mean")
+        small = pb.Recipe(name="recipes/small", available=True, parameters=parameters)
+        return trainer_pb.ListRecipesResponse(recipes=[small])
 
     async def CreateRun(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.create_runs.append(request)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import subprocess
 
 import pytest
 from google.protobuf.json_format import Parse
@@ -306,6 +307,24 @@ def test_an_alias_is_set_read_and_deleted(gnomon, fake):
     assert "(created)" in gnomon("aliases", "history", "tone", "production").out
     assert gnomon("aliases", "delete", "tone", "production").status == 0
     assert not fake.aliases
+
+
+def test_a_base_model_is_added_by_the_trainers_packages(gnomon, tmp_path, monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command)
+        status = 1 if "unknown" in command else 0
+        return subprocess.CompletedProcess(command, status, "/models/tiny\n", "It is in no package.\n")
+
+    monkeypatch.setattr("gnomon.cli.base_models.subprocess.run", run)
+    added = gnomon("base-models", "add", "tiny", "--folder", tmp_path, "--json")
+    refused = gnomon("base-models", "add", "unknown")
+
+    assert added.json == {"folder": "/models/tiny"}
+    assert asked[0][1:] == ["-m", "gnomon_trainer.add_base_model", "tiny", "--folder", str(tmp_path)]
+    assert (refused.status, asked[1][-1]) == (1, "unknown")
+    assert "It is in no package." in refused.err
 
 
 def test_versions_and_recipes_are_listed(gnomon):

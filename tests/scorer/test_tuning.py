@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from gnomon.tokens import Tokens
 from gnomon_scorer.adapters.tunings import TuningFiles
 from gnomon_scorer.domain.ports import BatchLimits, Trial, Tuning, Way
 from gnomon_scorer.domain.probing import BLOCK, mixed
-from gnomon_scorer.domain.tuning import BATCH_TOKENS, batches, tune
+from gnomon_scorer.domain.tuning import AGAIN_S, BATCH_TOKENS, UNSTEADY, batches, is_trusted, tune
 from tests.scorer.fakes import FakeTunings, tokens
 
 KNOWN = tokens(2, 4, 6, 3)
@@ -134,6 +135,40 @@ def test_a_disturbance_while_the_best_way_is_tried_does_not_cost_it_its_place():
     assert chosen.way.threads == 1
 
 
+@given(machines)
+def test_passes_of_a_machine_that_nothing_disturbs_do_not_lie_apart(machine):
+    if machine.broken >= machine.formats.keys():
+        return
+    _, trials = machine.tuned()
+
+    assert all(trial.spread == pytest.approx(0.0) for trial in trials)
+
+
+@pytest.mark.parametrize("formats", [("a",), ("a", "b")])
+def test_a_disturbance_shows_in_the_spread_of_what_was_chosen(formats):
+    passes = 0
+
+    def measure(way, rows):
+        nonlocal passes
+        passes += 1
+        return rows / (100 if passes % 2 else 60)
+
+    chosen, _ = tune(dict.fromkeys(formats, (1,)), 512, 10.0, measure)
+
+    assert chosen.sequences_per_s == pytest.approx(100)
+    assert chosen.spread == pytest.approx(0.4)
+
+
+def test_only_a_tuning_that_was_disturbed_and_is_not_new_is_measured_again():
+    disturbed = Tuning(Trial(Way("a"), 10.0, UNSTEADY + 0.01), measured_at=1_000.0)
+    steady = Tuning(Trial(Way("a"), 10.0, UNSTEADY), measured_at=1_000.0)
+
+    assert is_trusted(disturbed, 1_000.0 + AGAIN_S - 1)
+    assert not is_trusted(disturbed, 1_000.0 + AGAIN_S)
+    assert not is_trusted(disturbed, 900.0)  # the clock was set back
+    assert is_trusted(steady, 1e9)
+
+
 def test_a_slow_machine_still_tries_the_likeliest_format():
     machine = Machine({"a": 1.0, "b": 2.0}, {1: 1.0, 2: 1.0}, dict.fromkeys(BATCH_TOKENS, 1.0))
 
@@ -196,7 +231,7 @@ def test_a_way_of_one_instance_a_call_wants_no_batches():
     assert Way("a", 1, 1024).limits() == BatchLimits(1024)
 
 
-TUNING = Tuning(Trial(Way("a", 2, 256), 12.5), (Trial(Way("b", 0, 0)),), "a machine", 1234.5)
+TUNING = Tuning(Trial(Way("a", 2, 256), 12.5, 0.3), (Trial(Way("b", 0, 0)),), "a machine", 1234.5, 6.5)
 
 
 @pytest.mark.parametrize("kind", ["fake", "files"])
@@ -234,6 +269,19 @@ def test_a_tuning_that_is_damaged_counts_as_none(content, tmp_path):
     assert tunings.find("a machine", "key") is None
     tunings.keep("key", TUNING)
     assert tunings.find("a machine", "key") == TUNING
+
+
+def test_a_tuning_of_an_earlier_release_counts_as_undisturbed(tmp_path):
+    tunings = TuningFiles(tmp_path)
+    tunings.keep("key", TUNING)
+    (file,) = tmp_path.glob("*/*.json")
+    stored = json.loads(file.read_text())
+    del stored["objective_per_s"], stored["chosen"]["spread"], stored["trials"][0]["spread"]
+    file.write_text(json.dumps(stored))
+
+    assert tunings.find("a machine", "key") == replace(
+        TUNING, chosen=replace(TUNING.chosen, spread=0.0), objective_per_s=0.0
+    )
 
 
 def test_a_tuning_that_cannot_be_stored_is_no_error_and_leaves_nothing(tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from gnomon.bundle import (
     Threshold,
 )
 from gnomon.rendering import template_for
+from gnomon_trainer.domain import parameter_search, settled_parameters
+from gnomon_trainer.domain.parameter_search import Trial
 from gnomon_trainer.domain.rule_report import with_service
 from gnomon_trainer.domain.training import Point, Reporter, Stage, Trained, TrainingPlan
 from gnomon_trainer.settings import TrainerSettings
@@ -36,6 +39,9 @@ class FakeTrainer:
 
     def train(self, plan: TrainingPlan, work_folder: Path, reporter: Reporter) -> Trained:
         reporter.stage(Stage.PREPARING)
+        if plan.parameters.search_minutes:
+            reporter.stage(Stage.SEARCHING)
+            reporter.progress(500, 900, 60.0)
         reporter.stage(Stage.FINE_TUNING)
         total = plan.parameters.epochs
         for step in range(_checkpoint(work_folder) + 1, total + 1):
@@ -115,6 +121,15 @@ def _result(plan: TrainingPlan, folder: Path) -> Trained:
         "measures": [{"key": "macro_f1", "value": 0.5, "low": 0.4, "high": 0.6}],
         "warnings": list(plan.warnings),
     }
+    if plan.parameters.search_minutes:
+        twice = 2 * plan.parameters.learning_rate
+        report[parameter_search.REPORTED] = parameter_search.reported(
+            [Trial({"learning_rate": rate}, 1e-4 / rate, 0.5, 10, 2.0) for rate in (twice / 2, twice)]
+        )
+    if plan.parameters.pooling == "auto":
+        read = replace(plan.parameters, pooling="contrast", layers=5)
+        origins = {**plan.origins, "pooling": "data", "layers": "data"}
+        report = settled_parameters.with_settled(report, replace(plan, parameters=read, origins=origins))
     report["formats"] = [{"format": ONNX_FP32, "passed": True, "measures": [], "latency_profile": _PROFILE}]
     report = with_service(report, plan.service_objective, evaluator, cores=1)
     return Trained(bundle, report, predictions)

@@ -90,6 +90,7 @@ def trainer_settings(folder: Path, registry: FakeRegistry, **settings: Any) -> T
         "registry_address": registry.address,
         "registry_timeout_s": 2.0,
         "recipes_dir": folder / "recipes",
+        "model_dir": folder / "base-models",
         "workers": 0,
         "grace_s": 5.0,
     }

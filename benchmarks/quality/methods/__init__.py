@@ -24,11 +24,22 @@ def answer(method: str, task: Task) -> Answer:
     return found
 
 
+def prepare(method: str) -> None:
+    """Install what a method needs, before its time is taken."""
+    if method == "setfit":
+        import_module(f"{__name__}.setfit").prepare()
+
+
 def sources(method: str) -> list[Path]:
     """Return the files that a method is: its cells are measured again when one changes."""
-    own = [_HERE / f"{'gnomon' if recipe_of(method) else method}.py", _HERE.parent / "task.py"]
+    own = [
+        _HERE / f"{'gnomon' if recipe_of(method) else method}.py",
+        *(_HERE.parent / name for name in ("task.py", "clocks.py")),
+    ]
     if method == "setfit":
         return [*own, _HERE / "setfit_child.py", _HERE / "setfit.txt"]
+    if method in ("tfidf", "frozen"):
+        return [*own, _HERE / "regression.py"]
     if not recipe_of(method):
         return own
     root = _HERE.parents[2]

@@ -2,12 +2,13 @@
 
 import json
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.quality import clocks
+from benchmarks.quality.clocks import Seconds
 from benchmarks.quality.task import Answer, Task
 
 from gnomon import Client, local
@@ -19,20 +20,26 @@ _Stage = pb.RunProgress.Stage
 
 
 class StageClock:
-    """When each stage of a run was first seen; how many training steps it took."""
+    """When each stage of a run was first seen; how many training steps it took.
 
-    def __init__(self) -> None:
-        self.began: dict[int, float] = {}
+    `trainer`: the process that the run's worker is below.
+    """
+
+    def __init__(self, trainer: int) -> None:
+        self.began: dict[int, Seconds] = {}
+        self._trainer = trainer
         self.steps = 0
 
     def __call__(self, run: pb.Run, _: Sequence[pb.TrainingPoint]) -> None:
-        self.began.setdefault(run.progress.stage, time.monotonic())
+        if run.progress.stage not in self.began:
+            self.began[run.progress.stage] = clocks.now_of(self._trainer)
         self.steps = max(self.steps, run.progress.step)
 
-    def seconds_of(self, stage: int) -> float:
-        """Return how long it took; the next that was seen ends it. 0 if it was too short to be seen."""
+    def seconds_of(self, stage: int) -> Seconds:
+        """Return what it took; the next that was seen ends it. 0 if it was too short to be seen."""
         start = self.began.get(stage)
-        return 0.0 if start is None else min(t for t in self.began.values() if t > start) - start
+        later = [one for one in self.began.values() if start and one.wall > start.wall]
+        return min(later, key=lambda one: one.wall) - start if start and later else Seconds()
 
 
 def answer(task: Task, recipe: str) -> Answer:
@@ -42,7 +49,8 @@ def answer(task: Task, recipe: str) -> Answer:
         address = registry.start(120.0)
         trainer.environment = dict(trainer.environment) | {"GNOMON_TRAINER_REGISTRY_ADDRESS": address}
         with Client(registry=address, trainer=trainer.start(120.0)) as client:
-            return _answer(task, recipe, client)
+            assert trainer.process is not None
+            return _answer(task, recipe, client, StageClock(trainer.process.pid))
     finally:
         local.stop({"registry": registry, "trainer": trainer})
 
@@ -54,10 +62,9 @@ def offers(recipe: str) -> bool:
     return any(one.recipe == recipe for one in RecipeFiles().all())
 
 
-def _answer(task: Task, recipe: str, client: Client) -> Answer:
+def _answer(task: Task, recipe: str, client: Client, clock: StageClock) -> Answer:
     _upload(task, client)
     parameters: dict[str, Any] = {"seed": task.seed} | (_QUICK if task.quick else {})
-    clock = StageClock()
     operation = client.runs.create(
         _PROJECT,
         metric=_METRIC,
@@ -81,8 +88,8 @@ def _answer(task: Task, recipe: str, client: Client) -> Answer:
         "findings": sorted({finding.code for finding in run.findings}),
         "warnings": list(run.report.warnings),
     }
-    rate = rows * passes / tuned if tuned else None
-    return Answer(_probabilities(task, client, run), before + tuned, rate, notes)
+    stepped = rows * passes if tuned.wall else None
+    return Answer(_probabilities(task, client, run), before + tuned, stepped, tuned, notes)
 
 
 def _upload(task: Task, client: Client) -> None:

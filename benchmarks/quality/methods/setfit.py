@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from benchmarks.quality.clocks import Seconds
 from benchmarks.quality.task import Answer, Task, base_model, max_tokens, tokens
 from tokenizers import Tokenizer
 
@@ -33,7 +34,7 @@ def answer(task: Task) -> Answer:
     quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
     # -P: this folder has a setfit of its own.
     command = [
-        str(install() / "bin" / "python"),
+        str(prepare() / "bin" / "python"),
         "-P",
         str(_HERE / "setfit_child.py"),
         str(given),
@@ -43,7 +44,8 @@ def answer(task: Task) -> Answer:
     said = json.loads(found.read_text())
     probabilities = np.zeros((len(task.test), len(task.classes)))
     probabilities[:, said["classes"]] = said["probabilities"]
-    return Answer(probabilities, said["fit_s"], said["rows_per_s"], said["notes"])
+    fit = Seconds(**said["fit"])
+    return Answer(probabilities, fit, said["stepped_rows"], fit, said["notes"])
 
 
 def _texts(rows: Sequence[Rendered]) -> list[str]:
@@ -52,7 +54,7 @@ def _texts(rows: Sequence[Rendered]) -> list[str]:
     return [tokenizer.decode(list(row.ids)) for row in tokens(rows)]
 
 
-def install() -> Path:
+def prepare() -> Path:
     """Return the virtual environment, made from its pinned requirements if it is not there."""
     requirements = _HERE / "setfit.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()

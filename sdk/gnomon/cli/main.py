@@ -10,6 +10,7 @@ import typer
 
 from gnomon.cli import (
     aliases,
+    base_models,
     datasets,
     demo,
     metrics,
@@ -56,7 +57,7 @@ app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
-for _group in (projects, metrics, datasets, recipes, runs, versions, aliases):
+for _group in (projects, metrics, datasets, recipes, base_models, runs, versions, aliases):
     app.add_typer(_group.app, rich_help_panel="Use")
 
 

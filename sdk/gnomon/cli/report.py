@@ -78,7 +78,8 @@ def facts(report: pb.EvaluationReport) -> Table:
     lines: list[tuple[str, object]] = [
         (
             "rows",
-            f"{report.training_rows} trained on, {report.validation_rows} held out, {report.test_rows} test",
+            f"{report.training_rows} trained on, {report.validation_rows} calibrated on, "
+            f"{report.test_rows} test",
         ),
         *rule_lines.lines(report),
     ]

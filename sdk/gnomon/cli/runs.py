@@ -6,8 +6,9 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gnomon.cli import problems, report, run_reports, view, watching
+from gnomon.cli import parameters, problems, report, run_reports, view, watching
 from gnomon.cli.output import Columns
+from gnomon.cli.parameters import parameter
 from gnomon.cli.session import Session, command
 from gnomon.shorthand import run as whole_name
 from gnomon.v1 import resources_pb2 as pb
@@ -16,13 +17,6 @@ app = typer.Typer(name="runs", help="Runs train evaluators.", no_args_is_help=Tr
 
 Run = Annotated[str, typer.Argument(help="The run: projects/{project}/runs/{run} or {project}/{run}.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end.")]
-
-_PANEL = "Parameters (those not given come from the recipe)"
-
-
-def _parameter(text: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=_PANEL)
-    return option
 
 
 def _objective(text: str) -> typer.models.OptionInfo:
@@ -65,37 +59,33 @@ def create(
         str, typer.Option(help="The extra column of the test set with a judge's labels, if not judge_label.")
     ] = "",
     watch: Watch = False,
-    epochs: Annotated[int | None, _parameter("Passes over the training set, at most.")] = None,
-    batch_size: Annotated[int | None, _parameter("Instances an optimizer step.")] = None,
-    learning_rate: Annotated[float | None, _parameter("Peak learning rate of the base model.")] = None,
-    head_learning_rate: Annotated[float | None, _parameter("Peak learning rate of the head.")] = None,
-    weight_decay: Annotated[float | None, _parameter("Decoupled weight decay.")] = None,
-    warmup_share: Annotated[float | None, _parameter("Share of steps with rising learning rate.")] = None,
-    max_tokens: Annotated[int | None, _parameter("Most tokens of an instance that are read.")] = None,
-    validation_share: Annotated[float | None, _parameter("Share of the training set held out.")] = None,
-    evaluations_per_epoch: Annotated[int | None, _parameter("Evaluations in every epoch.")] = None,
-    patience: Annotated[int | None, _parameter("Evaluations without improvement before it stops.")] = None,
-    seed: Annotated[int | None, _parameter("Seeds initialization and data order.")] = None,
-    window_stride: Annotated[
-        int | None, _parameter("Tokens between the windows of what is too long; 0 cuts it.")
-    ] = None,
-    max_windows: Annotated[int | None, _parameter("Most windows of an instance.")] = None,
-    window_reducer: Annotated[
-        str | None, _parameter("How windows become one score: max, the deciding one; mean.")
-    ] = None,
-    threshold_aim: Annotated[
-        str | None,
-        _parameter("What the threshold is for: best_f1, recall, precision, false_positive_rate."),
-    ] = None,
-    threshold_target: Annotated[
-        float | None, _parameter("The least recall or precision, or the highest false-positive rate.")
-    ] = None,
-    threshold_confidence: Annotated[
-        float | None, _parameter("How surely a false-positive rate or an error rate is kept to.")
-    ] = None,
-    abstain_error_rate: Annotated[
-        float | None, _parameter("Abstain where more of either kind would be decided wrongly.")
-    ] = None,
+    epochs: Annotated[int | None, parameter("epochs")] = None,
+    batch_size: Annotated[int | None, parameter("batch_size")] = None,
+    learning_rate: Annotated[float | None, parameter("learning_rate")] = None,
+    head_learning_rate: Annotated[float | None, parameter("head_learning_rate")] = None,
+    weight_decay: Annotated[float | None, parameter("weight_decay")] = None,
+    warmup_share: Annotated[float | None, parameter("warmup_share")] = None,
+    max_tokens: Annotated[int | None, parameter("max_tokens")] = None,
+    validation_share: Annotated[float | None, parameter("validation_share")] = None,
+    evaluations_per_epoch: Annotated[int | None, parameter("evaluations_per_epoch")] = None,
+    patience: Annotated[int | None, parameter("patience")] = None,
+    seed: Annotated[int | None, parameter("seed")] = None,
+    window_stride: Annotated[int | None, parameter("window_stride")] = None,
+    max_windows: Annotated[int | None, parameter("max_windows")] = None,
+    window_reducer: Annotated[str | None, parameter("window_reducer")] = None,
+    threshold_aim: Annotated[str | None, parameter("threshold_aim")] = None,
+    threshold_target: Annotated[float | None, parameter("threshold_target")] = None,
+    threshold_confidence: Annotated[float | None, parameter("threshold_confidence")] = None,
+    abstain_error_rate: Annotated[float | None, parameter("abstain_error_rate")] = None,
+    class_weight_power: Annotated[float | None, parameter("class_weight_power")] = None,
+    layer_decay: Annotated[float | None, parameter("layer_decay")] = None,
+    pooling: Annotated[str | None, parameter("pooling")] = None,
+    layers: Annotated[int | None, parameter("layers")] = None,
+    weight_averaging: Annotated[float | None, parameter("weight_averaging")] = None,
+    contrastive_epochs: Annotated[int | None, parameter("contrastive_epochs")] = None,
+    final_rows: Annotated[str | None, parameter("final_rows")] = None,
+    adapter_rank: Annotated[int | None, parameter("adapter_rank")] = None,
+    search_minutes: Annotated[float | None, parameter("search_minutes")] = None,
     average_qps: Annotated[float | None, _objective("Instances a second in the mean.")] = None,
     peak_qps: Annotated[float | None, _objective("Instances a second at the peak.")] = None,
     input_tokens: Annotated[int | None, _objective("Tokens of an instance.")] = None,
@@ -105,7 +95,7 @@ def create(
     ] = None,
 ) -> None:
     """Check the two sets and queue a run."""
-    parameters: dict[str, Any] = {
+    given: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -124,6 +114,15 @@ def create(
         "threshold_target": threshold_target,
         "threshold_confidence": threshold_confidence,
         "abstain_error_rate": abstain_error_rate,
+        "class_weight_power": class_weight_power,
+        "layer_decay": layer_decay,
+        "pooling": pooling,
+        "layers": layers,
+        "weight_averaging": weight_averaging,
+        "contrastive_epochs": contrastive_epochs,
+        "final_rows": final_rows,
+        "adapter_rank": adapter_rank,
+        "search_minutes": search_minutes,
     }
     objective = {
         "average_qps": average_qps,
@@ -144,7 +143,7 @@ def create(
         slice_columns=slice_by or (),
         judge_column=judge_column,
         service_objective=objective if any(value is not None for value in objective.values()) else None,
-        **{key: value for key, value in parameters.items() if value is not None},
+        **{key: value for key, value in given.items() if value is not None},
     )
     _started(session, operation.run_name, watch)
 
@@ -166,7 +165,7 @@ def get(session: Session, *, run: Run) -> None:
 
 
 def _shown(run: pb.Run, without: tuple[str, ...]) -> RenderableType:
-    parts: list[RenderableType] = [view.details(run, without=without)]
+    parts: list[RenderableType] = [view.details(run, without=without), parameters.by_origin(run)]
     if run.state in (pb.Run.QUEUED, pb.Run.TRAINING):
         parts.append(watching.RunView.of(run))
     if run.HasField("report"):

@@ -9,9 +9,11 @@ from rich.text import Text
 from gnomon import local
 from gnomon.addresses import address_of
 from gnomon.cli import problems, view
-from gnomon.cli.output import table, to_plain
+from gnomon.cli.output import grid, table, to_plain
 from gnomon.cli.session import Session, command
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
+
+_UNSTEADY = 0.2  # passes that lie further apart were disturbed; the scorer measures again then
 
 
 @command
@@ -45,7 +47,8 @@ def _shown(services: dict[str, Any], loaded: list[scorer_pb.LoadedVersion]) -> R
         "error": lambda version: version.error.message,
     }
     versions = table(loaded, version_columns) if loaded else Text("No version is loaded.")
-    return Group(table(services.items(), columns), versions)
+    reasons = [(f"{view.short(v.metric_version)}, {v.format}:", v.format_reason) for v in loaded]
+    return Group(table(services.items(), columns), versions, grid([r for r in reasons if r[1]]))
 
 
 def _way(tuning: scorer_pb.Tuning) -> str:
@@ -58,7 +61,8 @@ def _way(tuning: scorer_pb.Tuning) -> str:
         f"{chosen.batch_tokens} tokens" if chosen.batch_tokens else "one a call",
     ]
     if chosen.sequences_per_second:
-        parts.append(f"{chosen.sequences_per_second:.0f}/s")
+        unsteady = f" (passes {chosen.spread:.0%} apart)" if chosen.spread > _UNSTEADY else ""
+        parts.append(f"{chosen.sequences_per_second:.0f}/s{unsteady}")
     if absent := [trial.format for trial in tuning.trials if not trial.threads]:
         parts.append(f"cannot run {', '.join(absent)}")
     return ", ".join(parts)

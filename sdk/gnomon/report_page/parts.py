@@ -57,7 +57,7 @@ def results(report: pb.EvaluationReport) -> Html:
         tag(
             "p",
             f"{report.test_rows} rows labelled by people, none of them trained on; "
-            f"{report.training_rows} rows trained on, {report.validation_rows} held out. "
+            f"{report.training_rows} rows trained on, {report.validation_rows} calibrated on. "
             "Brackets and whiskers: 95 % bootstrap intervals.",
         ),
         plots.intervals(entries, 0.0, 1.0),

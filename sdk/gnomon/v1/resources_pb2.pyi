@@ -317,7 +317,7 @@ class AliasEvent(_message.Message):
     def __init__(self, alias: _Optional[str] = ..., old_metric_version: _Optional[str] = ..., new_metric_version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EvaluationReport(_message.Message):
-    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows", "set_aside_rows", "abstain", "service", "slices", "worst_rows", "judge")
+    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows", "set_aside_rows", "abstain", "service", "slices", "worst_rows", "judge", "parameter_search", "settled_parameters")
     TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -336,6 +336,8 @@ class EvaluationReport(_message.Message):
     SLICES_FIELD_NUMBER: _ClassVar[int]
     WORST_ROWS_FIELD_NUMBER: _ClassVar[int]
     JUDGE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     test_rows: int
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
     classes: _containers.RepeatedCompositeFieldContainer[ClassReport]
@@ -354,7 +356,35 @@ class EvaluationReport(_message.Message):
     slices: _containers.RepeatedCompositeFieldContainer[Slice]
     worst_rows: _containers.RepeatedCompositeFieldContainer[WorstRow]
     judge: JudgeReport
-    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., set_aside_rows: _Optional[int] = ..., abstain: _Optional[_Union[AbstainReport, _Mapping]] = ..., service: _Optional[_Union[ServiceReport, _Mapping]] = ..., slices: _Optional[_Iterable[_Union[Slice, _Mapping]]] = ..., worst_rows: _Optional[_Iterable[_Union[WorstRow, _Mapping]]] = ..., judge: _Optional[_Union[JudgeReport, _Mapping]] = ...) -> None: ...
+    parameter_search: ParameterSearch
+    settled_parameters: _containers.RepeatedCompositeFieldContainer[ResolvedParameter]
+    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., set_aside_rows: _Optional[int] = ..., abstain: _Optional[_Union[AbstainReport, _Mapping]] = ..., service: _Optional[_Union[ServiceReport, _Mapping]] = ..., slices: _Optional[_Iterable[_Union[Slice, _Mapping]]] = ..., worst_rows: _Optional[_Iterable[_Union[WorstRow, _Mapping]]] = ..., judge: _Optional[_Union[JudgeReport, _Mapping]] = ..., parameter_search: _Optional[_Union[ParameterSearch, _Mapping]] = ..., settled_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ...) -> None: ...
+
+class ParameterSearch(_message.Message):
+    __slots__ = ("trials", "chosen")
+    class Trial(_message.Message):
+        __slots__ = ("parameters", "validation_loss", "validation_macro_f1", "seconds")
+        class ParametersEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: float
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+        PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+        VALIDATION_LOSS_FIELD_NUMBER: _ClassVar[int]
+        VALIDATION_MACRO_F1_FIELD_NUMBER: _ClassVar[int]
+        SECONDS_FIELD_NUMBER: _ClassVar[int]
+        parameters: _containers.ScalarMap[str, float]
+        validation_loss: float
+        validation_macro_f1: float
+        seconds: float
+        def __init__(self, parameters: _Optional[_Mapping[str, float]] = ..., validation_loss: _Optional[float] = ..., validation_macro_f1: _Optional[float] = ..., seconds: _Optional[float] = ...) -> None: ...
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    trials: _containers.RepeatedCompositeFieldContainer[ParameterSearch.Trial]
+    chosen: int
+    def __init__(self, trials: _Optional[_Iterable[_Union[ParameterSearch.Trial, _Mapping]]] = ..., chosen: _Optional[int] = ...) -> None: ...
 
 class Measure(_message.Message):
     __slots__ = ("key", "value", "low", "high")
@@ -708,7 +738,7 @@ class Recipe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., base_model: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., available: _Optional[bool] = ..., unavailable_reason: _Optional[str] = ...) -> None: ...
 
 class TrainingParameters(_message.Message):
-    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate")
+    __slots__ = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "warmup_share", "max_tokens", "validation_share", "evaluations_per_epoch", "patience", "seed", "window_stride", "max_windows", "window_reducer", "threshold_aim", "threshold_target", "threshold_confidence", "abstain_error_rate", "class_weight_power", "layer_decay", "pooling", "weight_averaging", "contrastive_epochs", "final_rows", "search_minutes", "layers", "adapter_rank")
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -727,6 +757,15 @@ class TrainingParameters(_message.Message):
     THRESHOLD_TARGET_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     ABSTAIN_ERROR_RATE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHT_POWER_FIELD_NUMBER: _ClassVar[int]
+    LAYER_DECAY_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_AVERAGING_FIELD_NUMBER: _ClassVar[int]
+    CONTRASTIVE_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    FINAL_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_RANK_FIELD_NUMBER: _ClassVar[int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -745,7 +784,16 @@ class TrainingParameters(_message.Message):
     threshold_target: float
     threshold_confidence: float
     abstain_error_rate: float
-    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ...) -> None: ...
+    class_weight_power: float
+    layer_decay: float
+    pooling: str
+    weight_averaging: float
+    contrastive_epochs: int
+    final_rows: str
+    search_minutes: float
+    layers: int
+    adapter_rank: int
+    def __init__(self, epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., weight_decay: _Optional[float] = ..., warmup_share: _Optional[float] = ..., max_tokens: _Optional[int] = ..., validation_share: _Optional[float] = ..., evaluations_per_epoch: _Optional[int] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., window_stride: _Optional[int] = ..., max_windows: _Optional[int] = ..., window_reducer: _Optional[str] = ..., threshold_aim: _Optional[str] = ..., threshold_target: _Optional[float] = ..., threshold_confidence: _Optional[float] = ..., abstain_error_rate: _Optional[float] = ..., class_weight_power: _Optional[float] = ..., layer_decay: _Optional[float] = ..., pooling: _Optional[str] = ..., weight_averaging: _Optional[float] = ..., contrastive_epochs: _Optional[int] = ..., final_rows: _Optional[str] = ..., search_minutes: _Optional[float] = ..., layers: _Optional[int] = ..., adapter_rank: _Optional[int] = ...) -> None: ...
 
 class ResolvedParameter(_message.Message):
     __slots__ = ("key", "value", "origin")
@@ -758,7 +806,7 @@ class ResolvedParameter(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "report_options")
+    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Run.State]
@@ -797,6 +845,7 @@ class Run(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_RECIPE_FIELD_NUMBER: _ClassVar[int]
     REPORT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
@@ -820,8 +869,9 @@ class Run(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     service_objective: ServiceObjective
+    chosen_recipe: str
     report_options: ReportOptions
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
 
 class RunProgress(_message.Message):
     __slots__ = ("stage", "step", "total_steps", "latest", "remaining")
@@ -834,6 +884,7 @@ class RunProgress(_message.Message):
         EVALUATING: _ClassVar[RunProgress.Stage]
         EXPORTING: _ClassVar[RunProgress.Stage]
         REGISTERING: _ClassVar[RunProgress.Stage]
+        SEARCHING: _ClassVar[RunProgress.Stage]
     STAGE_UNSPECIFIED: RunProgress.Stage
     PREPARING: RunProgress.Stage
     BASELINE: RunProgress.Stage
@@ -841,6 +892,7 @@ class RunProgress(_message.Message):
     EVALUATING: RunProgress.Stage
     EXPORTING: RunProgress.Stage
     REGISTERING: RunProgress.Stage
+    SEARCHING: RunProgress.Stage
     STAGE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]

@@ -103,7 +103,7 @@ class ListLoadedVersionsResponse(_message.Message):
     def __init__(self, loaded_versions: _Optional[_Iterable[_Union[LoadedVersion, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class LoadedVersion(_message.Message):
-    __slots__ = ("metric_version", "state", "error", "format", "memory_bytes", "tuning")
+    __slots__ = ("metric_version", "state", "error", "format", "memory_bytes", "tuning", "format_reason")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[LoadedVersion.State]
@@ -120,33 +120,39 @@ class LoadedVersion(_message.Message):
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     TUNING_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_REASON_FIELD_NUMBER: _ClassVar[int]
     metric_version: str
     state: LoadedVersion.State
     error: _status_pb2.Status
     format: str
     memory_bytes: int
     tuning: Tuning
-    def __init__(self, metric_version: _Optional[str] = ..., state: _Optional[_Union[LoadedVersion.State, str]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., format: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., tuning: _Optional[_Union[Tuning, _Mapping]] = ...) -> None: ...
+    format_reason: str
+    def __init__(self, metric_version: _Optional[str] = ..., state: _Optional[_Union[LoadedVersion.State, str]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., format: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., tuning: _Optional[_Union[Tuning, _Mapping]] = ..., format_reason: _Optional[str] = ...) -> None: ...
 
 class Tuning(_message.Message):
-    __slots__ = ("chosen", "trials", "machine", "measure_time")
+    __slots__ = ("chosen", "trials", "machine", "measure_time", "objective_sequences_per_second")
     class Trial(_message.Message):
-        __slots__ = ("format", "threads", "batch_tokens", "sequences_per_second")
+        __slots__ = ("format", "threads", "batch_tokens", "sequences_per_second", "spread")
         FORMAT_FIELD_NUMBER: _ClassVar[int]
         THREADS_FIELD_NUMBER: _ClassVar[int]
         BATCH_TOKENS_FIELD_NUMBER: _ClassVar[int]
         SEQUENCES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+        SPREAD_FIELD_NUMBER: _ClassVar[int]
         format: str
         threads: int
         batch_tokens: int
         sequences_per_second: float
-        def __init__(self, format: _Optional[str] = ..., threads: _Optional[int] = ..., batch_tokens: _Optional[int] = ..., sequences_per_second: _Optional[float] = ...) -> None: ...
+        spread: float
+        def __init__(self, format: _Optional[str] = ..., threads: _Optional[int] = ..., batch_tokens: _Optional[int] = ..., sequences_per_second: _Optional[float] = ..., spread: _Optional[float] = ...) -> None: ...
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     MEASURE_TIME_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVE_SEQUENCES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     chosen: Tuning.Trial
     trials: _containers.RepeatedCompositeFieldContainer[Tuning.Trial]
     machine: str
     measure_time: _timestamp_pb2.Timestamp
-    def __init__(self, chosen: _Optional[_Union[Tuning.Trial, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Tuning.Trial, _Mapping]]] = ..., machine: _Optional[str] = ..., measure_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    objective_sequences_per_second: float
+    def __init__(self, chosen: _Optional[_Union[Tuning.Trial, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Tuning.Trial, _Mapping]]] = ..., machine: _Optional[str] = ..., measure_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., objective_sequences_per_second: _Optional[float] = ...) -> None: ...

@@ -157,12 +157,16 @@ def _loaded_version(name: str, slot: Slot) -> pb.LoadedVersion:
         format=slot.loaded.format if slot.loaded else "",
         memory_bytes=slot.loaded.memory_bytes if slot.loaded else 0,
         tuning=_tuning(slot.loaded.tuning) if slot.loaded else None,
+        format_reason=slot.loaded.format_reason if slot.loaded else "",
     )
 
 
 def _tuning(tuning: Tuning) -> pb.Tuning:
     message = pb.Tuning(
-        chosen=_trial(tuning.chosen), trials=map(_trial, tuning.trials), machine=tuning.machine
+        chosen=_trial(tuning.chosen),
+        trials=map(_trial, tuning.trials),
+        machine=tuning.machine,
+        objective_sequences_per_second=tuning.objective_per_s,
     )
     if tuning.measured_at is not None:
         message.measure_time.FromNanoseconds(int(tuning.measured_at * 1e9))
@@ -175,4 +179,5 @@ def _trial(trial: Trial) -> pb.Tuning.Trial:
         threads=trial.way.threads,
         batch_tokens=trial.way.batch_tokens,
         sequences_per_second=trial.sequences_per_s,
+        spread=trial.spread,
     )

@@ -41,7 +41,8 @@ class ScorerSettings(ServerSettings):
     )
     format: Literal["auto", "onnx-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8"] = Field(
         default="auto",
-        description="The format to run versions in; `auto`: of those that a version has, the fastest here. "
+        description="The format to run versions in; `auto`: the one that meets the service objective of "
+        "a version's run, if it keeps up here, else the fastest here of those that the version has. "
         "A version without the format that is asked for fails, and where this machine cannot run it, the "
         "scorer does not become ready.",
     )
@@ -49,7 +50,8 @@ class ScorerSettings(ServerSettings):
         default=3.0,
         ge=0,
         description="About how long formats, threads and batches are measured when the first version of a "
-        "kind is loaded on a machine, beside opening it; 0 measures nothing.",
+        "kind is loaded on a machine, beside opening it; again at a later load if other work disturbed "
+        "it; 0 measures nothing.",
     )
     batch_tokens: int = Field(
         default=2048,

@@ -39,8 +39,10 @@ class TrainerSettings(ServerSettings):
         default=20.0, gt=0, description="A run whose worker was silent for this long goes to another one."
     )
     recipes_dir: Path | None = Field(default=None, description="A folder of further recipes, *.toml.")
-    model_dir: Path | None = Field(
-        default=None, description="A folder of base models, looked at before the Hugging Face cache."
+    model_dir: Path = Field(
+        default=_HOME / "base-models",
+        description="A folder of base models, looked at before the Hugging Face cache. `gnomon base-models "
+        "add` puts them there.",
     )
     trackers: str = Field(
         default="",

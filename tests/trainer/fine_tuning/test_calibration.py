@@ -20,7 +20,7 @@ from gnomon_trainer.domain.calibration import (
     negative_log_likelihood,
 )
 from gnomon_trainer.domain.thresholds import Scores, best_f1_threshold, estimated
-from gnomon_trainer.domain.validation_split import hold_out
+from gnomon_trainer.domain.validation_split import hold_out, hold_out_contexts
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -192,3 +192,57 @@ def test_each_class_is_held_out_by_its_share() -> None:
     _, validation = hold_out(labels, range(len(labels)), 0.2, seed=5)
     assert Counter(labels[i] for i in validation) == {"a": 40, "b": 10}
     assert validation != hold_out(labels, range(len(labels)), 0.2, seed=6)[1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.integers(0, 40)), min_size=1, max_size=120
+    ),
+    st.floats(0.05, 0.5),
+    st.integers(0, 9),
+)
+@settings(deadline=None, max_examples=100)
+def test_rows_of_one_context_are_on_one_side_or_the_split_is_the_plain_one(
+    rows: list[tuple[str, int, int]], share: float, seed: int
+) -> None:
+    labels, contexts = [label for label, _, _ in rows], [context for _, _, context in rows]
+    keys = [(context, text) for _, text, context in rows]  # what is the same has the same context
+    training, validation = hold_out_contexts(labels, keys, contexts, share, seed)
+    plain = hold_out(labels, keys, share, seed)
+    assert sorted(training + validation) == list(range(len(rows)))
+    apart = {contexts[i] for i in training}.isdisjoint(contexts[i] for i in validation)
+    assert apart or (training, validation) == plain
+    assert {keys[i] for i in training}.isdisjoint(keys[i] for i in validation)
+    assert {labels[i] for i in training} == set(labels)
+    assert {labels[i] for i in validation} >= {labels[i] for i in plain[1]}
+    assert len(validation) >= len(plain[1]) / 2
+    assert (training, validation) == hold_out_contexts(labels, keys, contexts, share, seed)
+
+
+def test_rows_of_one_context_are_held_out_together() -> None:
+    labels, contexts = ["a", "b", "b"] * 40, [place // 3 for place in range(120)]
+    training, validation = hold_out_contexts(labels, range(120), contexts, 0.2, seed=5)
+    assert {contexts[i] for i in training}.isdisjoint(contexts[i] for i in validation)
+    assert 12 <= len(validation) <= 24
+    assert not {contexts[i] for i in hold_out(labels, range(120), 0.2, seed=5)[1]}.isdisjoint(
+        contexts[i] for i in hold_out(labels, range(120), 0.2, seed=5)[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        [place % 7 for place in range(120)],  # too few to hold some of them out
+        [max(0, place - 40) for place in range(120)],  # one with more rows than are held out
+        ["a" if place % 2 else f"b{place // 8}" for place in range(120)],
+    ],
+)
+def test_where_contexts_cannot_be_kept_apart_the_rows_are(contexts: list[int | str]) -> None:
+    labels = ["a", "b"] * 60
+    found = hold_out_contexts(labels, range(120), contexts, 0.2, seed=5)
+    assert found == hold_out(labels, range(120), 0.2, seed=5)
+
+
+def test_rows_that_are_no_two_of_one_context_are_split_as_ever() -> None:
+    labels = ["a"] * 200 + ["b"] * 50
+    assert hold_out_contexts(labels, range(250), range(250), 0.2, 5) == hold_out(labels, range(250), 0.2, 5)

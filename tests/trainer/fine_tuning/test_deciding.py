@@ -9,6 +9,7 @@ from google.protobuf import json_format
 
 from gnomon.bundle import Evaluator, parse_evaluator
 from gnomon.decision import decide
+from gnomon.instances import Span, text_span
 from gnomon.v1 import resources_pb2
 from gnomon_trainer.adapters.fine_tuning.network import load_network
 from gnomon_trainer.adapters.fine_tuning.preparing import prepare
@@ -16,7 +17,7 @@ from gnomon_trainer.domain.calibration import log_probabilities
 from gnomon_trainer.domain.decision_rules import Labelled, rule_of
 from gnomon_trainer.domain.guarantees import allowed_errors
 from gnomon_trainer.domain.service_objective import ServiceObjective
-from gnomon_trainer.domain.training import Trained
+from gnomon_trainer.domain.training import Trained, TrainingPlan
 from tests.trainer.fine_tuning import tiny
 
 PLAN = replace(
@@ -118,3 +119,24 @@ def test_the_guarantee_of_several_formats_holds_for_each_of_them() -> None:
         shares = np.exp(log_probabilities(rows.logits, every.calibration))[:, 1]
         assert (shares[rows.truth == 0] >= band.high).sum() <= (errors[0] or 0)
         assert (shares[rows.truth == 1] < band.low).sum() <= (errors[1] or 0)
+
+
+def _about(contexts: int) -> TrainingPlan:
+    rows = [
+        replace(row, instance=text_span(input=f"w{n % contexts}", output=row.instance.output[0].content))
+        for n, row in enumerate(PLAN.training_rows)
+        if isinstance(row.instance, Span)
+    ]
+    return replace(PLAN, training_rows=rows)
+
+
+@pytest.mark.parametrize("contexts", [4, 30])
+def test_rows_of_a_guarantee_share_no_context_with_others_or_it_is_said(
+    base_model: Path, contexts: int
+) -> None:
+    prepared = prepare(_about(contexts), load_network(base_model, 2), base_model, lambda: None)
+    assert prepared.aside is not None
+    aside = {reading.windows[0].ids[1] for reading in prepared.aside.readings}  # the input's one word
+    others = {row.ids[1] for row in (*prepared.training.rows, *prepared.validation.rows)}
+    said = any("about the same texts" in warning for warning in prepared.warnings)
+    assert (aside.isdisjoint(others), said) == ((True, False) if contexts == 30 else (False, True))

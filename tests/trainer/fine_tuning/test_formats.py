@@ -362,7 +362,7 @@ def test_the_gate_gives_every_row_other_company_and_notices_one_that_minds() -> 
     one = MindsItsNeighbour()
     alone = one.logits_alone(ROWS, 1, lambda: None)
     # The first and the last row are in different batches of 32 until they are shuffled.
-    worst = gate.batch_invariance(one, ROWS, alone, Calibration(), lambda: None)
+    worst = gate.batch_invariance(one, ROWS, alone, Calibration(), threads=2, pause=lambda: None)
     assert worst.value == pytest.approx(0.0025, rel=0.01)
 
 

@@ -16,9 +16,11 @@ import pytest
 from gnomon.errors import GateFailedError, LeaseLostError
 from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning import files, optimizing, preparing, stages
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.exporting import OnnxExporter
+from gnomon_trainer.adapters.fine_tuning.judging import Best
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
 from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
@@ -128,7 +130,8 @@ def test_every_stage_before_the_first_step_asks_again_and_again_whether_to_go_on
     with pytest.raises(KilledError):
         tiny.train(base_model, tmp_path, tiny.plan(), counts)
     rows, texts = (80 + 60) // 10, 2  # of the training and the test set; of a row
-    assert counts.calls[Stage.PREPARING] == 2 * rows + 80 // 10
+    # Rendered and read; of those to learn from, keys and contexts.
+    assert counts.calls[Stage.PREPARING] == 2 * rows + 2 * 80 // 10
     assert counts.calls[Stage.BASELINE] == texts + 3 + 2 + 1  # vocabularies, features, fits, the file
     assert counts.calls[Stage.FINE_TUNING] >= 3 + 4  # batches of the three passes, fits
 
@@ -153,7 +156,7 @@ def test_a_training_cancelled_between_and_within_evaluations_loses_no_step_and_n
     cancelled_in_evaluation = 0
     evaluate = optimizing.FineTuning._evaluate
 
-    def counted(self: optimizing.FineTuning, pause: Callable[[], None]) -> optimizing.Best:
+    def counted(self: optimizing.FineTuning, pause: Callable[[], None]) -> Best:
         nonlocal cancelled_in_evaluation
         try:
             return evaluate(self, pause)
@@ -226,7 +229,7 @@ def test_all_that_the_optimizer_knows_is_restored_to_where_the_parameters_are(
     assert checkpoint is not None
     words = len([*tiny.SPECIALS, *tiny.GOOD, *tiny.BAD, *tiny.FILLERS])
     used = [word for word in range(words) if word != tiny.SPECIALS.index("[UNK]")]  # as in the plan's rows
-    examples = optimizing.Examples([Tokens(used, [0] * len(used))], np.array([0]))
+    examples = Examples([Tokens(used, [0] * len(used))], np.array([0]))
     tuning = optimizing.FineTuning(
         network=load_network(base_model, 2),
         training=examples,

@@ -31,6 +31,7 @@ GOOD = ["sun", "light", "calm", "warm", "clear"]
 BAD = ["storm", "dark", "cold", "wild", "grey"]
 FILLERS = [f"w{n}" for n in range(40)]
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+VOCABULARY = len([*SPECIALS, *GOOD, *BAD, *FILLERS])
 
 PARAMETERS = Parameters(
     epochs=3,

@@ -59,6 +59,10 @@ class Bench:
         seat.speed = max(seat.speed, len(rows) / max(seconds, 1e-9))
         return seconds
 
+    def open(self, way: Way) -> None:
+        """Open a model, unless it is, or raise what makes that impossible."""
+        self._seat(way)
+
     def take(self, way: Way) -> Model:
         """Return the model to go on with; the caller closes it."""
         seat = self._seat(way)

@@ -7,6 +7,7 @@ again; what is wrong at the registry is an error.
 import asyncio
 import collections
 import hashlib
+import json
 import shutil
 import time
 import uuid
@@ -16,9 +17,18 @@ from typing import Protocol
 
 import structlog
 
-from gnomon.bundle import EVALUATOR_FILE, TOKENIZER_FILE, BundleFile, check_files, digest, parse_evaluator
+from gnomon.bundle import (
+    EVALUATOR_FILE,
+    REPORT_FILE,
+    TOKENIZER_FILE,
+    BundleFile,
+    check_files,
+    digest,
+    parse_evaluator,
+)
 from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, BlobMissingError, NotFoundError
 from gnomon.names import MetricVersionName
+from gnomon_scorer.domain.objective import Objective, objective_of
 from gnomon_scorer.domain.ports import Bundle
 
 log = structlog.get_logger(__name__)
@@ -109,7 +119,14 @@ def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
 def _read(folder: Path, files: Iterable[BundleFile]) -> Bundle:
     evaluator = parse_evaluator((folder / EVALUATOR_FILE).read_bytes())
     tokenizer_sha256 = next(file.sha256 for file in files if file.path == TOKENIZER_FILE)
-    return Bundle(folder, evaluator, folder / TOKENIZER_FILE, tokenizer_sha256)
+    return Bundle(folder, evaluator, folder / TOKENIZER_FILE, tokenizer_sha256, _objective(folder))
+
+
+def _objective(folder: Path) -> Objective | None:
+    try:
+        return objective_of(json.loads((folder / REPORT_FILE).read_bytes()))
+    except (OSError, ValueError, RecursionError):  # a bundle need not have a report
+        return None
 
 
 def _corrupt(version: MetricVersionName, problem: str) -> ArtifactCorruptError:

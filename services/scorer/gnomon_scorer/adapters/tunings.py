@@ -62,6 +62,7 @@ def _read(raw: Any) -> Tuning:
         trials=tuple(_trial(trial) for trial in raw["trials"]),
         machine=str(raw["machine"]),
         measured_at=_number(raw["measured_at"]),
+        objective_per_s=_number(raw.get("objective_per_s", 0.0)),
     )
 
 
@@ -69,7 +70,7 @@ def _trial(raw: Any) -> Trial:
     way = Way(str(raw["way"]["format"]), int(raw["way"]["threads"]), int(raw["way"]["batch_tokens"]))
     if way.threads < 0 or way.batch_tokens < 0:
         raise ValueError("a number below 0")
-    return Trial(way, _number(raw["sequences_per_s"]))
+    return Trial(way, _number(raw["sequences_per_s"]), _number(raw.get("spread", 0.0)))
 
 
 def _number(raw: Any) -> float:

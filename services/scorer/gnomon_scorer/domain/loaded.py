@@ -42,6 +42,7 @@ class LoadedVersion:
         self.tokenizer_sha256 = bundle.tokenizer_sha256
         self.bundle_digest = bundle.digest
         self.format = opened.format
+        self.format_reason = opened.reason
         self.tuning: Tuning = opened.tuning
         self.limits: BatchLimits = opened.backend.limits
         self.is_closed = False

@@ -9,6 +9,7 @@ from gnomon.bundle import Evaluator, Windows
 from gnomon.names import AliasName, MetricVersionName
 from gnomon.rendering import Rendered
 from gnomon.tokens import Reading, Tokens
+from gnomon_scorer.domain.objective import Objective
 
 MAX_INSTANCES = 64
 FIRST_BATCH_TOKENS = 512  # good on every processor seen, where nothing was measured
@@ -51,21 +52,27 @@ class Way:
 class Trial:
     """A way, and what it reached on instances of mixed lengths; 0 if it was not measured.
 
-    A format that cannot be run on this machine has a trial of 0 threads.
+    `spread`: how far apart its passes were, 1 - slowest / fastest. A format
+    that cannot be run on this machine has a trial of 0 threads.
     """
 
     way: Way
     sequences_per_s: float = 0.0
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How batches are run, and how that was found. `measured_at`: seconds since the epoch, if it was."""
+    """How batches are run, and how that was found. `measured_at`: seconds since the epoch, if it was.
+
+    `objective_per_s`: sequences a second of the length that a service objective has, where it has one.
+    """
 
     chosen: Trial
     trials: tuple[Trial, ...] = ()
     machine: str = ""
     measured_at: float | None = None
+    objective_per_s: float = 0.0
 
 
 class Tunings(Protocol):
@@ -104,10 +111,11 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An evaluator in memory, and how it is run."""
+    """An evaluator in memory, how it is run, and why in that format."""
 
     backend: Backend
     tuning: Tuning
+    reason: str = ""
 
     @property
     def format(self) -> str:
@@ -169,6 +177,7 @@ class Bundle:
     evaluator: Evaluator
     tokenizer_file: Path
     tokenizer_sha256: str
+    objective: Objective | None = None  # that its run stated
 
     @property
     def digest(self) -> str:

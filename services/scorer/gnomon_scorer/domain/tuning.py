@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gnomon.tokens import Tokens
-from gnomon_scorer.domain.ports import FIRST_BATCH_TOKENS, BatchLimits, Trial, Way
+from gnomon_scorer.domain.ports import FIRST_BATCH_TOKENS, BatchLimits, Trial, Tuning, Way
 from gnomon_scorer.domain.probing import BLOCK
 
 BATCH_TOKENS = (0, 256, 512, 1024, 2048)
@@ -22,9 +22,21 @@ _FINALIST = 0.9
 _ROUNDS = 2  # how often the finalists are measured again
 _AS_GOOD = 0.97  # speeds that measuring cannot tell apart
 
+# Passes of the chosen way that lie further apart were measured beside other work: what was found is used,
+# but measured again when a version is next loaded, and so much later, so that of versions that are loaded
+# together not each one takes the time.
+UNSTEADY = 0.2
+AGAIN_S = 60.0
+
 
 # Runs the first rows of the sample, so many; returns the seconds. Raises what makes the way unusable.
 Measure = Callable[[Way, int], float]
+
+
+def is_trusted(tuning: Tuning, now: float) -> bool:
+    """Tell whether a stored tuning is to be used as it is; `now`: seconds since the epoch."""
+    is_new = tuning.measured_at is not None and 0 <= now - tuning.measured_at < AGAIN_S
+    return is_new or tuning.chosen.spread <= UNSTEADY
 
 
 def tune(
@@ -73,13 +85,14 @@ class _Search:
     rows: int = 0  # of a pass; chosen after the first look at the speed
     error: Exception | None = None
     found: dict[Way, float] = field(default_factory=dict)
+    slowest: dict[Way, float] = field(default_factory=dict)  # pass, of those that `found` is of
 
     @property
     def best(self) -> Trial | None:
         return max(self.trials(), key=lambda trial: trial.sequences_per_s, default=None)
 
     def trials(self) -> list[Trial]:
-        return [Trial(way, speed) for way, speed in self.found.items()]
+        return [Trial(way, speed, 1 - self.slowest[way] / speed) for way, speed in self.found.items()]
 
     def try_(self, way: Way) -> bool:
         """Measure a way, unless the time is up; tell whether it can be used as far as is known.
@@ -90,11 +103,11 @@ class _Search:
             return True
         champion = self.best
         try:
-            self.found[way] = self._pass(way, self.rows or BLOCK)
+            self.found[way] = self.slowest[way] = self._pass(way, self.rows or BLOCK)
             if not self.rows:
                 self.rows = self._rows_of_a_pass(self.found[way])
             if self.spent_s < self.budget_s and not self._is_hopeless(way):
-                self.found[way] = self._pass(way, self.rows)
+                self.found[way] = self.slowest[way] = self._pass(way, self.rows)
             if champion and self.found[way] > champion.sequences_per_s:
                 self._again(champion.way)  # it may have been disturbed
         except Exception as error:
@@ -105,7 +118,9 @@ class _Search:
 
     def _again(self, way: Way) -> None:
         if self.spent_s < self.budget_s:
-            self.found[way] = max(self.found[way], self._pass(way, self.rows))
+            speed = self._pass(way, self.rows)
+            self.found[way] = max(self.found[way], speed)
+            self.slowest[way] = min(self.slowest[way], speed)
 
     def climb(self, ways: Iterable[Way]) -> None:
         """Try one after the other for as long as it does not get worse."""
@@ -116,12 +131,12 @@ class _Search:
                 return
 
     def settle(self) -> None:
-        """Measure those near the best again, in turns, so that a disturbance hits all."""
+        """Measure those near the best again, in turns: a disturbance hits all, and shows in their spread."""
         if self.best is None:
             return
         least = _FINALIST * self.best.sequences_per_s
         finalists = [way for way, speed in self.found.items() if speed >= least]
-        for way in finalists * _ROUNDS if len(finalists) > 1 else ():
+        for way in finalists * _ROUNDS:
             try:
                 self._again(way)
             except Exception as error:

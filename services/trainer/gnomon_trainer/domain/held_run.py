@@ -68,8 +68,11 @@ class HeldRun:
     def stage(self, stage: Stage) -> None:
         with self._lock:
             self._check_lost()
-            step = self._progress.step if stage is not Stage.PREPARING else 0
-            self._progress = Progress(stage, step, self._progress.total_steps)
+            before = self._progress
+            if before.stage is Stage.SEARCHING:  # its steps are not those of the training after it
+                before = Progress()
+            step = before.step if stage is not Stage.PREPARING else 0
+            self._progress = Progress(stage, step, before.total_steps)
             self._is_new = True
 
     def progress(self, step: int, total_steps: int, remaining_s: float | None) -> None:

@@ -28,8 +28,13 @@ _PROFILE = {
 }
 
 
-def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
-    """Return the card, in Markdown. Every figure is of this run."""
+def model_card(
+    plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any], base_model_licence: str = ""
+) -> str:
+    """Return the card, in Markdown. Every figure is of this run.
+
+    The licence is as the base model's own card names it; empty where it names none.
+    """
     return (
         "\n\n".join(
             [
@@ -50,7 +55,8 @@ def model_card(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, An
                 "## What to know before use",
                 _warnings(evaluator, report),
                 "## What it was made from",
-                _lineage(evaluator, report),
+                _lineage(plan, evaluator, report),
+                _licence(base_model_licence),
                 "## Parameters",
                 _parameters(plan),
             ]
@@ -188,7 +194,7 @@ def _warnings(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     return "\n".join(f"- {line}" for line in (*report["warnings"], *general))
 
 
-def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
+def _lineage(plan: TrainingPlan, evaluator: Evaluator, report: Mapping[str, Any]) -> str:
     made = evaluator.lineage
     rows = [
         ("Training run", f"`{made.run}`", ""),
@@ -198,10 +204,21 @@ def _lineage(evaluator: Evaluator, report: Mapping[str, Any]) -> str:
         ("Test set", f"`{made.test_set}`", f"`{made.test_set_digest}`"),
         ("Code", f"`{made.code_version}`", f"seed {made.seed}"),
     ]
+    trained, held_out = report["training_rows"], report["validation_rows"]
+    apart = f"{held_out} more held out"
+    if plan.parameters.final_rows == "all":
+        apart = f"{held_out} of them only once calibration and threshold had been chosen on them"
     return (
-        f"{report['training_rows']} rows were trained on, {report['validation_rows']} more held out.\n\n"
+        f"{trained} rows were trained on, {apart}.\n\n"
+        + (f"{plan.recipe_reason}\n\n" if plan.recipe_reason else "")
         + _table(("", "Name", "SHA-256"), rows)
     )
+
+
+def _licence(base_model_licence: str) -> str:
+    if base_model_licence:
+        return f"The base model's licence is `{base_model_licence}`; the evaluator is made from it."
+    return "The base model's files name no licence: look it up before you pass the evaluator on."
 
 
 def _parameters(plan: TrainingPlan) -> str:

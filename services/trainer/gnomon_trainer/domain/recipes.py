@@ -6,8 +6,10 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Protocol
 
 from gnomon import windows
-from gnomon.errors import InvalidRequestError, NotFoundError, Violation
+from gnomon.errors import BaseModelMissingError, InvalidRequestError, NotFoundError, Violation
+from gnomon_trainer.domain import parameter_search
 from gnomon_trainer.domain.aims import check_aim
+from gnomon_trainer.domain.choosing import Choice, Chosen, Facts, choose
 from gnomon_trainer.domain.thresholds import AIMS
 from gnomon_trainer.domain.training import Parameters
 
@@ -24,6 +26,7 @@ class Recipe:
     base_model: str
     parameters: Parameters
     many_rows: "ManyRows | None" = None
+    choice: Choice | None = None  # it trains nothing itself: base model and parameters are those of `small`
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,22 @@ def find(recipes: Recipes, recipe: str) -> Recipe:
             resource=f"recipes/{recipe}",
         )
     return known[recipe]
+
+
+def check_at_hand(recipe: Recipe, recipes: Recipes) -> Recipe:
+    """Return the recipe, or raise BaseModelMissingError if its base model is not at hand.
+
+    One that chooses needs what it takes if in doubt.
+    """
+    if problem := recipes.base_model_problem(recipe.base_model):
+        raise BaseModelMissingError(problem, base_model=recipe.base_model)
+    return recipe
+
+
+def choose_recipe(choice: Choice, facts: Facts, recipes: Recipes) -> tuple[Recipe, Chosen]:
+    """Return the recipe that a run is trained by, and why."""
+    chosen = choose(choice, facts, lambda name: recipes.base_model_problem(find(recipes, name).base_model))
+    return find(recipes, chosen.recipe), chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,7 @@ _RANGES: Mapping[str, _Range | _Choice] = {
     "warmup_share": _Range(0, 1),
     "max_tokens": _Range(8, 1_048_576),
     "validation_share": _Range(0.05, 0.5),
-    "evaluations_per_epoch": _Range(1, 100),
+    "evaluations_per_epoch": _Range(0, 100),
     "patience": _Range(1, 1000),
     "seed": _Range(0, 2**32 - 1),
     "window_stride": _Range(0, 1_048_576),
@@ -101,6 +120,15 @@ _RANGES: Mapping[str, _Range | _Choice] = {
     "threshold_target": _Range(0, 1),
     "threshold_confidence": _Range(0.8, 0.9999),
     "abstain_error_rate": _Range(0, 0.5),
+    "class_weight_power": _Range(0, 1),
+    "layer_decay": _Range(0, 1, above_low=True),
+    "pooling": _Choice(("auto", "mean", "first", "contrast")),
+    "layers": _Range(0, 1000),
+    "weight_averaging": _Range(0, 0.9999),
+    "contrastive_epochs": _Range(0, 1000),
+    "final_rows": _Choice(("learned", "all")),
+    "adapter_rank": _Range(0, 1024),
+    "search_minutes": _Range(0, 1440),
 }
 NAMES = tuple(field.name for field in fields(Parameters))
 REQUIRED = tuple(field.name for field in fields(Parameters) if field.default is MISSING)
@@ -156,15 +184,34 @@ def resolve(
     stride = fitting_stride(parameters.window_stride, parameters.max_tokens)
     if stride != parameters.window_stride:
         if "window_stride" in requested:
-            rule = f"must be at most max_tokens, which is {parameters.max_tokens}"
-            raise InvalidRequestError(
-                f"parameters.window_stride is {parameters.window_stride}; it {rule}.",
-                violations=[Violation("parameters.window_stride", rule)],
-            )
+            raise _unfit(requested, "window_stride", "max_tokens", parameters.max_tokens)
         parameters = replace(parameters, window_stride=stride)
         origins["window_stride"] = "data"
     if not flags and "window_reducer" not in requested and parameters.window_reducer != "mean":
         parameters = replace(parameters, window_reducer="mean")
         origins["window_reducer"] = "data"
+    if parameters.contrastive_epochs > parameters.epochs:
+        if "contrastive_epochs" in requested:
+            raise _unfit(requested, "contrastive_epochs", "epochs", parameters.epochs)
+        parameters = replace(parameters, contrastive_epochs=parameters.epochs)
+        origins["contrastive_epochs"] = "data"
+    if parameters.search_minutes and not parameter_search.names(origins):
+        raise _nothing_to_search()
     check_aim(parameters, flags=flags)
     return parameters, origins
+
+
+def _nothing_to_search() -> InvalidRequestError:
+    rule = f"needs one of {', '.join(parameter_search.SEARCHED)} that is not set"
+    return InvalidRequestError(
+        f"parameters.search_minutes {rule}: what you set is not searched.",
+        violations=[Violation("parameters.search_minutes", rule)],
+    )
+
+
+def _unfit(requested: Mapping[str, Any], name: str, other: str, most: int) -> InvalidRequestError:
+    rule = f"must be at most {other}, which is {most}"
+    return InvalidRequestError(
+        f"parameters.{name} is {requested[name]}; it {rule}.",
+        violations=[Violation(f"parameters.{name}", rule)],
+    )

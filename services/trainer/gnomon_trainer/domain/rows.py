@@ -10,6 +10,7 @@ from typing import Any
 
 from gnomon.cells import CellError, canonical, instance
 from gnomon.errors import InstanceInvalidError
+from gnomon_trainer.domain import soft_labels
 from gnomon_trainer.domain.columns import ID, LABEL, Columns, needed
 from gnomon_trainer.domain.labels import LabelError, parse_label
 from gnomon_trainer.domain.texts import rendered
@@ -47,6 +48,7 @@ class StoredRow:
     record: dict[str, Any]
     label: str
     text: str
+    is_doubted: bool = False  # its shares prefer another class than its label
 
 
 def stored_row(
@@ -65,6 +67,7 @@ def stored_row(
         text = rendered(made, metric)
         record |= _id(raw, columns)
         extra = _extra(raw, columns, record)
+        shares = soft_labels.parse(extra.pop(soft_labels.COLUMN, None), metric)
         label = parse_label(raw.cells.get(columns.read[LABEL]), metric)
     except CellError as error:
         return BadRow(raw.line, columns.read.get(error.column, error.column), str(error))
@@ -74,7 +77,9 @@ def stored_row(
         return BadRow(raw.line, "", error.message)
     record[LABEL] = label
     record |= extra
-    return StoredRow(record, label, text)
+    if shares is not None:
+        record[soft_labels.COLUMN] = shares
+    return StoredRow(record, label, text, shares is not None and soft_labels.disagrees(shares, label))
 
 
 def _read_first(columns: Columns) -> list[tuple[str, str]]:

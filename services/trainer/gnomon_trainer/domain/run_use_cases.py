@@ -18,11 +18,20 @@ from gnomon.names import DatasetName, MetricName, OperationName, ProjectName, Re
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Catalog
+from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
-from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
 from gnomon_trainer.domain.nearness import Neighbours
-from gnomon_trainer.domain.recipes import Recipe, Recipes, check_ranges, find, resolve
+from gnomon_trainer.domain.recipes import (
+    Recipe,
+    Recipes,
+    check_at_hand,
+    check_ranges,
+    choose_recipe,
+    find,
+    resolve,
+)
 from gnomon_trainer.domain.run_checks import check_sets, read_rows
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunSpec
@@ -148,10 +157,9 @@ class Runs:
 
     def _create(self, order: RunOrder, metric: MetricDefinition, request: Request | None) -> Run:
         training, test = self.datasets.get(order.training_set), self.datasets.get(order.test_set)
-        recipe = find(self.recipes, order.recipe.recipe)
-        if problem := self.recipes.base_model_problem(recipe.base_model):
-            raise BaseModelMissingError(problem, base_model=recipe.base_model)
-        spec = self._spec(order, metric, training, test, recipe)
+        asked = find(self.recipes, order.recipe.recipe)
+        check_at_hand(asked, self.recipes)
+        spec = self._spec(order, metric, training, test, asked)
         uid = runs.new_uid(self.random_bytes(16))
         run = Run(
             uid=uid,
@@ -164,7 +172,7 @@ class Runs:
         return self.store.create(run, request)
 
     def _spec(
-        self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, recipe: Recipe
+        self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, asked: Recipe
     ) -> RunSpec:
         checked = check_sets(
             training,
@@ -174,11 +182,19 @@ class Runs:
             allow_small=order.allow_small,
             neighbours=self.neighbours,
         )
+
+        def left() -> Iterator[Row]:
+            every = read_rows(self.rows, training.digest, metric)
+            return (row for row in every if row.number not in checked.left_out)
+
+        recipe, chosen = asked, None
+        if asked.choice is not None:
+            facts = facts_of(left(), metric, order.service_objective)
+            recipe, chosen = choose_recipe(asked.choice, facts, self.recipes)
         parameters, origins = resolve(
             recipe, order.parameters, checked.training_rows, flags=bool(metric.flagged_classes)
         )
-        left = (r for r in read_rows(self.rows, training.digest, metric) if r.number not in checked.left_out)
-        check_set_aside(left, metric, parameters, str(training.name))
+        check_set_aside(left(), metric, parameters, str(training.name))
         return RunSpec(
             metric=metric,
             training_set=str(training.name),
@@ -191,11 +207,17 @@ class Runs:
             parameters=parameters,
             origins=origins,
             allow_small=order.allow_small,
-            findings=(*checked.findings, *self._lengths(training, test, metric, recipe, parameters)),
+            findings=(
+                *checked.findings,
+                *([finding("RECIPE_CHOSEN", chosen.reason)] if chosen else ()),
+                *self._lengths(training, test, metric, recipe, parameters),
+            ),
             warnings=checked.warnings,
             left_out=tuple(sorted(checked.left_out)),
             service_objective=order.service_objective,
             report_options=check_report_options(order.report_options, test),
+            chosen_recipe=f"recipes/{chosen.recipe}" if chosen else "",
+            recipe_reason=chosen.reason if chosen else "",
         )
 
     def _lengths(

@@ -64,6 +64,12 @@ class RunSpec:
     left_out: tuple[int, ...] | None = None  # rows of the training set; None of runs of earlier releases
     service_objective: ServiceObjective | None = None
     report_options: ReportOptions = field(default_factory=ReportOptions)
+    chosen_recipe: str = ""  # recipes/{recipe}, where `recipe` leaves that to the data
+    recipe_reason: str = ""  # why that one
+
+    @property
+    def trained_by(self) -> str:
+        return self.chosen_recipe or self.recipe
 
 
 @dataclass(frozen=True, slots=True)

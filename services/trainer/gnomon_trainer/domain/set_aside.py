@@ -2,19 +2,22 @@
 
 A bound on an error rate holds only on rows that had no part in making the
 scores. The held-out rows had one: early stopping and calibration look at
-them. So a run that asks for a guarantee sets further rows aside, by whose
-texts, labels and number nothing else is decided.
+them. So a run that asks for a guarantee sets further rows aside: no weight,
+calibration or checkpoint comes from them (a recipe and its defaults may, from
+how many and how long all rows are). Nor do they share a context with the rows
+that are learned from, where that can be.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gnomon.errors import DatasetTooSmallError
+from gnomon.rendering import render, template_for
 from gnomon_trainer.domain.guarantees import needed_rows
-from gnomon_trainer.domain.texts import fingerprint, normalised, rendered
+from gnomon_trainer.domain.texts import context_of, fingerprint, joined, normalised
 from gnomon_trainer.domain.thresholds import FALSE_POSITIVE_RATE
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row
-from gnomon_trainer.domain.validation_split import hold_out
+from gnomon_trainer.domain.validation_split import hold_out, hold_out_contexts
 
 _MOST = 0.5  # the share of the rows that may be set aside
 _STEP = 0.05
@@ -23,10 +26,14 @@ NEGATIVES, POSITIVES = "no flagged class", "a flagged class"
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Places (from 0) of rows, ascending: those nothing may learn from, and of these one a text."""
+    """Places (from 0) of rows, ascending: those nothing may learn from, and of these one a text.
+
+    `are_apart`: no other row has the context of one of them.
+    """
 
     rows: Sequence[int]
     counted: Sequence[int]
+    are_apart: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +60,19 @@ def needed(parameters: Parameters) -> Needed | None:
 def set_aside(
     labels: Sequence[str],
     keys: Sequence[Hashable],
+    contexts: Sequence[Hashable],
     flagged: Collection[str],
     parameters: Parameters,
+    *,
     training_set: str,
 ) -> SetAside | None:
     """Return the rows that a run's guarantees are given on; None if it asks for none.
 
     As large a share of every class as is held out for validation, more if that
     is too few, half at most. Rows of equal keys stay together and count once:
-    45 copies of a text say no more than one. The same rows give the same
-    answer, when the run is created and when it is trained.
+    45 copies of a text say no more than one. Rows of equal contexts stay together
+    too, unless that leaves too few; see `hold_out_contexts`. The same rows give
+    the same answer, when the run is created and when it is trained.
 
     Raises:
         DatasetTooSmallError: half of the rows are too few; it names the number.
@@ -70,18 +80,42 @@ def set_aside(
     wanted = needed(parameters)
     if wanted is None:
         return None
-    share = min(parameters.validation_share, _MOST)
-    while True:
+    for share in _shares(parameters):
+        _, rows = hold_out_contexts(labels, keys, contexts, share, parameters.seed)
+        counted = _one_a_text(rows, keys)
+        if _are_apart(rows, contexts) and _missing(wanted, counted, labels, flagged) is None:
+            return SetAside(rows, counted)
+    for share in _shares(parameters):
         _, rows = hold_out(labels, keys, share, parameters.seed)
         counted = _one_a_text(rows, keys)
-        found = _kinds(counted, labels, flagged)
-        if all(found[kind] >= rows_ for kind, rows_ in wanted.rows.items()):
-            return SetAside(rows, counted)
-        if share >= _MOST:
-            kind = next(kind for kind, rows_ in wanted.rows.items() if found[kind] < rows_)
-            there = _kinds(_one_a_text(range(len(labels)), keys), labels, flagged)[kind]
-            raise _too_few(wanted, kind, there, parameters.threshold_confidence, training_set)
-        share = min(_MOST, share + _STEP)
+        missing = _missing(wanted, counted, labels, flagged)
+        if missing is None:
+            return SetAside(rows, counted, _are_apart(rows, contexts))
+    assert missing is not None  # of the largest share
+    there = _kinds(_one_a_text(range(len(labels)), keys), labels, flagged)[missing]
+    raise _too_few(wanted, missing, there, parameters.threshold_confidence, training_set)
+
+
+def _shares(parameters: Parameters) -> Iterator[float]:
+    share = min(parameters.validation_share, _MOST)
+    while share < _MOST:
+        yield share
+        share += _STEP
+    yield _MOST
+
+
+def _are_apart(places: Sequence[int], contexts: Sequence[Hashable]) -> bool:
+    within = set(places)
+    theirs = {contexts[place] for place in within}
+    return not any(context in theirs for place, context in enumerate(contexts) if place not in within)
+
+
+def _missing(
+    wanted: Needed, counted: Sequence[int], labels: Sequence[str], flagged: Collection[str]
+) -> str | None:
+    """Return a kind of rows of which there are too few; None if there are enough."""
+    found = _kinds(counted, labels, flagged)
+    return next((kind for kind, rows in wanted.rows.items() if found[kind] < rows), None)
 
 
 def _one_a_text(places: Sequence[int], keys: Sequence[Hashable]) -> list[int]:
@@ -100,9 +134,14 @@ def check_set_aside(
     """Raise what `set_aside` will raise in training, of the rows that will be left to learn from."""
     if needed(parameters) is None:
         return
-    pairs = [(row.label, fingerprint(normalised(rendered(row.instance, metric)))) for row in rows]
-    labels, keys = [label for label, _ in pairs], [key for _, key in pairs]
-    set_aside(labels, keys, metric.flagged_classes, parameters, training_set)
+    labels, keys, contexts = [], [], []
+    template = template_for(metric.input_shape)
+    for row in rows:
+        parts = render(row.instance, template, metric.step)
+        labels.append(row.label)
+        keys.append(fingerprint(normalised(joined(parts))))
+        contexts.append(fingerprint(context_of(parts)))
+    set_aside(labels, keys, contexts, metric.flagged_classes, parameters, training_set=training_set)
 
 
 def _too_few(

@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 
 from gnomon.instances import Instance
-from gnomon.rendering import render, template_for
+from gnomon.rendering import Rendered, render, template_for
 from gnomon_trainer.domain.training import MetricDefinition
 
 
@@ -14,8 +14,18 @@ def rendered(instance: Instance, metric: MetricDefinition) -> str:
     Raises:
         InstanceInvalidError: the instance lacks a part that the metric reads.
     """
-    parts = render(instance, template_for(metric.input_shape), metric.step)
+    return joined(render(instance, template_for(metric.input_shape), metric.step))
+
+
+def joined(parts: Rendered) -> str:
     return parts.text if parts.pair is None else f"{parts.text}\n\x1e\n{parts.pair}"
+
+
+def context_of(parts: Rendered) -> str:
+    """Return what rows may share that are judged differently: the text of a pair that is not judged."""
+    if parts.pair is None:
+        return normalised(parts.text)
+    return normalised(parts.pair if parts.windowed else parts.text)
 
 
 class _PunctuationToSpace(dict[int, int | str]):

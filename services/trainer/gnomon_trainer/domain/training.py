@@ -32,6 +32,7 @@ class Stage(StrEnum):
 
     PREPARING = "preparing"
     BASELINE = "baseline"
+    SEARCHING = "searching"
     FINE_TUNING = "fine_tuning"
     EVALUATING = "evaluating"
     EXPORTING = "exporting"
@@ -82,6 +83,15 @@ class Parameters:
     threshold_target: float = 0.0  # none
     threshold_confidence: float = 0.9
     abstain_error_rate: float = 0.0  # never abstains
+    class_weight_power: float = 0.5
+    layer_decay: float = 1.0  # all layers learn at one rate
+    pooling: str = "mean"
+    layers: int = 0  # all of the base model's
+    weight_averaging: float = 0.0  # none
+    contrastive_epochs: int = 0
+    final_rows: str = "learned"
+    adapter_rank: int = 0  # no adapters: the base model's own weights learn
+    search_minutes: float = 0.0  # no search
 
 
 JUDGE_LABEL = "judge_label"
@@ -103,8 +113,8 @@ class ReportOptions:
 class TrainingPlan:
     """All that decides what evaluator comes out. Overlapping rows are gone already.
 
-    `origins` says of each parameter where it came from: request, recipe or
-    data. `lineage` lacks `base_model_digest` and `code_version`, which the
+    `origins` says of each parameter where it came from: request, recipe, data
+    or search. `lineage` lacks `base_model_digest` and `code_version`, which the
     trainer fills in. `warnings` belong into the report.
     """
 
@@ -112,7 +122,7 @@ class TrainingPlan:
     metric: MetricDefinition
     training_rows: Sequence[Row]
     test_rows: Sequence[Row]
-    recipe: str  # recipes/{recipe}
+    recipe: str  # recipes/{recipe}: the one that is trained by
     base_model: str
     parameters: Parameters
     origins: Mapping[str, str]
@@ -120,6 +130,7 @@ class TrainingPlan:
     warnings: tuple[str, ...] = ()
     service_objective: ServiceObjective | None = None
     report_options: ReportOptions = ReportOptions()
+    recipe_reason: str = ""  # why this recipe, where the user left that to the data
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,3 +37,33 @@ def hold_out(
                 wanted -= len(group)
     training = [index for index in range(len(labels)) if index not in held]
     return training, sorted(held)
+
+
+_FEWEST_CONTEXTS = 8
+_LARGEST_CONTEXT = 0.5  # of the rows to hold out
+
+
+def hold_out_contexts(
+    labels: Sequence[str],
+    duplicate_keys: Sequence[Hashable],
+    contexts: Sequence[Hashable],
+    share: float,
+    seed: int,
+) -> tuple[list[int], list[int]]:
+    """Split as `hold_out` does, and rows of one context stay on one side too, as far as that can be.
+
+    Several rows may be judged against one document. What is learned of it does
+    not hold of others, and rows held out that share it would not show that. It
+    cannot be where there are few contexts, or one has many of the rows, or a
+    class would be missing among the rows held out. Rows with equal duplicate
+    keys are of one context.
+    """
+    plain = hold_out(labels, duplicate_keys, share, seed)
+    sizes = Counter(contexts)
+    wanted = share * len(labels)
+    if len(sizes) < _FEWEST_CONTEXTS or max(sizes.values()) > _LARGEST_CONTEXT * wanted:
+        return plain
+    apart = hold_out(labels, contexts, share, seed)
+    enough = len(apart[1]) >= len(plain[1]) / 2
+    classes = {labels[index] for index in plain[1]} <= {labels[index] for index in apart[1]}
+    return apart if enough and classes else plain

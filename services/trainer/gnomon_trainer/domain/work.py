@@ -197,13 +197,13 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
         metric=spec.metric,
         training_rows=without(training, frozenset(left_out)),
         test_rows=test,
-        recipe=spec.recipe,
+        recipe=spec.trained_by,
         base_model=spec.base_model,
         parameters=spec.parameters,
         origins=spec.origins,
         lineage=LineageRecord(
             run=str(run.name),
-            recipe=spec.recipe,
+            recipe=spec.trained_by,
             base_model=spec.base_model,
             training_set=spec.training_set,
             training_set_digest=spec.training_set_digest,
@@ -214,6 +214,7 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
         warnings=spec.warnings,
         service_objective=spec.service_objective,
         report_options=spec.report_options,
+        recipe_reason=spec.recipe_reason,
     )
 
 

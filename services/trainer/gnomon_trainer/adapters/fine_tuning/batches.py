@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,9 +11,33 @@ from torch import Tensor
 
 from gnomon.tokens import Tokens
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, padding_id
+from gnomon_trainer.domain.measures import Ints
 
 _BATCHES_SORTED_TOGETHER = 50
 _TOKENS_WITHOUT_GRADIENT = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rows with the indices of their classes; with the classes' shares in each, if any row has such.
+
+    `targets` has shape (rows, classes).
+    """
+
+    rows: Sequence[Tokens]
+    labels: Ints
+    targets: NDArray[np.float32] | None = None
+
+    def joined(self, others: "Examples") -> "Examples":
+        """Return these and others; both have targets, or neither."""
+        every = None
+        if self.targets is not None and others.targets is not None:
+            every = np.concatenate([self.targets, others.targets])
+        return Examples([*self.rows, *others.rows], np.concatenate([self.labels, others.labels]), every)
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(row) for row in self.rows]
 
 
 def epoch(lengths: Sequence[int], batch_size: int, seed: int, number: int) -> list[list[int]]:

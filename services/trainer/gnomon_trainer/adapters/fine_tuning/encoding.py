@@ -10,6 +10,8 @@ from gnomon.errors import BaseModelMissingError
 from gnomon.rendering import Rendered
 from gnomon.tokenizing import JsonTokenizer
 from gnomon.tokens import Reading, Tokens
+from gnomon_trainer.adapters.fine_tuning.prompting import prompted
+from gnomon_trainer.domain.prompts import Prompt
 
 
 class TextEncoder:
@@ -37,6 +39,20 @@ class TextEncoder:
             raise BaseModelMissingError(
                 f"The base model's {TOKENIZER_FILE} cannot be read: {error}. Choose another base model."
             ) from error
+
+    def reducing(self, reducer: str) -> "TextEncoder":
+        """Return an encoder whose windows become one score in another way."""
+        windows = replace(self.windows, reducer=reducer) if self.windows else None
+        return TextEncoder(self._content, self.max_tokens, windows)
+
+    def with_prompt(self, prompt: Prompt) -> "TextEncoder":
+        """Return an encoder that puts a prompt around every text, and every window of one."""
+        return TextEncoder(prompted(self._content, prompt), self.max_tokens, self.windows)
+
+    @property
+    def overhead(self) -> int:
+        """The most tokens of an instance that are none of its text."""
+        return int(Tokenizer.from_str(self._content).num_special_tokens_to_add(is_pair=True))
 
     def to_json(self) -> str:
         """Return the `tokenizer.json` of a bundle: truncates at `max_tokens`, pads nothing."""

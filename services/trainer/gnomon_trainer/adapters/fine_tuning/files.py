@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ def replace_file(path: Path, content: bytes) -> None:
 class NewFolder:
     """A folder that appears with all its files when the `with` block ends well, and never otherwise.
 
-    An older folder of that name is replaced.
+    An older folder of that name is replaced. `by_many`: others may be writing the
+    same folder, from the same source, so that it does not matter whose is kept.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial = path.with_name(path.name + _PARTIAL)
+    def __init__(self, path: Path, *, by_many: bool = False) -> None:
+        self._path, self._by_many = path, by_many
+        own = f".{uuid.uuid4().hex}" if by_many else ""
+        self._partial = path.with_name(f"{path.name}{own}{_PARTIAL}")
 
     def __enter__(self) -> Path:
         remove_folder(self._partial)
@@ -58,7 +61,12 @@ class NewFolder:
             _sync(file)
         _sync(self._partial)
         remove_folder(self._path)
-        self._partial.rename(self._path)
+        try:
+            self._partial.rename(self._path)
+        except OSError:
+            remove_folder(self._partial)
+            if not (self._by_many and self._path.is_dir()):
+                raise
         _sync(self._path.parent)
 
 

@@ -156,6 +156,7 @@ def _check(wanted: FurtherFormat, opened: Alone, found: WindowLogits, material: 
             rows=rows,
             alone=found.first,
             calibration=calibration,
+            threads=material.threads,
             pause=material.pause,
         )
     before, after = (
@@ -166,7 +167,9 @@ def _check(wanted: FurtherFormat, opened: Alone, found: WindowLogits, material: 
         format=wanted.format,
         measures=(
             *parity.compare(before, after),
-            gate.batch_invariance(opened, rows, found.first, calibration, material.pause),
+            gate.batch_invariance(
+                opened, rows, found.first, calibration, threads=material.threads, pause=material.pause
+            ),
         ),
         rows=size,
         limits=parity.reduced_limits(size),

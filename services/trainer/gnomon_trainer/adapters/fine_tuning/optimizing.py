@@ -8,55 +8,34 @@ was not.
 """
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
-from gnomon.tokens import Tokens
-from gnomon_trainer.adapters.fine_tuning import batches
+from gnomon_trainer.adapters.fine_tuning import batches, contrastive, vocabulary
+from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
+from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of, measured, pooled
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
-from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_on_frozen
-from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
-from gnomon_trainer.domain.measures import confusion, macro_f1
+from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_by_folds, head_on_frozen
+from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, TrainingInterruptedError
 
 _POINTS_PER_EPOCH = 20
+# Of 0.2 and 1, judged on training rows of a set of 77 classes: 1 ended below the head that it began with.
+_SOFTNESS = 0.2
 _CHECKPOINT_COST = 20  # a checkpoint may take a twentieth of the time
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Tokens rows with the indices of their classes."""
-
-    rows: Sequence[Tokens]
-    labels: Ints
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(row) for row in self.rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best evaluation so far; step 0 is the head on the frozen encoder."""
-
-    step: int
-    macro_f1: float
-    loss: float
-
-    def beats(self, other: "Best") -> bool:
-        return (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
 
 
 @dataclass(slots=True)
@@ -82,7 +61,11 @@ class Position:
 
 
 class FineTuning:
-    """One fine-tuning. `run` leaves the network with its best weights and says when it had them."""
+    """One fine-tuning. `run` leaves the network with its best weights and says when it had them.
+
+    With `steps` it takes so many and nothing is evaluated: the last weights are the best. It then begins
+    with the network's `own_head` or with a fitted one, as it is told.
+    """
 
     def __init__(
         self,
@@ -95,19 +78,30 @@ class FineTuning:
         checkpoints: Checkpoints,
         reporter: Reporter,
         checkpoint_interval_s: float,
+        steps: int | None = None,
+        own_head: bool = False,
     ) -> None:
         self._network = network.to(compute.device)
+        vocabulary.narrow(self._network, itertools.chain(training.rows, validation.rows))
         self._training, self._validation = training, validation
         self._parameters, self._compute = parameters, compute
         self._checkpoints, self._reporter = checkpoints, reporter
         self._interval_s = self._wait_s = checkpoint_interval_s
         self._classes = network.head.out_features
-        self._optimizer = _optimizer(network, parameters)
-        weights = class_weights(training.labels, self._classes)
+        self._optimizer = torch.optim.AdamW(parameter_groups(network, parameters), fused=True)
+        weights = class_weights(
+            training.labels, self._classes, parameters.class_weight_power, training.targets
+        )
         self._class_weights = torch.tensor(weights, dtype=torch.float32, device=compute.device)
         self._steps_per_epoch = math.ceil(len(training.rows) / parameters.batch_size)
         self.total_steps = self._steps_per_epoch * parameters.epochs
-        self._evaluate_every = max(1, self._steps_per_epoch // parameters.evaluations_per_epoch)
+        self._contrastive_steps = self._steps_per_epoch * parameters.contrastive_epochs
+        self._steps, self._own_head = steps, own_head
+        self._last_step = self.total_steps if steps is None else steps
+        decay = parameters.weight_averaging
+        self._averaging = Averaging(self._network, decay) if decay else None
+        often = parameters.evaluations_per_epoch
+        self._evaluate_every = max(1, self._steps_per_epoch // often) if often else 0  # 0: at the end alone
         self._point_every = max(1, self._steps_per_epoch // _POINTS_PER_EPOCH)
         self._position = Position()
         self._best_weights: dict[str, Tensor] = {}
@@ -134,20 +128,27 @@ class FineTuning:
                 epoch, index = divmod(self._position.step, self._steps_per_epoch)
                 if epoch != epoch_of_batches:
                     epoch_of_batches = epoch
-                    batches_of_epoch = batches.epoch(
-                        self._training.lengths, self._parameters.batch_size, self._parameters.seed, epoch
-                    )
+                    batches_of_epoch = self._batches(epoch)
                 self._step(batches_of_epoch[index])
             self._after_step(clock)
             self._write_if_due()
-        self._network.load_state_dict(self._best_weights)
+        self._network.restore(self._best_weights)
+        vocabulary.widen(self._network)
         self._network.eval()
         return self._position.best
 
     # ------------------------------------------------------------ one step
 
+    def _batches(self, epoch: int) -> list[list[int]]:
+        size, seed = self._parameters.batch_size, self._parameters.seed
+        if epoch < self._parameters.contrastive_epochs:
+            return contrastive.epoch(self._training.labels, size, seed, epoch)
+        return batches.epoch(self._training.lengths, size, seed, epoch)
+
     def _step(self, indices: list[int]) -> None:
         position, parameters = self._position, self._parameters
+        if position.step == self._contrastive_steps:
+            self._soften_head()
         position.step += 1
         torch.manual_seed((parameters.seed * 1_000_003 + position.step) % 2**63)
         share = _schedule(position.step, self.total_steps, parameters.warmup_share)
@@ -160,9 +161,13 @@ class FineTuning:
         labels = torch.from_numpy(self._training.labels[indices]).to(self._compute.device)
         with self._compute.autocast():
             pooled = self._network.pool(**inputs)
-        losses = cross_entropy(
-            self._network.classify(pooled), labels, weight=self._class_weights, reduction="sum"
-        )
+        if self._is_contrastive:
+            losses = contrastive.losses(pooled, labels)
+        else:
+            logits = self._network.classify(pooled)
+            losses = cross_entropy(
+                logits, self._targets(indices, labels), weight=self._class_weights, reduction="sum"
+            )
         # The last batch of an epoch may be smaller; its rows must not count more than others.
         loss = losses / parameters.batch_size
         self._optimizer.zero_grad(set_to_none=True)
@@ -172,9 +177,21 @@ class FineTuning:
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise self._not_a_number("loss" if math.isfinite(norm) else "gradient")
         self._optimizer.step()
+        if self._averaging and not self._is_contrastive:
+            self._averaging.after_step()
         position.judged, position.norm = False, norm
         position.loss_sum += value
         position.loss_steps += 1
+
+    def _targets(self, indices: list[int], labels: Tensor) -> Tensor:
+        """Return what the rows are to be taken for: their classes, or the shares of all classes."""
+        shares = self._training.targets
+        return labels if shares is None else torch.from_numpy(shares[indices]).to(self._compute.device)
+
+    @property
+    def _is_contrastive(self) -> bool:
+        """Whether the step that was taken last was one of the warm-up."""
+        return 0 < self._position.step <= self._contrastive_steps
 
     def _not_a_number(self, what: str) -> TrainingFailedError:
         rate = self._parameters.learning_rate
@@ -187,8 +204,14 @@ class FineTuning:
 
     def _after_step(self, clock: "_Clock") -> None:
         position = self._position
-        last = position.step == self.total_steps
-        at_evaluation = last or position.step % self._steps_per_epoch % self._evaluate_every == 0
+        last = position.step == self._last_step
+        every = self._evaluate_every
+        at_evaluation = self._steps is None and (
+            last or (every > 0 and position.step % self._steps_per_epoch % every == 0)
+        )
+        warmed_up = position.step in (self._contrastive_steps, self._last_step)
+        if self._is_contrastive and (at_evaluation or warmed_up):
+            self._fit_head(self._pause_if_asked)
         found = self._evaluate(self._pause_if_asked) if at_evaluation else None
         if found or position.step % self._point_every == 0:
             share = _schedule(position.step, self.total_steps, self._parameters.warmup_share)
@@ -206,53 +229,110 @@ class FineTuning:
                 )
             )
         if found:
-            self._judge(found)
+            self._judge(replace(found, own_head=position.best.own_head))
+        elif last:
+            self._keep(Best(position.step, 0.0, 0.0))
         position.judged = True
         position.finished = last or position.evaluations_without_gain >= self._parameters.patience
         self._reporter.progress(
-            position.step, self.total_steps, clock.remaining_s(position.step, self.total_steps)
+            position.step, self._last_step, clock.remaining_s(position.step, self._last_step)
         )
 
     # ---------------------------------------------------------- evaluation
 
     def _evaluate(self, pause: Callable[[], None]) -> Best:
-        pooled = _pooled(self._network, self._validation, self._compute, pause)
-        with torch.no_grad():
-            logits = self._network.classify(torch.from_numpy(pooled).to(self._compute.device)).cpu().numpy()
+        logits = logits_of(self._candidate, self._validation, self._compute, pause)
         if not np.isfinite(logits).all():
             raise self._not_a_number("loss on the held-out rows")
-        return _measured(self._position.step, logits, self._validation.labels, self._classes)
+        return measured(self._position.step, logits, self._validation.labels, self._classes)
+
+    @property
+    def _candidate(self) -> EvaluatorNetwork:
+        """The network that is evaluated and may be kept."""
+        return self._averaging.network if self._averaging else self._network
 
     def _judge(self, found: Best) -> None:
         if found.beats(self._position.best):
-            self._position.best = found
+            self._keep(found)
             self._position.evaluations_without_gain = 0
-            self._best_weights = {k: v.detach().clone() for k, v in self._network.state_dict().items()}
         else:
             self._position.evaluations_without_gain += 1
+
+    def _keep(self, best: Best) -> None:
+        self._position.best = best
+        self._best_weights = {k: v.clone() for k, v in self._candidate.learned().items()}
 
     # ------------------------------------------------- start and checkpoints
 
     def _start(self) -> None:
         """Put a logistic regression on the frozen encoder and count it as the first candidate.
 
-        Whoever is interrupted here starts anew: there is nothing to keep yet.
+        Where the network has a head already, the better one on the held-out
+        rows is taken. Whoever is interrupted here starts anew: there is nothing
+        to keep yet.
         """
         pause = self._reporter.checkpoint_allowed
-        weight, bias = head_on_frozen(
-            training=_pooled(self._network, self._training, self._compute, pause),
-            training_labels=self._training.labels,
-            validation=_pooled(self._network, self._validation, self._compute, pause),
-            validation_labels=self._validation.labels,
-            classes=self._classes,
-            pause=pause,
-        )
+        if self._steps is not None:
+            if not self._own_head:
+                self._fit_head(pause)
+            elif self._averaging:
+                self._averaging.begin()
+            self._keep(Best(0, 0.0, 0.0))
+            self._position.finished = self._steps == 0
+            return
+        own = replace(self._evaluate(pause), own_head=True) if self._network.answers_untrained else None
+        if own:
+            self._judge(own)
+        self._fit_head(pause)
+        found = self._evaluate(pause)
+        self._judge(found)
+        if own and self._position.best == own:
+            found = own
+            self._network.restore(self._best_weights)
+            self._position.evaluations_without_gain = 0
+            if self._averaging:
+                self._averaging.begin()
+        self._reporter.point(Point(0, validation_loss=found.loss, validation_macro_f1=found.macro_f1))
+
+    def _fit_head(self, pause: Callable[[], None]) -> None:
+        """Put a logistic regression on the encoder as it is now."""
+        training = pooled(self._network, self._training, self._compute, pause)
+        labels, targets = self._training.labels, self._training.targets
+        classes, power = self._classes, self._parameters.class_weight_power
+        if self._parameters.final_rows == "all":
+            weight, bias = head_by_folds(
+                training=training,
+                training_labels=labels,
+                classes=classes,
+                power=power,
+                targets=targets,
+                pause=pause,
+            )
+        else:
+            weight, bias = head_on_frozen(
+                training=training,
+                training_labels=labels,
+                validation=pooled(self._network, self._validation, self._compute, pause),
+                validation_labels=self._validation.labels,
+                classes=classes,
+                power=power,
+                targets=targets,
+                pause=pause,
+            )
         with torch.no_grad():
             self._network.head.weight.copy_(torch.from_numpy(weight))
             self._network.head.bias.copy_(torch.from_numpy(bias))
-        found = self._evaluate(pause)
-        self._judge(found)
-        self._reporter.point(Point(0, validation_loss=found.loss, validation_macro_f1=found.macro_f1))
+        if self._averaging:
+            self._averaging.begin()
+
+    @torch.no_grad()
+    def _soften_head(self) -> None:
+        """Make the fitted head unsure: it knows nearly all rows; the few others would teach too little."""
+        if not self._network.answers_untrained:
+            self._network.head.weight.mul_(_SOFTNESS)
+            self._network.head.bias.mul_(_SOFTNESS)
+            if self._averaging:
+                self._averaging.begin()
 
     def _pause_if_asked(self) -> None:
         try:
@@ -272,7 +352,9 @@ class FineTuning:
         tensors = {"best": self._best_weights}
         if not self._position.finished:
             names: dict[Tensor, str] = {p: name for name, p in self._network.named_parameters()}
-            tensors["model"] = dict(self._network.state_dict())
+            tensors["model"] = self._network.learned()
+            if self._averaging:
+                tensors["average"] = self._averaging.network.learned()
             tensors["optimizer"] = {
                 f"{key}:{names[parameter]}": value
                 for parameter, values in self._optimizer.state.items()
@@ -289,26 +371,14 @@ class FineTuning:
         self._best_weights = checkpoint.tensors["best"]
         if self._position.finished:
             return
-        self._network.load_state_dict(checkpoint.tensors["model"])
+        self._network.restore(checkpoint.tensors["model"])
+        if self._averaging:
+            self._averaging.restore(checkpoint.tensors["average"])
         parameters = dict(self._network.named_parameters())
         for key, value in checkpoint.tensors["optimizer"].items():
             what, name = key.split(":", 1)
             # All of it, `step` too: the fused AdamW counts its steps where the parameters are.
             self._optimizer.state[parameters[name]][what] = value.to(self._compute.device)
-
-
-def _optimizer(network: EvaluatorNetwork, parameters: Parameters) -> torch.optim.AdamW:
-    """Return AdamW with the head's own learning rate; biases and norms are not decayed."""
-    groups = []
-    for module, peak in (
-        (network.encoder, parameters.learning_rate),
-        (network.head, parameters.head_learning_rate),
-    ):
-        for decayed in (True, False):
-            chosen = [p for p in module.parameters() if (p.ndim >= 2) == decayed]
-            decay = parameters.weight_decay if decayed else 0.0
-            groups.append({"params": chosen, "lr": peak, "peak": peak, "weight_decay": decay})
-    return torch.optim.AdamW(groups, fused=True)
 
 
 def _schedule(step: int, total: int, warmup_share: float) -> float:
@@ -317,30 +387,6 @@ def _schedule(step: int, total: int, warmup_share: float) -> float:
     if step <= warmup:
         return step / warmup
     return (total - step + 1) / (total - warmup + 1)
-
-
-def _measured(step: int, logits: Floats, labels: Ints, classes: int) -> Best:
-    once = np.ones((len(labels), 1), dtype=np.uint8)
-    f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
-    return Best(step, float(f1), negative_log_likelihood(logits, labels))
-
-
-@torch.no_grad()
-def _pooled(
-    network: EvaluatorNetwork, examples: Examples, compute: Compute, pause: Callable[[], None]
-) -> NDArray[np.float32]:
-    """Return the vectors of all rows in their order, shape (rows, hidden size), with dropout off.
-
-    `pause` is called before every batch; what it raises ends the work.
-    """
-    network.eval()
-    vectors = np.empty((len(examples.rows), network.head.in_features), dtype=np.float32)
-    for indices in batches.of_similar_length(examples.lengths):
-        pause()
-        inputs = batches.tensors([examples.rows[i] for i in indices], network, compute.device)
-        with compute.autocast():
-            vectors[indices] = network.pool(**inputs).float().cpu().numpy()
-    return vectors
 
 
 class _Clock:

@@ -6,22 +6,30 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnomon.bundle import Windows
 from gnomon.errors import DatasetUnsuitableError, InstanceInvalidError
 from gnomon.rendering import Rendered, render, template_for
 from gnomon.tokens import Reading
+from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
-from gnomon_trainer.adapters.fine_tuning.optimizing import Examples
+from gnomon_trainer.adapters.fine_tuning.targets import targets
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.set_aside import SetAside, set_aside
-from gnomon_trainer.domain.texts import normalised
+from gnomon_trainer.domain.soft_labels import COLUMN
+from gnomon_trainer.domain.texts import context_of, joined, normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
-from gnomon_trainer.domain.validation_split import hold_out
+from gnomon_trainer.domain.validation_split import hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
+_NOT_APART = (
+    "Rows set aside for the guarantee are judged against the same texts, such as documents, as rows that "
+    "were learned from: these texts are too few to keep apart. The guarantee holds for instances about the "
+    "same texts; about others more may be decided wrongly."
+)
 
 Item = TypeVar("Item")
 
@@ -38,6 +46,8 @@ class Measurable:
 class Prepared:
     """The data of a plan, ready for the network. Labels are indices of the metric's classes.
 
+    `groups` tells training rows with the same context apart from others.
+
     `validation` and `held_out` are the same rows: the fine-tuning looks at the
     first window of each, as it learns from first windows; calibration and
     threshold come from all of them, as they are served. `aside` are rows for
@@ -53,6 +63,7 @@ class Prepared:
     test_texts: Sequence[Rendered]
     encoder: TextEncoder
     warnings: tuple[str, ...]
+    groups: Sequence[int]
     aside: Measurable | None = None
     aside_rows: int = 0  # those of `aside`, and others of the same texts
 
@@ -74,9 +85,11 @@ def prepare(
         )
         max_tokens = longest
     encoder = TextEncoder.of_base_model(base_model, max_tokens, _windows(plan.parameters, max_tokens))
+    encoder = network.asking(encoder, plan.metric)
     known = _rendered(plan.training_rows, plan.metric, "training", pause)
     test = _rendered(plan.test_rows, plan.metric, "test", pause)
-    keys = [normalised(f"{row.text}\n{row.pair or ''}") for row in _pausing(known, pause)]
+    keys = [normalised(joined(row)) for row in _pausing(known, pause)]
+    contexts = [context_of(row) for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
     if len(set(labels)) < 2:
         raise DatasetUnsuitableError(
@@ -84,8 +97,17 @@ def prepare(
             if labels
             else "There are no training rows. Upload some."
         )
-    aside = set_aside(labels, keys, plan.metric.flagged_classes, plan.parameters, plan.lineage.training_set)
-    training, validation = _divided(labels, keys, aside, plan.parameters)
+    aside = set_aside(
+        labels,
+        keys,
+        contexts,
+        plan.metric.flagged_classes,
+        plan.parameters,
+        training_set=plan.lineage.training_set,
+    )
+    if aside and not aside.are_apart:
+        warnings.append(_NOT_APART)
+    training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
@@ -98,9 +120,18 @@ def prepare(
         warnings.append(
             f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: {how}"
         )
+    shares = targets(plan.training_rows, plan.metric)
+    if shares is not None:
+        shared = sum(bool(plan.training_rows[i].extra.get(COLUMN)) for i in training)
+        warnings.append(
+            f"{shared} of {len(learned)} rows to learn from were learned by the shares of their "
+            f"{COLUMN}, not by their label alone."
+        )
     return Prepared(
-        training=Examples(learned, indices[training]),
-        validation=Examples([reading.windows[0] for reading in held_out], indices[validation]),
+        training=Examples(learned, indices[training], _picked(shares, training)),
+        validation=Examples(
+            [reading.windows[0] for reading in held_out], indices[validation], _picked(shares, validation)
+        ),
         held_out=Measurable(held_out, indices[validation]),
         test=Measurable(
             [encoder.read(row) for row in _pausing(test, pause)],
@@ -111,20 +142,35 @@ def prepare(
         test_texts=test,
         encoder=encoder,
         warnings=tuple(warnings),
+        groups=_numbered([contexts[i] for i in training]),
         aside=_measurable(aside.counted, known, indices, encoder, pause) if aside else None,
         aside_rows=len(aside.rows) if aside else 0,
     )
 
 
+def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArray[np.float32] | None:
+    return None if shares is None else shares[list(places)]
+
+
+def _numbered(keys: Sequence[str]) -> list[int]:
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return [numbers[key] for key in keys]
+
+
 def _divided(
-    labels: Sequence[str], keys: Sequence[str], aside: SetAside | None, parameters: Parameters
+    labels: Sequence[str],
+    keys: Sequence[str],
+    contexts: Sequence[str],
+    aside: SetAside | None,
+    parameters: Parameters,
 ) -> tuple[list[int], list[int]]:
     """Return the places of the rows to learn from and of those held out, neither of them set aside."""
     gone = set(aside.rows) if aside else set()
     left = [place for place in range(len(labels)) if place not in gone]
-    parts = hold_out(
+    parts = hold_out_contexts(
         [labels[place] for place in left],
         [keys[place] for place in left],
+        [contexts[place] for place in left],
         parameters.validation_share,
         parameters.seed,
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,14 @@ from gnomon_trainer.adapters.fine_tuning import files
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import WindowLogits
 from gnomon_trainer.domain.model_card import model_card
-from gnomon_trainer.domain.training import ReportOptions, Row, Trained, TrainingPlan
+from gnomon_trainer.domain.soft_labels import COLUMN
+from gnomon_trainer.domain.training import Parameters, ReportOptions, Row, Trained, TrainingPlan
 
 # Counts up when the same plan would give another evaluator: older checkpoints and results are then not taken.
-_TRAINING = 2
+_TRAINING = 5
+
+# The parameters of the first release with thresholds; those behind them came later.
+_FIRST_PARAMETERS = 18
 
 _BUNDLE, _PREDICTIONS, _DONE = "bundle", "predictions.jsonl", "done.json"
 
@@ -31,6 +35,7 @@ class Result:
     logits: WindowLogits
     scores: Sequence[Decision]
     exported: Sequence[Path]  # the files of all formats
+    base_model_licence: str = ""  # as its README.md names it
 
 
 def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared, result: Result) -> Trained:
@@ -47,7 +52,7 @@ def publish(work: Path, plan: TrainingPlan, plan_digest: str, prepared: Prepared
         )
     ]
     files.replace_file(work / _PREDICTIONS, "".join(lines).encode())
-    card = model_card(plan, result.evaluator, result.report)
+    card = model_card(plan, result.evaluator, result.report, result.base_model_licence)
     with files.NewFolder(work / _BUNDLE) as folder:
         for file in result.exported:
             files.copy(file, folder / file.name)
@@ -99,7 +104,8 @@ def finished(work: Path, plan_digest: str) -> Trained | None:
 def digest_of(plan: TrainingPlan, model_digest: str) -> str:
     """Return what tells two plans apart: everything that the evaluator depends on."""
     digest = hashlib.sha256()
-    content = (_TRAINING, plan.metric, asdict(plan.parameters), plan.lineage, plan.warnings, model_digest)
+    parameters = _decisive(plan.parameters)
+    content = (_TRAINING, plan.metric, parameters, plan.lineage, plan.warnings, model_digest)
     digest.update(repr(content).encode())
     if plan.service_objective is not None:
         digest.update(repr(plan.service_objective).encode())
@@ -109,4 +115,14 @@ def digest_of(plan: TrainingPlan, model_digest: str) -> str:
         digest.update(b"\x1d")
         for row in rows:
             digest.update(repr((row.number, row.label, row.instance)).encode())
+            if shares := row.extra.get(COLUMN):
+                digest.update(repr(shares).encode())
     return digest.hexdigest()
+
+
+def _decisive(parameters: Parameters) -> dict[str, Any]:
+    """Return the parameters by name; later ones only where they are set, so older plans stay the same."""
+    later = {field.name: field.default for field in fields(Parameters)[_FIRST_PARAMETERS:]}
+    return {
+        name: value for name, value in asdict(parameters).items() if name not in later or value != later[name]
+    }

@@ -1,4 +1,4 @@
-"""A training, top to bottom: prepare → baseline → fine-tune → export → evaluate → bundle.
+"""A training, top to bottom: prepare → baseline → (search) → fine-tune → export → evaluate → bundle.
 
 Every stage can be repeated after a crash and gives the same again; what takes
 long, the fine-tuning, goes on from its last checkpoint. The export comes
@@ -7,6 +7,7 @@ rows are scored with it one by one, as the scorer does.
 """
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -19,15 +20,15 @@ from gnomon.bundle import Evaluator, Format
 from gnomon.rendering import template_for
 from gnomon.tokens import Reading
 from gnomon.windows import Reduced, reduce
-from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing
-from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
-from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
+from gnomon_trainer.adapters import base_models
+from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing, reading
+from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.further import Material
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
 from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
-from gnomon_trainer.adapters.fine_tuning.optimizing import Best, FineTuning
+from gnomon_trainer.adapters.fine_tuning.passes import FineTuned, Passes
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared, prepare
 from gnomon_trainer.adapters.fine_tuning.profiling import LENGTHS, LatencyProfiler, Profiler
 from gnomon_trainer.adapters.fine_tuning.scoring import (
@@ -36,12 +37,15 @@ from gnomon_trainer.adapters.fine_tuning.scoring import (
     WindowLogits,
     logits_of_readings,
 )
-from gnomon_trainer.domain import evaluation, rule_report
+from gnomon_trainer.adapters.fine_tuning.searching import Judged, Search
+from gnomon_trainer.domain import evaluation, parameter_search, rule_report, settled_parameters
 from gnomon_trainer.domain.decision_rules import DecisionRule
 from gnomon_trainer.domain.measures import Ints
-from gnomon_trainer.domain.training import Reporter, Stage, Trained, TrainingPlan
+from gnomon_trainer.domain.parameter_search import Trial
+from gnomon_trainer.domain.training import Parameters, Reporter, Stage, Trained, TrainingPlan
 
-_CHECKPOINTS, _EXPORT, _BASELINES = "checkpoints", "export", "baselines.json"
+_HEAD_ALONE = "a linear head over the frozen base model"
+_EXPORT, _BASELINES, _SEARCH = "export", "baselines.json", "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class SetUp:
     exporter: Exporter = field(default_factory=OnnxExporter)
     further: Sequence[FurtherFormat] = field(default_factory=lambda: further_formats(OnnxExporter.path))
     profiler: Profiler = field(default_factory=LatencyProfiler)
+    clock: Callable[[], float] = time.monotonic  # for what is limited in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,18 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     training = Training(plan, work, reporter, set_up, model_digest, digest)
 
     reporter.stage(Stage.PREPARING)
-    network = load_network(set_up.base_model, len(plan.metric.classes))
-    prepared = prepare(plan, network, set_up.base_model, reporter.checkpoint_allowed)
+    prepared = prepare(plan, _untrained(training), set_up.base_model, reporter.checkpoint_allowed)
 
     reporter.stage(Stage.BASELINE)
     baselines = _baselines(training, prepared)
 
+    training, prepared = _reading(training, prepared)
+    training, trials = _searched(training, prepared)
+    plan = training.plan
+
     reporter.stage(Stage.FINE_TUNING)
-    compute, best = _fine_tune(training, prepared, network)
+    tuned = _passes(training, prepared).run(_untrained(training))
+    network, compute = tuned.network, tuned.compute
 
     reporter.stage(Stage.EXPORTING)
     exported = _export(training, network.to("cpu"), prepared.encoder.max_tokens, compute)
@@ -98,7 +107,11 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     )
     held_out = measure(onnx, prepared.held_out.readings)
     aside = measure(onnx, prepared.aside.readings).reduced if prepared.aside else None
-    evaluator = _evaluator(training, prepared, deciding.rule(plan, prepared, held_out.reduced, [aside]))
+    new = held_out.reduced  # logits of rows that are new to whoever gave them
+    if tuned.unseen is not None:
+        with reproducible(compute):
+            new = measure(tuned.unseen, prepared.held_out.readings).reduced
+    evaluator = _evaluator(training, prepared, deciding.rule(plan, prepared, new, [aside]))
     material = _material(
         training=training,
         prepared=prepared,
@@ -113,7 +126,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
         further.attempt(wanted, material, work / f"{_EXPORT}-{wanted.format}") for wanted in set_up.further
     ]
     every_aside = [aside, *(outcome.aside for outcome in outcomes)]  # a guarantee is one of every format
-    rule = deciding.rule(plan, prepared, held_out.reduced, every_aside)
+    rule = deciding.rule(plan, prepared, new, every_aside)
     evaluator = replace(
         evaluator,
         formats=(*evaluator.formats, *(outcome.format for outcome in outcomes if outcome.format)),
@@ -131,14 +144,18 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     own = further.complete_report(passed, onnx, logits.reduced, "onnxruntime", material)
     formats = [own, *(further.retold(outcome, material) for outcome in outcomes)]
     details = evaluation.Details(plan.test_rows, plan.metric, plan.report_options)
-    report = _report(prepared, best, formats, evaluation.evaluate(test, scores, details))
+    report = _report(prepared, tuned, formats, evaluation.evaluate(test, scores, details))
     positive = [row.label in plan.metric.flagged_classes for row in plan.test_rows]
     report = rule_report.with_rule(report, rule, scores, positive)
+    report = parameter_search.with_search(report, trials, plan.parameters.search_minutes)
+    report = settled_parameters.with_settled(report, plan)
     report = rule_report.with_service(report, plan.service_objective, evaluator, compute.threads)
 
     reporter.checkpoint_allowed()
     exported_files = [*exported.iterdir(), *(file for outcome in outcomes for file in outcome.files)]
-    result = publishing.Result(evaluator, report, logits, scores, exported_files)
+    result = publishing.Result(
+        evaluator, report, logits, scores, exported_files, base_models.licence(set_up.base_model)
+    )
     return publishing.publish(work, plan, digest, prepared, result)
 
 
@@ -154,8 +171,9 @@ def _baselines(training: Training, prepared: Prepared) -> dict[str, Ints]:
 
 
 def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, list[int]]:
-    classes = len(training.plan.metric.classes)
-    frequent = int(np.bincount(prepared.training.labels, minlength=classes).argmax())
+    classes, of_all = len(training.plan.metric.classes), training.plan.parameters.final_rows == "all"
+    learned = prepared.training.joined(prepared.validation) if of_all else prepared.training
+    frequent = int(np.bincount(learned.labels, minlength=classes).argmax())
     tfidf = probe.tfidf_predictions(
         training=prepared.training_texts,
         training_labels=prepared.training.labels,
@@ -163,6 +181,7 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
         validation_labels=prepared.validation.labels,
         test=prepared.test_texts,
         classes=classes,
+        of_all=of_all,
         pause=training.reporter.checkpoint_allowed,
     )
     return {
@@ -171,24 +190,78 @@ def _predict_cheaply(training: Training, prepared: Prepared) -> Mapping[str, lis
     }
 
 
-def _fine_tune(training: Training, prepared: Prepared, network: EvaluatorNetwork) -> tuple[Compute, Best]:
-    """Fine-tune to the end, from the last checkpoint if there is one."""
-    checkpoints = Checkpoints(training.work / _CHECKPOINTS, training.digest)
-    checkpoint = checkpoints.newest()
-    set_up = training.set_up
-    compute = usable(Compute(**checkpoint.state["compute"])) if checkpoint else choose(set_up.threads)
-    with reproducible(compute):
-        tuning = FineTuning(
-            network=network,
-            training=prepared.training,
-            validation=prepared.validation,
-            parameters=training.plan.parameters,
-            compute=compute,
-            checkpoints=checkpoints,
-            reporter=training.reporter,
-            checkpoint_interval_s=set_up.checkpoint_interval_s,
-        )
-        return compute, tuning.run(checkpoint)
+def _untrained(training: Training) -> EvaluatorNetwork:
+    return _network(training, training.plan.parameters)
+
+
+def _network(training: Training, parameters: Parameters) -> EvaluatorNetwork:
+    return load_network(
+        training.set_up.base_model,
+        len(training.plan.metric.classes),
+        parameters.adapter_rank,
+        reading.MEAN if parameters.pooling == reading.AUTO else parameters.pooling,
+        parameters.layers,
+    )
+
+
+def _reading(training: Training, prepared: Prepared) -> tuple[Training, Prepared]:
+    """Settle what the head reads, where that is left to the data; why goes to the report's warnings."""
+    plan, why = reading.settle(
+        training.plan,
+        work=training.work,
+        digest=training.digest,
+        examples=prepared.training,
+        groups=prepared.groups,
+        load=functools.partial(_network, training),
+        compute=choose(training.set_up.threads),
+        pause=training.reporter.checkpoint_allowed,
+    )
+    encoder = prepared.encoder.reducing(plan.parameters.window_reducer)
+    warnings = (*prepared.warnings, *([why] if why else []))
+    return replace(training, plan=plan), replace(prepared, encoder=encoder, warnings=warnings)
+
+
+def _passes(training: Training, prepared: Prepared) -> Passes:
+    return Passes(
+        load=lambda: _untrained(training),
+        prepared=prepared,
+        parameters=training.plan.parameters,
+        work=training.work,
+        plan_digest=training.digest,
+        reporter=training.reporter,
+        threads=training.set_up.threads,
+        checkpoint_interval_s=training.set_up.checkpoint_interval_s,
+    )
+
+
+def _searched(training: Training, prepared: Prepared) -> tuple[Training, Sequence[Trial] | None]:
+    """Try other parameters for as long as the plan says; return the training with the best ones."""
+    plan, passes = training.plan, _passes(training, prepared)
+    if not plan.parameters.search_minutes:
+        return training, None
+    training.reporter.stage(Stage.SEARCHING)
+
+    def train(parameters: Parameters, folder: Path, reporter: Reporter) -> Judged:
+        digest = publishing.digest_of(replace(plan, parameters=parameters), training.model_digest)
+        trial = replace(passes, parameters=parameters, work=folder, plan_digest=digest, reporter=reporter)
+        return trial.judged()
+
+    search = Search(
+        parameters=plan.parameters,
+        searched=parameter_search.names(plan.origins),
+        folder=training.work / _SEARCH,
+        plan_digest=training.digest,
+        train=train,
+        reporter=training.reporter,
+        after=2.0 if plan.parameters.final_rows == "all" else 1.0,
+        clock=training.set_up.clock,
+    )
+    trials = search.run()
+    found = parameter_search.settled(plan, trials)
+    if found is plan:
+        return training, trials
+    digest = publishing.digest_of(found, training.model_digest)
+    return replace(training, plan=found, digest=digest), trials
 
 
 def _export(training: Training, network: EvaluatorNetwork, max_tokens: int, compute: Compute) -> Path:
@@ -268,22 +341,32 @@ def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateRe
         rows=material.prepared.validation.rows,
         alone=material.reference.first,
         calibration=material.evaluator.calibration,
+        threads=material.threads,
         pause=material.pause,
     )
 
 
 def _report(
-    prepared: Prepared, best: Best, formats: list[dict[str, Any]], measured: dict[str, Any]
+    prepared: Prepared, tuned: FineTuned, formats: list[dict[str, Any]], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
-    own = []
-    if best.step == 0:
-        own.append("Fine-tuning did not improve on a linear head over the frozen base model, which was kept.")
+    own, learned = [], len(prepared.training.rows)
+    untouched = tuned.best.step == 0 and tuned.best.own_head
+    if tuned.best.step == 0:
+        start = "what the base model answers by itself" if untouched else _HEAD_ALONE
+        own.append(f"Fine-tuning did not improve on {start}, which was kept.")
+    if tuned.unseen is not None and not untouched:
+        learned += len(prepared.validation.rows)
+        own.append(
+            "The evaluator has learned from all rows in the end. Calibration and threshold were chosen "
+            "before, by one that had not seen the rows held out. Its formats were checked on these rows, "
+            "which were no longer new to it: on new ones they may differ more."
+        )
     cut = sum(reading.truncated for reading in prepared.test.readings)
     return measured | {
         "formats": formats,
         "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
-        "training_rows": len(prepared.training.rows),
+        "training_rows": learned,
         "validation_rows": len(prepared.validation.rows),
         "set_aside_rows": prepared.aside_rows,
     }
