@@ -108,6 +108,7 @@ def test_an_unknown_metric_version_or_alias_is_not_found(deployed, trained, metr
         deployed.client.score(metric, input="a", output="b")
 
 
+@pytest.mark.slow
 def test_training_again_with_the_same_seed_gives_the_same_weights_as_version_2(deployed, trained):
     operation = deployed.client.runs.retry(trained.name)
     run = operation.result(timeout_s=240)

@@ -395,6 +395,7 @@ assert not [name for name, module in sys.modules.items() if name.startswith("ope
     assert not list(home.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_cancelled_while_int8_is_made_publishes_the_same_when_resumed(
     base_model: Path, tmp_path: Path
 ) -> None:
