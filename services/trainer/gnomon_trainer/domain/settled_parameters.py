@@ -12,14 +12,14 @@ from gnomon_trainer.domain.training import TrainingPlan
 ORIGIN = "data"
 REPORTED = "settled_parameters"  # the report's field
 
-_SETTLED = ("pooling", "layers", "window_reducer")
+NAMES = ("pooling", "layers", "window_reducer")
 
 
 def with_settled(report: dict[str, Any], plan: TrainingPlan) -> dict[str, Any]:
     """Return a report with what the rows settled; as it is if that was nothing."""
     settled = [
         {"key": name, "value": str(getattr(plan.parameters, name)), "origin": ORIGIN}
-        for name in _SETTLED
+        for name in NAMES
         if plan.origins.get(name) == ORIGIN
     ]
     return report | {REPORTED: settled} if settled else report

@@ -4,6 +4,9 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
+_FEWEST_CONTEXTS = 8
+_LARGEST_CONTEXT = 0.5  # of the rows to hold out
+
 
 def hold_out(
     labels: Sequence[str], duplicate_keys: Sequence[Hashable], share: float, seed: int
@@ -37,10 +40,6 @@ def hold_out(
                 wanted -= len(group)
     training = [index for index in range(len(labels)) if index not in held]
     return training, sorted(held)
-
-
-_FEWEST_CONTEXTS = 8
-_LARGEST_CONTEXT = 0.5  # of the rows to hold out
 
 
 def hold_out_contexts(

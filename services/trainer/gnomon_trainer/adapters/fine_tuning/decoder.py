@@ -17,7 +17,7 @@ from gnomon.bundle import TOKENIZER_FILE
 from gnomon.errors import TrainingFailedError
 from gnomon_trainer.adapters.fine_tuning import prompting
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
-from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
+from gnomon_trainer.adapters.fine_tuning.network import FROM_FOLDER, EvaluatorNetwork
 from gnomon_trainer.domain.prompts import prompt_for
 from gnomon_trainer.domain.training import MetricDefinition
 
@@ -82,10 +82,7 @@ def load_decoder(folder: Path, config: Any, classes: int) -> DecoderNetwork:
     whole: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=torch.float32,
+        **FROM_FOLDER,
     )
     rows = whole.get_output_embeddings().weight.detach()[[answer.token for answer in answers]]
     return DecoderNetwork(whole.base_model, rows, [answer.text for answer in answers])

@@ -21,6 +21,14 @@ from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.files import sha256_of
 from gnomon_trainer.domain.training import MetricDefinition
 
+# How weights are read: from the folder alone, as data, in full precision.
+FROM_FOLDER: Mapping[str, Any] = {
+    "local_files_only": True,
+    "trust_remote_code": False,
+    "use_safetensors": True,
+    "dtype": torch.float32,
+}
+
 # Their position table starts behind the padding token's index.
 _POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 # Dropping attention weights slows CPU attention down and gains nothing at these sizes.
@@ -176,10 +184,7 @@ def _load(folder: Path, classes: int) -> EvaluatorNetwork:
     encoder = AutoModel.from_pretrained(
         folder,
         config=config,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=torch.float32,
+        **FROM_FOLDER,
         **({"attn_implementation": "eager"} if config.model_type == "deberta-v2" else {}),
     )
     if isinstance(getattr(encoder, "pooler", None), nn.Module):

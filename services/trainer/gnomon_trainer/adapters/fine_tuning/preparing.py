@@ -78,25 +78,13 @@ def prepare(
         DatasetTooSmallError: there are too few rows for a guarantee.
     """
     warnings = list(plan.warnings)
-    max_tokens = plan.parameters.max_tokens
-    if (longest := longest_input(network)) and max_tokens > longest:
-        warnings.append(
-            f"max_tokens is {max_tokens}, but the base model reads {longest} tokens: it was lowered."
-        )
-        max_tokens = longest
-    encoder = TextEncoder.of_base_model(base_model, max_tokens, _windows(plan.parameters, max_tokens))
-    encoder = network.asking(encoder, plan.metric)
+    encoder = _encoder(plan, network, base_model, warnings)
     known = _rendered(plan.training_rows, plan.metric, "training", pause)
     test = _rendered(plan.test_rows, plan.metric, "test", pause)
     keys = [normalised(joined(row)) for row in _pausing(known, pause)]
     contexts = [context_of(row) for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
-    if len(set(labels)) < 2:
-        raise DatasetUnsuitableError(
-            f"All training rows are of the class {labels[0]!r}. Add rows of another class."
-            if labels
-            else "There are no training rows. Upload some."
-        )
+    _check_classes(labels)
     aside = set_aside(
         labels,
         keys,
@@ -118,7 +106,7 @@ def prepare(
     if cut := sum(row.truncated for row in learned):
         how = "they were shortened." if known[0].parts else "only their beginnings were learned from."
         warnings.append(
-            f"{cut} of {len(learned)} rows to learn from are longer than {max_tokens} tokens: {how}"
+            f"{cut} of {len(learned)} rows to learn from are longer than {encoder.max_tokens} tokens: {how}"
         )
     shares = targets(plan.training_rows, plan.metric)
     if shares is not None:
@@ -146,6 +134,29 @@ def prepare(
         aside=_measurable(aside.counted, known, indices, encoder, pause) if aside else None,
         aside_rows=len(aside.rows) if aside else 0,
     )
+
+
+def _encoder(
+    plan: TrainingPlan, network: EvaluatorNetwork, base_model: Path, warnings: list[str]
+) -> TextEncoder:
+    """Return how texts are read; a warning is added where that is less than was asked for."""
+    max_tokens = plan.parameters.max_tokens
+    if (longest := longest_input(network)) and max_tokens > longest:
+        warnings.append(
+            f"max_tokens is {max_tokens}, but the base model reads {longest} tokens: it was lowered."
+        )
+        max_tokens = longest
+    encoder = TextEncoder.of_base_model(base_model, max_tokens, _windows(plan.parameters, max_tokens))
+    return network.asking(encoder, plan.metric)
+
+
+def _check_classes(labels: Sequence[str]) -> None:
+    if len(set(labels)) < 2:
+        raise DatasetUnsuitableError(
+            f"All training rows are of the class {labels[0]!r}. Add rows of another class."
+            if labels
+            else "There are no training rows. Upload some."
+        )
 
 
 def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArray[np.float32] | None:

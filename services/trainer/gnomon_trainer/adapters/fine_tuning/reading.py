@@ -20,6 +20,7 @@ from gnomon_trainer.adapters.fine_tuning.compute import Compute, reproducible
 from gnomon_trainer.adapters.fine_tuning.judging import pooled
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.domain.measures import Ints
+from gnomon_trainer.domain.settled_parameters import NAMES, ORIGIN
 from gnomon_trainer.domain.training import Parameters, TrainingPlan
 
 AUTO, CONTRAST, MEAN = "auto", "contrast", "mean"
@@ -132,12 +133,8 @@ def settled(plan: TrainingPlan, tried: Sequence[Tried]) -> TrainingPlan:
     """Return the plan with the best of the ways."""
     keep = plan.origins.get("window_reducer") == "request"
     parameters = best(tried).way.applied(plan.parameters, keep_reducer=keep)
-    changed = [
-        name
-        for name in ("pooling", "layers", "window_reducer")
-        if getattr(parameters, name) != getattr(plan.parameters, name)
-    ]
-    return replace(plan, parameters=parameters, origins={**plan.origins, **dict.fromkeys(changed, "data")})
+    changed = [name for name in NAMES if getattr(parameters, name) != getattr(plan.parameters, name)]
+    return replace(plan, parameters=parameters, origins={**plan.origins, **dict.fromkeys(changed, ORIGIN)})
 
 
 def best(tried: Iterable[Tried]) -> Tried:
