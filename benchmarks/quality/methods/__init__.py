@@ -8,6 +8,8 @@ from benchmarks.quality.task import Answer, Task
 
 _HERE = Path(__file__).parent
 _PRODUCT = {"gnomon_small": "small", "gnomon_auto": "auto", "gnomon_few": "few"}  # recipes
+_MAKES_EVALUATORS = ("adapters/fine_tuning", "domain", "recipes")
+_READS_TEXTS = ("decision", "rendering", "tokenizing", "tokens", "windows")
 BASELINES = ("tfidf", "frozen", "plain", "setfit")
 METHODS = (*BASELINES, *_PRODUCT)
 
@@ -31,7 +33,10 @@ def prepare(method: str) -> None:
 
 
 def sources(method: str) -> list[Path]:
-    """Return the files that a method is: its cells are measured again when one changes."""
+    """Return the files that a method is: its cells are measured again when one changes.
+
+    Of the product, those that say how an evaluator is made, and how a text is read and a score decided.
+    """
     own = [
         _HERE / f"{'gnomon' if recipe_of(method) else method}.py",
         *(_HERE.parent / name for name in ("task.py", "clocks.py")),
@@ -43,7 +48,7 @@ def sources(method: str) -> list[Path]:
     if not recipe_of(method):
         return own
     root = _HERE.parents[2]
-    parts = [root / "services" / "trainer", *(root / "sdk" / "gnomon").glob("*.py")]
-    files = (file for part in parts for file in ([part] if part.is_file() else part.rglob("*")))
-    product = [f for f in files if f.suffix in {".py", ".toml"} and "migrations" not in f.parts]
-    return [*own, *sorted(product)]
+    trainer, sdk = root / "services" / "trainer" / "gnomon_trainer", root / "sdk" / "gnomon"
+    files = (file for part in _MAKES_EVALUATORS for file in (trainer / part).rglob("*.*"))
+    product = [file for file in files if file.suffix in {".py", ".toml"}]
+    return [*own, *sorted(product), *(sdk / f"{name}.py" for name in _READS_TEXTS)]

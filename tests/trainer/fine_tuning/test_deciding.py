@@ -45,7 +45,9 @@ def test_the_rows_of_a_guarantee_are_neither_learned_from_nor_held_out(base_mode
     prepared = prepare(PLAN, load_network(base_model, 2), base_model, lambda: None)
     assert prepared.aside is not None
     aside = [tuple(reading.windows[0].ids) for reading in prepared.aside.readings]
-    others = [tuple(row.ids) for row in (*prepared.training.rows, *prepared.validation.rows)]
+    others = [
+        tuple(row.ids) for row in (*prepared.training.first_windows, *prepared.validation.first_windows)
+    ]
     assert len(set(aside)) == len(aside)
     assert set(aside).isdisjoint(others)
     assert len(others) + prepared.aside_rows == 240
@@ -137,6 +139,6 @@ def test_rows_of_a_guarantee_share_no_context_with_others_or_it_is_said(
     prepared = prepare(_about(contexts), load_network(base_model, 2), base_model, lambda: None)
     assert prepared.aside is not None
     aside = {reading.windows[0].ids[1] for reading in prepared.aside.readings}  # the input's one word
-    others = {row.ids[1] for row in (*prepared.training.rows, *prepared.validation.rows)}
+    others = {row.ids[1] for row in (*prepared.training.first_windows, *prepared.validation.first_windows)}
     said = any("about the same texts" in warning for warning in prepared.warnings)
     assert (aside.isdisjoint(others), said) == ((True, False) if contexts == 30 else (False, True))

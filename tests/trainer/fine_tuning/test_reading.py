@@ -149,14 +149,15 @@ def pairs(what: str, count: int = 160) -> Examples:
     texts always agree: their difference is always none.
     """
     random_ = random.Random(4)
-    rows, labels = [], []
+    rows: list[list[Tokens]] = []
+    labels = []
     for _ in range(count):
         label = random_.random() < 0.5
         noise, length = random_.choices(range(20, 60), k=2), 4
         mine, other = (9, 5) if label else (5, 9)
         first = [mine] * length + noise
         second = ([other] if what == CONTRAST else [mine]) * length + noise
-        rows.append(Tokens(first + second, [0] * len(first) + [1] * len(second)))
+        rows.append([Tokens(first + second, [0] * len(first) + [1] * len(second))])
         labels.append(int(label))
     return Examples(rows, np.array(labels))
 
@@ -175,7 +176,7 @@ def settle(
         work=work,
         digest="plan",
         examples=examples,
-        groups=groups or range(len(examples.rows)),
+        groups=groups or range(len(examples.windows)),
         load=load or Loads(),
         compute=ON_CPU,
         pause=lambda: None,
@@ -215,20 +216,20 @@ def test_layers_that_the_user_set_are_kept_whatever_is_read(tmp_path: Path, what
 
 def test_texts_that_are_no_pairs_are_read_by_their_mean_without_a_try(tmp_path: Path) -> None:
     load = Loads()
-    plan, why = settle(tmp_path, Examples([ALONE] * 8, np.array([0, 1] * 4)), load)
+    plan, why = settle(tmp_path, Examples([[ALONE]] * 8, np.array([0, 1] * 4)), load)
     assert (plan.parameters.pooling, plan.parameters.layers, why) == (MEAN, 0, "")
     assert load.asked == [Way(MEAN, 0)]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_base_model_that_does_not_tell_two_texts_apart_reads_their_mean(mpnet: Path) -> None:
-    assert reading.ways(load_network(mpnet, 2), Examples([PAIR], np.array([0]))) == [Way(MEAN, 0)]
+    assert reading.ways(load_network(mpnet, 2), Examples([[PAIR]], np.array([0]))) == [Way(MEAN, 0)]
 
 
 def test_pairs_that_all_share_one_context_or_are_one_a_class_are_read_by_their_mean(tmp_path: Path) -> None:
     rows = pairs(CONTRAST)
-    of_one = settle(tmp_path, rows, groups=[0] * len(rows.rows))
-    single = settle(tmp_path, Examples(rows.rows[:2], np.array([0, 1])))
+    of_one = settle(tmp_path, rows, groups=[0] * len(rows.windows))
+    single = settle(tmp_path, Examples(rows.windows[:2], np.array([0, 1])))
     assert [(plan.parameters.pooling, why) for plan, why in (of_one, single)] == [(MEAN, "")] * 2
 
 
@@ -242,7 +243,7 @@ def test_a_class_of_fewer_rows_than_parts_is_no_hindrance(tmp_path: Path) -> Non
         plan,
         work=tmp_path,
         digest="plan",
-        examples=Examples(rows.rows, labels),
+        examples=Examples(rows.windows, labels),
         groups=range(len(labels)),
         load=Loads(),
         compute=ON_CPU,

@@ -15,6 +15,7 @@ import pytest
 
 from gnomon.errors import GateFailedError, LeaseLostError
 from gnomon.tokens import Tokens
+from gnomon.windows import Reduced
 from gnomon_trainer.adapters.fine_tuning import files, optimizing, preparing, stages
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
@@ -229,11 +230,12 @@ def test_all_that_the_optimizer_knows_is_restored_to_where_the_parameters_are(
     assert checkpoint is not None
     words = len([*tiny.SPECIALS, *tiny.GOOD, *tiny.BAD, *tiny.FILLERS])
     used = [word for word in range(words) if word != tiny.SPECIALS.index("[UNK]")]  # as in the plan's rows
-    examples = Examples([Tokens(used, [0] * len(used))], np.array([0]))
+    examples = Examples([[Tokens(used, [0] * len(used))]], np.array([0]))
     tuning = optimizing.FineTuning(
         network=load_network(base_model, 2),
         training=examples,
         validation=examples,
+        reduce=lambda windows: Reduced(windows[0], 0),
         parameters=tiny.PARAMETERS,
         compute=Compute("meta", "fp32", 1),  # stands for a GPU: not where checkpoints are read to
         checkpoints=Checkpoints(tmp_path, ""),

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from gnomon.tokens import Tokens
+from gnomon.windows import Reduced
 from gnomon_trainer.adapters.fine_tuning import probe, publishing
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
@@ -140,11 +141,12 @@ def test_class_weights_count_the_shares_and_no_class_that_has_some_weighs_nothin
 def test_a_training_weighs_classes_by_their_shares(base_model: Path) -> None:
     rows = [Tokens([2, 5, 3], [0] * 3)] * 4
     shares = np.array([[0.6, 0, 0.4]] * 3 + [[0, 1.0, 0]], dtype=np.float32)
-    examples = Examples(rows, np.array([0, 0, 0, 1]), shares)
+    examples = Examples([[row] for row in rows], np.array([0, 0, 0, 1]), shares)
     tuning = FineTuning(
         network=load_network(base_model, 3),
         training=examples,
         validation=examples,
+        reduce=lambda windows: Reduced(windows[0], 0),
         parameters=tiny.PARAMETERS,
         compute=Compute("cpu", "fp32", 1),
         checkpoints=Checkpoints(base_model.parent / "none", ""),

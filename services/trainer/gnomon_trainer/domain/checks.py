@@ -102,8 +102,8 @@ class RowChecks:
         return finding(
             "LONG_TEXTS",
             f"{len(self._long)} rows are longer than {LONG_CHARACTERS} characters, about 512 tokens. Small "
-            "evaluators learn from their beginnings, and score them in windows; raise max_tokens or take a "
-            "recipe that reads more at once.",
+            "evaluators read them in windows, up to a limit; raise max_tokens or take a recipe that reads "
+            "more at once.",
             self._long,
         )
 

@@ -21,10 +21,10 @@ _TOKENS_WITHOUT_GRADIENT = 4_096
 class Examples:
     """Rows with the indices of their classes; with the classes' shares in each, if any row has such.
 
-    `targets` has shape (rows, classes).
+    `windows` are those of each row, one or more. `targets` has shape (rows, classes).
     """
 
-    rows: Sequence[Tokens]
+    windows: Sequence[Sequence[Tokens]]
     labels: Ints
     targets: NDArray[np.float32] | None = None
 
@@ -33,11 +33,16 @@ class Examples:
         every = None
         if self.targets is not None and others.targets is not None:
             every = np.concatenate([self.targets, others.targets])
-        return Examples([*self.rows, *others.rows], np.concatenate([self.labels, others.labels]), every)
+        return Examples([*self.windows, *others.windows], np.concatenate([self.labels, others.labels]), every)
+
+    @property
+    def first_windows(self) -> list[Tokens]:
+        return [row[0] for row in self.windows]
 
     @property
     def lengths(self) -> list[int]:
-        return [len(row) for row in self.rows]
+        """Tokens of what a row shows at once: of several windows the first is as long as any."""
+        return [len(row[0]) for row in self.windows]
 
 
 def epoch(lengths: Sequence[int], batch_size: int, seed: int, number: int) -> list[list[int]]:

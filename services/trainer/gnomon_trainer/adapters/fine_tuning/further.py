@@ -21,8 +21,10 @@ from gnomon_trainer.adapters.fine_tuning.profiling import LatencyPoint, machine
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, WindowLogits
 from gnomon_trainer.domain import parity
 from gnomon_trainer.domain.evaluation import TestSet, macro_f1
+from gnomon_trainer.domain.measures import Ints
 
 _TEST_MACRO_F1 = "test_macro_f1"
+_MOST_TEST_ROWS = 512  # in which formats are compared; the report's own measures are of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Material:
 
     `reference` are the logits of `onnx-fp32` for the held-out rows, `trained`
     those of the network for the first windows of as many as the gate reads.
+    `compared` are the test rows, by their places, in which formats are compared.
     `measure` scores rows with an evaluator as it is served, `profile` says how
     fast it is.
     """
@@ -40,6 +43,7 @@ class Material:
     prepared: Prepared
     reference: WindowLogits
     trained: Logits
+    compared: Ints
     seed: int
     threads: int
     measure: Callable[[Alone, Sequence[Reading]], WindowLogits]
@@ -54,8 +58,19 @@ class Outcome:
     report: dict[str, Any]
     format: Format | None = None
     files: tuple[Path, ...] = ()
-    test: Logits | None = None  # of the test rows
+    test: Logits | None = None  # of the test rows in which formats are compared
     aside: Logits | None = None  # of the rows set aside for guarantees
+
+
+def compared(test_rows: int, seed: int) -> Ints:
+    """Return the places of the test rows in which formats are compared: all, or 512 drawn by the seed.
+
+    Each format scores them alone, as it serves: of long rows a thousand take minutes, for a figure that
+    nothing is chosen by.
+    """
+    if test_rows <= _MOST_TEST_ROWS:
+        return np.arange(test_rows)
+    return np.sort(np.random.default_rng(seed).choice(test_rows, _MOST_TEST_ROWS, replace=False))
 
 
 def attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
@@ -92,7 +107,8 @@ def retold(outcome: Outcome, material: Material) -> dict[str, Any]:
 
 
 def _test_macro_f1(test: Logits, material: Material) -> dict[str, Any]:
-    rows = TestSet(material.evaluator, material.prepared.test.labels, test, {}, material.seed)
+    labels = material.prepared.test.labels[material.compared]
+    rows = TestSet(material.evaluator, labels, test, {}, material.seed)
     return asdict(replace(macro_f1(rows), key=_TEST_MACRO_F1))
 
 
@@ -101,8 +117,8 @@ def complete_report(
 ) -> dict[str, Any]:
     """Return the `gnomon.v1.FormatReport` of a format that passed, with how fast it is.
 
-    `test` are its logits of the test rows. Its macro-F1 on them is told, and
-    nothing is chosen by it.
+    `test` are its logits of the test rows in which formats are compared. Its
+    macro-F1 on them is told, and nothing is chosen by it.
     """
     report = _gate_report(checked)
     report["measures"].append(_test_macro_f1(test, material))
@@ -123,7 +139,7 @@ def _gate_report(checked: GateReport) -> dict[str, Any]:
 
 def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome:
     prepared, evaluator = material.prepared, material.evaluator
-    rows = quantizing.calibration_rows(prepared.training.rows, material.seed)
+    rows = quantizing.calibration_rows(prepared.training.first_windows, material.seed)
     with files.NewFolder(folder) as made:
         wanted.make(material.onnx, rows, made, material.pause)
     own = tuple(sorted(folder.iterdir()))
@@ -136,7 +152,7 @@ def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome
     checked = _check(wanted, opened, found, material)
     if checked.reason:
         return Outcome(_gate_report(checked))
-    test = material.measure(opened, prepared.test.readings).reduced
+    test = material.measure(opened, [prepared.test.readings[i] for i in material.compared]).reduced
     report = complete_report(checked, opened, test, wanted.runtime, material)
     aside = material.measure(opened, prepared.aside.readings).reduced if prepared.aside else None
     return Outcome(report, Format(wanted.format, wanted.path), own, test, aside)
@@ -144,7 +160,7 @@ def _attempt(wanted: FurtherFormat, material: Material, folder: Path) -> Outcome
 
 def _check(wanted: FurtherFormat, opened: Alone, found: WindowLogits, material: Material) -> GateReport:
     """Hold a format against the network if it is as exact, else against the reference."""
-    rows = material.prepared.validation.rows
+    rows = material.prepared.validation.first_windows
     calibration = material.evaluator.calibration
     held_out = material.prepared.held_out
     size = len(material.trained)

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gnomon.errors import TrainingFailedError
-from gnomon_trainer.adapters.fine_tuning import batches, contrastive, vocabulary
+from gnomon_trainer.adapters.fine_tuning import batches, contrastive, shown, vocabulary
 from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
@@ -29,7 +29,8 @@ from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of, measured, pooled
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_by_folds, head_on_frozen
-from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups
+from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups, share_of_peak
+from gnomon_trainer.adapters.fine_tuning.shown import Reduce
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, TrainingInterruptedError
 
 _POINTS_PER_EPOCH = 20
@@ -73,6 +74,7 @@ class FineTuning:
         network: EvaluatorNetwork,
         training: Examples,
         validation: Examples,
+        reduce: Reduce,
         parameters: Parameters,
         compute: Compute,
         checkpoints: Checkpoints,
@@ -82,8 +84,8 @@ class FineTuning:
         own_head: bool = False,
     ) -> None:
         self._network = network.to(compute.device)
-        vocabulary.narrow(self._network, itertools.chain(training.rows, validation.rows))
-        self._training, self._validation = training, validation
+        vocabulary.narrow(self._network, itertools.chain(*training.windows, *validation.windows))
+        self._training, self._validation, self._reduce = training, validation, reduce
         self._parameters, self._compute = parameters, compute
         self._checkpoints, self._reporter = checkpoints, reporter
         self._interval_s = self._wait_s = checkpoint_interval_s
@@ -93,7 +95,7 @@ class FineTuning:
             training.labels, self._classes, parameters.class_weight_power, training.targets
         )
         self._class_weights = torch.tensor(weights, dtype=torch.float32, device=compute.device)
-        self._steps_per_epoch = math.ceil(len(training.rows) / parameters.batch_size)
+        self._steps_per_epoch = math.ceil(len(training.windows) / parameters.batch_size)
         self.total_steps = self._steps_per_epoch * parameters.epochs
         self._contrastive_steps = self._steps_per_epoch * parameters.contrastive_epochs
         self._steps, self._own_head = steps, own_head
@@ -151,13 +153,18 @@ class FineTuning:
             self._soften_head()
         position.step += 1
         torch.manual_seed((parameters.seed * 1_000_003 + position.step) % 2**63)
-        share = _schedule(position.step, self.total_steps, parameters.warmup_share)
+        share = share_of_peak(position.step, self.total_steps, parameters.warmup_share)
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * share
         self._network.train()
-        inputs = batches.tensors(
-            [self._training.rows[i] for i in indices], self._network, self._compute.device
+        windows = shown.windows(
+            self._network,
+            [self._training.windows[i] for i in indices],
+            reduce=self._reduce if parameters.window_reducer != "mean" else None,
+            key=f"{parameters.seed}:{position.step}",
+            compute=self._compute,
         )
+        inputs = batches.tensors(windows, self._network, self._compute.device)
         labels = torch.from_numpy(self._training.labels[indices]).to(self._compute.device)
         with self._compute.autocast():
             pooled = self._network.pool(**inputs)
@@ -214,7 +221,7 @@ class FineTuning:
             self._fit_head(self._pause_if_asked)
         found = self._evaluate(self._pause_if_asked) if at_evaluation else None
         if found or position.step % self._point_every == 0:
-            share = _schedule(position.step, self.total_steps, self._parameters.warmup_share)
+            share = share_of_peak(position.step, self.total_steps, self._parameters.warmup_share)
             rate = self._optimizer.param_groups[0]["peak"] * share
             mean_loss = position.loss_sum / position.loss_steps
             position.loss_sum, position.loss_steps = 0.0, 0
@@ -241,7 +248,7 @@ class FineTuning:
     # ---------------------------------------------------------- evaluation
 
     def _evaluate(self, pause: Callable[[], None]) -> Best:
-        logits = logits_of(self._candidate, self._validation, self._compute, pause)
+        logits = logits_of(self._candidate, self._validation, self._reduce, self._compute, pause)
         if not np.isfinite(logits).all():
             raise self._not_a_number("loss on the held-out rows")
         return measured(self._position.step, logits, self._validation.labels, self._classes)
@@ -379,14 +386,6 @@ class FineTuning:
             what, name = key.split(":", 1)
             # All of it, `step` too: the fused AdamW counts its steps where the parameters are.
             self._optimizer.state[parameters[name]][what] = value.to(self._compute.device)
-
-
-def _schedule(step: int, total: int, warmup_share: float) -> float:
-    """Return the share of the peak learning rate: a linear rise, then a linear fall that ends above 0."""
-    warmup = round(total * warmup_share)
-    if step <= warmup:
-        return step / warmup
-    return (total - step + 1) / (total - warmup + 1)
 
 
 class _Clock:

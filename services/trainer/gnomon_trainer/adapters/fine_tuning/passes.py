@@ -24,6 +24,7 @@ from gnomon_trainer.adapters.fine_tuning.optimizing import FineTuning
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, one_by_one
 from gnomon_trainer.adapters.fine_tuning.searching import Judged
+from gnomon_trainer.adapters.fine_tuning.shown import Reduce
 from gnomon_trainer.domain.calibration import fit_temperature, negative_log_likelihood
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, Stage
 
@@ -44,12 +45,13 @@ class FineTuned:
 class Passes:
     """Fine-tunes to the end, from the last checkpoint if there is one.
 
-    `load` gives an untrained network; `plan_digest` tells the checkpoints of
-    other plans apart.
+    `load` gives an untrained network; `reduce` makes one row of logits of those
+    of windows; `plan_digest` tells the checkpoints of other plans apart.
     """
 
     load: Callable[[], EvaluatorNetwork]
     prepared: Prepared
+    reduce: Reduce
     parameters: Parameters
     work: Path
     plan_digest: str
@@ -63,7 +65,7 @@ class Passes:
         first = self._first(network, self.reporter if once else _Part(self.reporter, parts=2))
         if once:
             return first
-        steps = steps_of(len(self.prepared.training.rows), self.parameters)
+        steps = steps_of(len(self.prepared.training.windows), self.parameters)
         return self._second(network, first.compute, first.best, first.best.step / steps)
 
     def judged(self) -> Judged:
@@ -71,7 +73,9 @@ class Passes:
         tuned = self._first(self.load(), self.reporter)
         validation = self.prepared.validation
         with reproducible(tuned.compute):
-            logits = logits_of(tuned.network, validation, tuned.compute, self.reporter.checkpoint_allowed)
+            logits = logits_of(
+                tuned.network, validation, self.reduce, tuned.compute, self.reporter.checkpoint_allowed
+            )
         temperature = fit_temperature(logits, validation.labels)
         return Judged(negative_log_likelihood(logits, validation.labels, temperature), tuned.best.macro_f1)
 
@@ -95,8 +99,8 @@ class Passes:
         every = prepared.training.joined(prepared.validation)
         checkpoints = Checkpoints(self.work / _SECOND, self.plan_digest)
         network = self.load()
-        before = steps_of(len(prepared.training.rows), self.parameters)
-        steps = round(share * steps_of(len(every.rows), self.parameters))
+        before = steps_of(len(prepared.training.windows), self.parameters)
+        steps = round(share * steps_of(len(every.windows), self.parameters))
         second = self._tuning(
             network=network,
             compute=compute,
@@ -125,6 +129,7 @@ class Passes:
             network=network,
             training=training,
             validation=self.prepared.validation,
+            reduce=self.reduce,
             parameters=self.parameters,
             compute=compute,
             checkpoints=checkpoints,

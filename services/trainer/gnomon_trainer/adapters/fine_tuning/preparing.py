@@ -48,10 +48,9 @@ class Prepared:
 
     `groups` tells training rows with the same context apart from others.
 
-    `validation` and `held_out` are the same rows: the fine-tuning looks at the
-    first window of each, as it learns from first windows; calibration and
-    threshold come from all of them, as they are served. `aside` are rows for
-    guarantees alone, if the run gives any.
+    `validation` and `held_out` are the same rows: the fine-tuning is judged by
+    the former, calibration and threshold come from the latter, once they are
+    exported. `aside` are rows for guarantees alone, if the run gives any.
     """
 
     training: Examples
@@ -101,13 +100,15 @@ def prepare(
             f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
         )
     indices = _class_indices(labels, plan.metric)
-    learned = [encoder.encode(known[i]) for i in _pausing(training, pause)]
+    learned = [encoder.read(known[i]) for i in _pausing(training, pause)]
     held_out = [encoder.read(known[i]) for i in _pausing(validation, pause)]
     if cut := sum(row.truncated for row in learned):
-        how = "they were shortened." if known[0].parts else "only their beginnings were learned from."
-        warnings.append(
-            f"{cut} of {len(learned)} rows to learn from are longer than {encoder.max_tokens} tokens: {how}"
+        how = "they were shortened." if known[0].parts else "what they end with was not learned from."
+        windows = encoder.windows.most if encoder.windows and not known[0].parts else 1
+        reads = (
+            f"{encoder.max_tokens} tokens" if windows == 1 else f"{windows} windows of {encoder.max_tokens}"
         )
+        warnings.append(f"{cut} of {len(learned)} rows to learn from are longer than {reads}: {how}")
     shares = targets(plan.training_rows, plan.metric)
     if shares is not None:
         shared = sum(bool(plan.training_rows[i].extra.get(COLUMN)) for i in training)
@@ -116,10 +117,8 @@ def prepare(
             f"{COLUMN}, not by their label alone."
         )
     return Prepared(
-        training=Examples(learned, indices[training], _picked(shares, training)),
-        validation=Examples(
-            [reading.windows[0] for reading in held_out], indices[validation], _picked(shares, validation)
-        ),
+        training=_examples(learned, indices[training], _picked(shares, training)),
+        validation=_examples(held_out, indices[validation], _picked(shares, validation)),
         held_out=Measurable(held_out, indices[validation]),
         test=Measurable(
             [encoder.read(row) for row in _pausing(test, pause)],
@@ -157,6 +156,10 @@ def _check_classes(labels: Sequence[str]) -> None:
             if labels
             else "There are no training rows. Upload some."
         )
+
+
+def _examples(readings: Sequence[Reading], labels: Ints, targets: NDArray[np.float32] | None) -> Examples:
+    return Examples([reading.windows for reading in readings], labels, targets)
 
 
 def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArray[np.float32] | None:

@@ -36,6 +36,14 @@ def parameter_groups(network: EvaluatorNetwork, parameters: Parameters) -> list[
     return groups
 
 
+def share_of_peak(step: int, total: int, warmup_share: float) -> float:
+    """Return the share of the peak learning rate: a linear rise, then a linear fall that ends above 0."""
+    warmup = round(total * warmup_share)
+    if step <= warmup:
+        return step / warmup
+    return (total - step + 1) / (total - warmup + 1)
+
+
 def _by_depth(encoder: nn.Module) -> dict[int, list[nn.Parameter]]:
     """Return the weights by how many layers lie above them."""
     named = list(encoder.named_parameters())

@@ -61,7 +61,7 @@ def ways(network: EvaluatorNetwork, examples: Examples, layers: int = 0) -> list
     `layers` are those that the run asks for; 0 if it leaves them open.
     """
     usual = Way(MEAN, layers)
-    pairs = network.reads_type_ids and any(any(row.type_ids) for row in examples.rows)
+    pairs = network.reads_type_ids and any(any(row.type_ids) for row in examples.first_windows)
     if not pairs or network.depth < 2:
         return [usual]
     # In a window that lacks what a text is compared with, nothing speaks for or against: all of them count.

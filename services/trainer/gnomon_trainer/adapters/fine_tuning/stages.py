@@ -141,7 +141,7 @@ def train(plan: TrainingPlan, work: Path, reporter: Reporter, set_up: SetUp) -> 
     test = evaluation.TestSet(
         evaluator, prepared.test.labels, logits.reduced, baselines, plan.parameters.seed
     )
-    own = further.complete_report(passed, onnx, logits.reduced, "onnxruntime", material)
+    own = further.complete_report(passed, onnx, logits.reduced[material.compared], "onnxruntime", material)
     formats = [own, *(further.retold(outcome, material) for outcome in outcomes)]
     details = evaluation.Details(plan.test_rows, plan.metric, plan.report_options)
     report = _report(prepared, tuned, formats, evaluation.evaluate(test, scores, details))
@@ -225,6 +225,7 @@ def _passes(training: Training, prepared: Prepared) -> Passes:
     return Passes(
         load=lambda: _untrained(training),
         prepared=prepared,
+        reduce=_reducer(training, prepared),
         parameters=training.plan.parameters,
         work=training.work,
         plan_digest=training.digest,
@@ -317,13 +318,14 @@ def _material(
         evaluator=evaluator,
         prepared=prepared,
         reference=held_out,
-        trained=gate.reference_logits(network, prepared.validation.rows, pause),
+        trained=gate.reference_logits(network, prepared.validation.first_windows, pause),
+        compared=further.compared(len(prepared.test.readings), training.plan.parameters.seed),
         seed=training.plan.parameters.seed,
         threads=compute.threads,
         measure=measure,
         profile=functools.partial(
             set_up.profiler.profile,
-            like=prepared.validation.rows[0],
+            like=prepared.validation.first_windows[0],
             max_tokens=evaluator.max_tokens,
             threads=compute.threads,
             pause=pause,
@@ -338,7 +340,7 @@ def _checked(training: Training, onnx: Alone, material: Material) -> gate.GateRe
         format=training.set_up.exporter.format,
         evaluator=onnx,
         trained=material.trained,
-        rows=material.prepared.validation.rows,
+        rows=material.prepared.validation.first_windows,
         alone=material.reference.first,
         calibration=material.evaluator.calibration,
         threads=material.threads,
@@ -350,13 +352,13 @@ def _report(
     prepared: Prepared, tuned: FineTuned, formats: list[dict[str, Any]], measured: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the whole `gnomon.v1.EvaluationReport`, with the proto's field names."""
-    own, learned = [], len(prepared.training.rows)
+    own, learned = [], len(prepared.training.windows)
     untouched = tuned.best.step == 0 and tuned.best.own_head
     if tuned.best.step == 0:
         start = "what the base model answers by itself" if untouched else _HEAD_ALONE
         own.append(f"Fine-tuning did not improve on {start}, which was kept.")
     if tuned.unseen is not None and not untouched:
-        learned += len(prepared.validation.rows)
+        learned += len(prepared.validation.windows)
         own.append(
             "The evaluator has learned from all rows in the end. Calibration and threshold were chosen "
             "before, by one that had not seen the rows held out. Its formats were checked on these rows, "
@@ -367,7 +369,7 @@ def _report(
         "formats": formats,
         "warnings": [*prepared.warnings, *own, *evaluation.cautions(measured, cut)],
         "training_rows": learned,
-        "validation_rows": len(prepared.validation.rows),
+        "validation_rows": len(prepared.validation.windows),
         "set_aside_rows": prepared.aside_rows,
     }
 
