@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 from benchmarks.quality import cells, clocks, methods, origin
+from benchmarks.quality.cells import Cell, Measured
 from benchmarks.quality.clocks import Seconds
-from benchmarks.quality.sets import SETS, classes_of, divisions, smaller
+from benchmarks.quality.sets import (
+    SETS,
+    Division,
+    PublicSet,
+    classes_of,
+    divisions,
+    metric_of,
+    rows_of,
+    smaller,
+)
 from benchmarks.quality.task import Answer, Task
 
 _QUICK_ROWS, _QUICK_FOLDS = (80, 40), 2
@@ -24,6 +34,10 @@ def main(job: dict[str, Any], folder: Path) -> None:
     )
     if quick:
         parts = [smaller(part, *_QUICK_ROWS) for part in parts[:_QUICK_FOLDS]]
+    if same := _kept_training(job, public, parts):
+        arrays = {name: getattr(same, name) for name in ("truth", "probabilities", "rows", "fold")}
+        cells.write(folder, {**same.facts, "same_as": same.cell.method}, **arrays)
+        return
     classes = classes_of([record for part in parts for record in (*part.training, *part.test)])
     truth, probabilities, rows, fold = [], [], [], []
     methods.prepare(job["method"])
@@ -50,6 +64,20 @@ def main(job: dict[str, Any], folder: Path) -> None:
     order = np.argsort(np.concatenate(rows))  # the same for all seeds, however their folds lie
     arrays = {"truth": truth, "probabilities": probabilities, "rows": rows, "fold": fold}
     cells.write(folder, facts, **{name: np.concatenate(values)[order] for name, values in arrays.items()})
+
+
+def _kept_training(job: dict[str, Any], public: PublicSet, parts: Sequence[Division]) -> Measured | None:
+    """Return the kept cell of another method whose trainings are the same as this one's.
+
+    Equal trainings give equal weights, which is tested, so that a recipe that takes another one need not be
+    trained again to know how good it is.
+    """
+    method, options = job["method"], cells.options_of(job)
+    others = {methods.same_as(method, metric_of(public, p), rows_of(public, p.training)) for p in parts}
+    other = Cell(others.pop(), job["public"], int(job["seed"]), int(job["shots"]))
+    if others or other.method == method or not cells.is_kept(other, options):
+        return None
+    return cells.measure(other, options)
 
 
 def spent(answers: Sequence[Answer], whole: Seconds) -> dict[str, float | None]:

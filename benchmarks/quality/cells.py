@@ -125,6 +125,11 @@ def _run(cell: Cell, options: Options, folder: Path) -> None:
     partial.rename(folder)
 
 
+def options_of(job: Mapping[str, str]) -> Options:
+    """Return the options that a cell's process was given."""
+    return Options(Path(job["data"]), Path(job["work"]), job["quick"] == "True", float(job["setfit_seconds"]))
+
+
 def write(folder: Path, facts: Mapping[str, Any], **arrays: NDArray[Any]) -> None:
     """Write a cell's outcome; the file that says that it is whole comes last."""
     np.savez_compressed(folder / _ARRAYS, **arrays)

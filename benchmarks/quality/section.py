@@ -54,9 +54,10 @@ Means over the seeds, with 95 % intervals of a bootstrap over rows and seeds. `t
 sublinear, + logistic regression. `frozen`: mean-pooled, normalised MiniLM-L6 embeddings + logistic
 regression. `plain`: the ten-line fine-tune of MiniLM-L6 (5e-5, 3 epochs, batches of 16). `setfit`: SetFit on
 the same base, 20 iterations as far as its time limit goes. `gnomon_…`: runs through the services by that
-recipe. Both regressions choose their strength by cross-validation. Networks read the same tokens, cut where
-the recipe cuts; where the recipe reads more in windows when it scores, only it does. Rows that the test rows
-have too, exactly or but for a word, are left out of what all methods learn from, by the product's own rule.
+recipe; where that takes another recipe with a cell of its own, the training is the same and was not repeated.
+Both regressions choose their strength by cross-validation. Networks read the same tokens, cut where the
+recipe's first window ends; the recipe alone reads on, in further windows. Rows that the test rows have too,
+exactly or but for a word, are left out of what all methods learn from, by the product's own rule.
 ECE of the most probable class, in 15 bins.
 
 What it took: seconds of processors (user and system, all threads, children included), then seconds of the
@@ -85,6 +86,8 @@ def _table(content: Content) -> str:
 def _cell(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "–"
+    if entry["same_as"]:
+        return f"as `{entry['same_as']}`: **{entry['mean']:.3f}**{_seeds(entry)}"
     low, high = entry["interval"]
     return (
         f"**{entry['mean']:.3f}** ({low:.3f}–{high:.3f}), ECE {entry['ece']:.3f}, {_took(entry)}"

@@ -126,18 +126,23 @@ def divisions(
     return [_without_overlap(replace(whole, training=training), public, cache)]
 
 
-def _without_overlap(division: Division, public: PublicSet, cache: Path | None) -> Division:
+def metric_of(public: PublicSet, division: Division) -> MetricDefinition:
     labels = tuple(classes_of([*division.training, *division.test]))
-    metric = MetricDefinition(
+    return MetricDefinition(
         f"metrics/{public.name}", public.output_type, public.step, public.input_shape, labels, ()
     )
-    training, test = _rows(public, division.training), _rows(public, division.test)
+
+
+def _without_overlap(division: Division, public: PublicSet, cache: Path | None) -> Division:
+    metric = metric_of(public, division)
+    training, test = rows_of(public, division.training), rows_of(public, division.test)
     kept = [division.training[row.number - 1] for row in unseen(training, test, metric, cache)]
     gone = len(division.training) - len(kept)
     return replace(division, training=kept, left_out=division.left_out + gone)
 
 
-def _rows(public: PublicSet, records: Sequence[Record]) -> list[Row]:
+def rows_of(public: PublicSet, records: Sequence[Record]) -> list[Row]:
+    """Return the rows as the product has them, numbered from 1."""
     read = ({name: record[name] for name in public.columns} for record in records)
     return [
         Row(number, instance(cells, public.step), record["label"])

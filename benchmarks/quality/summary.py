@@ -64,6 +64,7 @@ def _entry(cells: Sequence[Measured] | None, figure: str) -> dict[str, Any] | No
         "rows_per_s": _mean_rate(cells, "rows_per_s"),
         "rows_per_processor_s": _mean_rate(cells, "rows_per_processor_s"),
         "seeds": [cell.cell.seed for cell in cells],
+        "same_as": cells[0].facts.get("same_as", ""),
         "notes": cells[0].facts["notes"][0],
     }
 

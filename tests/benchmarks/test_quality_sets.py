@@ -2,8 +2,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
-from benchmarks.quality import sets, unseen
+from benchmarks.quality import cell, cells, methods, sets, unseen
 from benchmarks.quality.sets import SETS, divisions, rendered
 
 
@@ -154,3 +155,50 @@ def test_what_is_judged_and_its_documents_are_read_as_a_pair(tmp_path: Path) -> 
 
 def _fields(public: sets.PublicSet) -> dict[str, object]:
     return {name: getattr(public, name) for name in public.__dataclass_fields__}
+
+
+def test_a_recipe_that_takes_another_is_known_before_it_is_trained() -> None:
+    public = SETS["banking77"]
+    record = {"input": "where is my card " + "and why " * 40, "label": "lost"}
+    many = sets.Division([{**record, "label": f"{n % 2}"} for n in range(2_000)], [record], [0])
+    few = sets.Division(many.training[:20], [record], [0])
+
+    def taken(division: sets.Division, method: str) -> str:
+        metric = sets.metric_of(public, division)
+        return methods.same_as(method, metric, sets.rows_of(public, division.training))
+
+    assert taken(many, "gnomon_auto") == "gnomon_small"
+    assert taken(few, "gnomon_auto") == "gnomon_few"
+    assert [taken(few, method) for method in ("gnomon_small", "tfidf")] == ["gnomon_small", "tfidf"]
+
+
+def test_what_another_method_was_trained_to_is_taken_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [("train", 80), ("test", 10)]
+    rows: list[dict[str, object]] = [
+        {"split": split, "input": f"text number {n} of {split}, {n * 7}", "label": f"{n % 2}"}
+        for split, count in parts
+        for n in range(count)
+    ]
+    written(tmp_path, "banking77", rows)
+    given = cells.Options(tmp_path, tmp_path / "work")
+    kept = given.work / "cells" / cells.key(cells.Cell("gnomon_small", "banking77", 0), given)
+    kept.mkdir(parents=True)
+    one = np.arange(2)
+    cells.write(kept, {"fit_s": 1.0}, truth=one, probabilities=np.eye(2), rows=one, fold=one)
+    monkeypatch.setattr(methods, "same_as", lambda *_: "gnomon_small")
+    job = {"method": "gnomon_auto", "public": "banking77", "seed": 0, "shots": 0}
+    job |= {"data": str(tmp_path), "work": str(given.work), "quick": "False", "setfit_seconds": "600.0"}
+    (tmp_path / "cell").mkdir()
+    cell.main(job, tmp_path / "cell")
+    found = cells.read(cells.Cell("gnomon_auto", "banking77", 0), tmp_path / "cell")
+    assert found.facts == {"fit_s": 1.0, "same_as": "gnomon_small"}
+    assert found.probabilities.tolist() == np.eye(2).tolist()
+
+
+def test_a_cell_of_the_product_depends_on_what_a_training_imports_and_on_nothing_else() -> None:
+    names = {file.name for file in methods.sources("gnomon_small")}
+    assert names >= {"small.toml", "stages.py", "network.py", "optimizing.py", "calibration.py", "windows.py"}
+    assert not names & {"run_use_cases.py", "wiring.py", "client.py", "sql_runs.py"}
+    assert not {file.name for file in methods.sources("frozen")} & {"small.toml", "stages.py"}

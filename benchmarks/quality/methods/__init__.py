@@ -1,15 +1,18 @@
 """The methods, by name. Each is a module with `answer(task)`, imported where it runs."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality import imports
 from benchmarks.quality.task import Answer, Task
+
+from gnomon_trainer.domain.training import MetricDefinition, Row
 
 _HERE = Path(__file__).parent
 _PRODUCT = {"gnomon_small": "small", "gnomon_auto": "auto", "gnomon_few": "few"}  # recipes
-_MAKES_EVALUATORS = ("adapters/fine_tuning", "domain", "recipes")
-_READS_TEXTS = ("decision", "rendering", "tokenizing", "tokens", "windows")
+_TRAINING = "gnomon_trainer.adapters.fine_tuning.stages"
 BASELINES = ("tfidf", "frozen", "plain", "setfit")
 METHODS = (*BASELINES, *_PRODUCT)
 
@@ -26,6 +29,15 @@ def answer(method: str, task: Task) -> Answer:
     return found
 
 
+def same_as(method: str, metric: MetricDefinition, rows: Sequence[Row]) -> str:
+    """Return the method whose training this one's is: another, where its recipe takes the other's."""
+    recipe = recipe_of(method)
+    if recipe is None:
+        return method
+    taken = import_module(f"{__name__}.gnomon").taken(recipe, metric, rows)
+    return next((other for other, its in _PRODUCT.items() if its == taken), method)
+
+
 def prepare(method: str) -> None:
     """Install what a method needs, before its time is taken."""
     if method == "setfit":
@@ -35,7 +47,7 @@ def prepare(method: str) -> None:
 def sources(method: str) -> list[Path]:
     """Return the files that a method is: its cells are measured again when one changes.
 
-    Of the product, those that say how an evaluator is made, and how a text is read and a score decided.
+    Of the product, the recipes and all that a training imports.
     """
     own = [
         _HERE / f"{'gnomon' if recipe_of(method) else method}.py",
@@ -47,8 +59,5 @@ def sources(method: str) -> list[Path]:
         return [*own, _HERE / "regression.py"]
     if not recipe_of(method):
         return own
-    root = _HERE.parents[2]
-    trainer, sdk = root / "services" / "trainer" / "gnomon_trainer", root / "sdk" / "gnomon"
-    files = (file for part in _MAKES_EVALUATORS for file in (trainer / part).rglob("*.*"))
-    product = [file for file in files if file.suffix in {".py", ".toml"}]
-    return [*own, *sorted(product), *(sdk / f"{name}.py" for name in _READS_TEXTS)]
+    recipes = _HERE.parents[2] / "services" / "trainer" / "gnomon_trainer" / "recipes"
+    return [*own, *sorted(recipes.glob("*.toml")), *imports.needed_by(_TRAINING)]

@@ -13,6 +13,8 @@ from benchmarks.quality.task import Answer, Task
 
 from gnomon import Client, local
 from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain.choosing import facts_of
+from gnomon_trainer.domain.training import MetricDefinition, Row
 
 _METRIC, _PROJECT = "benchmark", "quality"
 _QUICK = {"epochs": 1}
@@ -53,6 +55,18 @@ def answer(task: Task, recipe: str) -> Answer:
             return _answer(task, recipe, client, StageClock(trainer.process.pid))
     finally:
         local.stop({"registry": registry, "trainer": trainer})
+
+
+def taken(recipe: str, metric: MetricDefinition, rows: Sequence[Row]) -> str:
+    """Return the recipe that a run is trained by: another one, if `recipe` is one that chooses."""
+    from gnomon_trainer.adapters.recipe_files import RecipeFiles
+    from gnomon_trainer.domain import recipes
+
+    files = RecipeFiles()
+    asked = recipes.find(files, recipe)
+    if asked.choice is None:
+        return recipe
+    return recipes.choose_recipe(asked.choice, facts_of(rows, metric, None), files)[0].recipe
 
 
 def offers(recipe: str) -> bool:
