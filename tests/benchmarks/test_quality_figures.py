@@ -232,6 +232,20 @@ def test_a_cell_is_kept_until_its_data_or_options_change(
     assert not cells.is_kept(cell, given)
 
 
+def test_a_comment_is_no_reason_to_measure_again(tmp_path: Path) -> None:
+    file = tmp_path / "method.py"
+
+    def digest_of(text: str) -> str:
+        file.write_text(text)
+        return cells._what_it_does(file)
+
+    plain = digest_of("def f(x):\n    return x + 1\n")
+    assert (
+        digest_of('"""Says."""\n\n\ndef f(x):  # adds\n    """Return more."""\n    return (x + 1)\n') == plain
+    )
+    assert digest_of("def f(x):\n    return x + 2\n") != plain
+
+
 def test_calls_for_some_cells_add_up_and_a_failed_or_unreadable_one_loses_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,8 +67,7 @@ class TextEncoder:
         return reading
 
     def encode(self, rendered: Rendered) -> Tokens:
-        """Return what is learned from: the first window; `truncated` if there is more."""
-        # A row has one label, and which of its windows it is of nobody says; the first is surely of the row.
+        """Return the first window of what is scored, for a quick look; `truncated` if there is more."""
         first = replace(self.windows, most=1) if self.windows else None
         (reading,) = self._tokenizer.encode_windows([rendered], self.max_tokens, first)
         (tokens,) = reading.windows
