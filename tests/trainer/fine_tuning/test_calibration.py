@@ -119,6 +119,18 @@ def test_a_vector_is_taken_only_where_it_is_better_on_rows_it_was_not_fitted_on(
     assert found.calibration.method == "temperature" or losses["vector"] < losses["temperature"]
 
 
+def test_where_the_most_probable_class_is_the_label_rare_classes_are_not_calibrated_away() -> None:
+    random = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], [1500, 250, 50])
+    evidence = random.normal(size=(len(truth), 3)) + 1.5 * np.eye(3)[truth]
+    weighted = evidence * 1.5 + 0.5 * np.log(
+        np.bincount(truth)
+    )  # as a training with class weights gives them
+    free, label = (calibrate(weighted, truth, seed=0, sets_label=sets) for sets in (False, True))
+    assert (free.calibration.method, label.calibration.method) == ("vector", "temperature")
+    assert free.log_losses == label.log_losses
+
+
 def test_many_classes_with_few_rows_stay_with_the_temperature() -> None:
     logits = np.random.default_rng(0).normal(size=(77 * 20, 77)) * 3
     truth = np.repeat(np.arange(77), 20)

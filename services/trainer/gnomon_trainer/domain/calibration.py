@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.bundle import Calibration
+from gnomon_trainer.domain.measures import confusion, macro_f1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,42 +59,57 @@ def negative_log_likelihood(logits: NDArray[Any], truth: Ints, temperature: floa
     return float(-log_softmax(logits, temperature)[np.arange(len(truth)), truth].mean())
 
 
-def calibrate(logits: NDArray[Any], truth: Ints, seed: int) -> Calibrated:
+def calibrate(logits: NDArray[Any], truth: Ints, seed: int, *, sets_label: bool = False) -> Calibrated:
     """Fit temperature scaling, or vector scaling where that is clearly better on rows it was not fitted on.
 
     Five-fold cross-validation on these rows: vector scaling is taken if its
     mean log-loss is lower by more than the standard error of that difference,
     so never where it is higher; and only with 25 rows of every class, so that
     many classes with few rows stay with the one number of the temperature.
+
+    `sets_label`: the label is the most probable class. Then macro-F1 must not
+    fall either: where classes were weighted in training, biases that undo it
+    fit better, and the rare classes are hardly ever the label any more. A
+    temperature changes no label.
     """
     rows, classes = logits.shape
     temperature = Calibration(fit_temperature(logits, truth), "temperature", rows)
     losses = {"uncalibrated": negative_log_likelihood(logits, truth)}
     if np.bincount(truth, minlength=classes).min() < _LEAST_ROWS_A_CLASS:
         return Calibrated(temperature, losses)
-    one, many = _cross_validated(logits, truth, seed)
+    (one, many), (label_one, label_many) = _cross_validated(logits, truth, seed)
     losses |= {"temperature": float(one.mean()), "vector": float(many.mean())}
     gain = one - many
     vector = fit_vector(logits, truth)
     if vector is None or not gain.mean() > gain.std(ddof=1) / math.sqrt(rows):
         return Calibrated(temperature, losses)
+    if sets_label and _macro_f1(truth, label_many, classes) < _macro_f1(truth, label_one, classes):
+        return Calibrated(temperature, losses)
     return Calibrated(vector, losses)
 
 
-def _cross_validated(logits: NDArray[Any], truth: Ints, seed: int) -> tuple[Floats, Floats]:
-    """Return each row's log-loss by the temperature and by the vector scaling that the other folds give."""
+def _macro_f1(truth: Ints, labels: Ints, classes: int) -> float:
+    return float(macro_f1(confusion(truth, labels, classes, np.ones((len(truth), 1), dtype=np.uint8)))[0])
+
+
+def _cross_validated(logits: NDArray[Any], truth: Ints, seed: int) -> tuple[Floats, Ints]:
+    """Return each row's log-loss and its most probable class, both of shape (2, rows).
+
+    First by the temperature, then by the vector scaling, that the other folds give.
+    """
     rows = len(truth)
     fold = np.empty(rows, dtype=np.int64)
     shuffled = np.random.default_rng(seed).permutation(rows)
     fold[shuffled[np.argsort(truth[shuffled], kind="stable")]] = np.arange(rows) % _FOLDS  # each class evenly
-    losses = np.empty((2, rows))
+    losses, labels = np.empty((2, rows)), np.empty((2, rows), dtype=np.int64)
     for number in range(_FOLDS):
         out = fold == number
         one = Calibration(fit_temperature(logits[~out], truth[~out]))
         for place, found in enumerate((one, fit_vector(logits[~out], truth[~out]) or one)):
             likelihood = log_probabilities(logits[out], found)
             losses[place, out] = -likelihood[np.arange(out.sum()), truth[out]]
-    return losses[0], losses[1]
+            labels[place, out] = likelihood.argmax(axis=1)
+    return losses, labels
 
 
 def fit_temperature(logits: NDArray[Any], truth: Ints) -> float:

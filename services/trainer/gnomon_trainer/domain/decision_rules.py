@@ -42,8 +42,8 @@ def rule_of(
     the same rows every time, first those of the reference. A guarantee holds
     for each of the formats, as the strictest of their thresholds is taken.
     """
-    found = calibrate(held_out.logits, held_out.truth, parameters.seed)
     flagged = [metric.classes.index(label) for label in metric.flagged_classes]
+    found = calibrate(held_out.logits, held_out.truth, parameters.seed, sets_label=not flagged)
     if not flagged:
         return DecisionRule(found.calibration, Threshold(0.5, "none", 0), None, found.log_losses)
 
