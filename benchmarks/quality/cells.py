@@ -83,7 +83,7 @@ def is_kept(cell: Cell, options: Options) -> bool:
 
 
 def key(cell: Cell, options: Options) -> str:
-    """Return the folder's name: the cell, and a digest of all that its figures depend on."""
+    """Return the folder's name: the cell, and a digest of its data, its method's files and the options."""
     given = {
         "quick": options.quick,
         "data": _data_digest(file_of(SETS[cell.public], options.data)),

@@ -55,9 +55,9 @@ sublinear, + logistic regression. `frozen`: mean-pooled, normalised MiniLM-L6 em
 regression. `plain`: the ten-line fine-tune of MiniLM-L6 (5e-5, 3 epochs, batches of 16). `setfit`: SetFit on
 the same base, 20 iterations as far as its time limit goes. `gnomon_…`: runs through the services by that
 recipe; where that takes another recipe with a cell of its own, the training is the same and was not repeated.
-Both regressions choose their strength by cross-validation. Networks read the same tokens, cut where the
-recipe's first window ends; the recipe alone reads on, in further windows. Rows that the test rows have too,
-exactly or but for a word, are left out of what all methods learn from, by the product's own rule.
+Both regressions choose their strength by cross-validation. Networks read texts cut to the recipe's length;
+the recipe alone reads on, in windows. Rows that the test rows have too, exactly or but for a word, are left
+out of what all methods learn from, by the product's own rule.
 ECE of the most probable class, in 15 bins.
 
 What it took: seconds of processors (user and system, all threads, children included), then seconds of the
@@ -147,7 +147,8 @@ def _bounded(notes: dict[str, Any]) -> str:
 def _speed(content: Content) -> str:
     lines = []
     for name in SETS:
-        found = {m: e for m in FULL_METHODS if (e := content[name][m]) and e["rows_per_s"]}
+        measured = {m: e for m in FULL_METHODS if (e := content[name][m]) and not e["same_as"]}
+        found = {m: e for m, e in measured.items() if e["rows_per_s"]}
         if found:
             shown = ", ".join(
                 f"`{m}` {e['rows_per_processor_s']:.0f} ({e['rows_per_s']:.0f})" for m, e in found.items()

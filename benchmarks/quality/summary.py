@@ -64,9 +64,15 @@ def _entry(cells: Sequence[Measured] | None, figure: str) -> dict[str, Any] | No
         "rows_per_s": _mean_rate(cells, "rows_per_s"),
         "rows_per_processor_s": _mean_rate(cells, "rows_per_processor_s"),
         "seeds": [cell.cell.seed for cell in cells],
-        "same_as": cells[0].facts.get("same_as", ""),
+        "same_as": _same_as(cells),
         "notes": cells[0].facts["notes"][0],
     }
+
+
+def _same_as(cells: Iterable[Measured]) -> str:
+    """Return the method whose trainings these are; empty unless all of them are."""
+    names = {cell.facts.get("same_as", "") for cell in cells}
+    return str(names.pop()) if len(names) == 1 else ""
 
 
 def _mean_rate(cells: Iterable[Measured], fact: str) -> float | None:

@@ -72,7 +72,7 @@ def base_model() -> Path:
 
 
 def tokens(texts: Sequence[Rendered]) -> list[Tokens]:
-    """Return what the recipe learns from: cut at its length, and where it cuts."""
+    """Return what is read at once with the recipe's length; the recipe itself reads on, in windows."""
     from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 
     encoder = TextEncoder.of_base_model(base_model(), max_tokens())

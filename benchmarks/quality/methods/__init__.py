@@ -47,7 +47,8 @@ def prepare(method: str) -> None:
 def sources(method: str) -> list[Path]:
     """Return the files that a method is: its cells are measured again when one changes.
 
-    Of the product, the recipes and all that a training imports.
+    Of the product, the recipes and all that a training imports. What brings rows to it and predictions back,
+    and which versions of libraries are installed, are not looked at.
     """
     own = [
         _HERE / f"{'gnomon' if recipe_of(method) else method}.py",

@@ -61,8 +61,10 @@ def taken(recipe: str, metric: MetricDefinition, rows: Sequence[Row]) -> str:
     """Return the recipe that a run is trained by: another one, if `recipe` is one that chooses."""
     from gnomon_trainer.adapters.recipe_files import RecipeFiles
     from gnomon_trainer.domain import recipes
+    from gnomon_trainer.settings import TrainerSettings
 
-    files = RecipeFiles()
+    settings = TrainerSettings()
+    files = RecipeFiles(settings.recipes_dir, settings.model_dir)
     asked = recipes.find(files, recipe)
     if asked.choice is None:
         return recipe

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 
 from gnomon.bundle import Calibration
 from gnomon.decision import calibrated, probabilities
+from gnomon.instances import InputShape, OutputType, Step
 from gnomon_trainer.domain.calibration import (
     calibrate,
     fit_temperature,
@@ -19,8 +20,11 @@ from gnomon_trainer.domain.calibration import (
     log_softmax,
     negative_log_likelihood,
 )
+from gnomon_trainer.domain.decision_rules import Labelled, rule_of
 from gnomon_trainer.domain.thresholds import Scores, best_f1_threshold, estimated
+from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.validation_split import hold_out, hold_out_contexts
+from tests.trainer.fine_tuning import tiny
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -119,16 +123,21 @@ def test_a_vector_is_taken_only_where_it_is_better_on_rows_it_was_not_fitted_on(
     assert found.calibration.method == "temperature" or losses["vector"] < losses["temperature"]
 
 
-def test_where_the_most_probable_class_is_the_label_rare_classes_are_not_calibrated_away() -> None:
+@pytest.mark.parametrize("flagged", [(), ("c",)])
+def test_rare_classes_are_not_calibrated_away_where_the_most_probable_one_is_the_label(
+    flagged: tuple[str, ...],
+) -> None:
     random = np.random.default_rng(0)
     truth = np.repeat([0, 1, 2], [1500, 250, 50])
-    evidence = random.normal(size=(len(truth), 3)) + 1.5 * np.eye(3)[truth]
-    weighted = evidence * 1.5 + 0.5 * np.log(
-        np.bincount(truth)
-    )  # as a training with class weights gives them
-    free, label = (calibrate(weighted, truth, seed=0, sets_label=sets) for sets in (False, True))
-    assert (free.calibration.method, label.calibration.method) == ("vector", "temperature")
-    assert free.log_losses == label.log_losses
+    evidence = 1.5 * (random.normal(size=(len(truth), 3)) + 1.5 * np.eye(3)[truth])
+    logits = evidence + 0.5 * np.log(np.bincount(truth))  # as a training with class weights gives them
+    categorical = MetricDefinition(
+        "metrics/m", OutputType.CATEGORICAL, Step.LLM_SPAN, InputShape.INPUT, ("a", "b", "c"), flagged
+    )
+    found = rule_of(categorical, tiny.PARAMETERS, Labelled(logits, truth), [])
+    assert found.calibration.method == "temperature"
+    assert found.log_losses["vector"] < found.log_losses["temperature"]
+    assert calibrate(logits, truth, tiny.PARAMETERS.seed).calibration.method == "vector"
 
 
 def test_many_classes_with_few_rows_stay_with_the_temperature() -> None:

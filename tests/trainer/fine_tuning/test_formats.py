@@ -16,7 +16,7 @@ from gnomon.bundle import ONNX_FP16, OPENVINO_BF16, OPENVINO_FP32, OPENVINO_INT8
 from gnomon.half_precision import write_fp16
 from gnomon.tokens import Tokens
 from gnomon.v1 import resources_pb2 as pb
-from gnomon_trainer.adapters.fine_tuning import gate, openvino_runtime, quantizing, stages
+from gnomon_trainer.adapters.fine_tuning import further, gate, openvino_runtime, quantizing, stages
 from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import (
     FurtherFormat,
@@ -406,3 +406,13 @@ def test_a_run_cancelled_while_int8_is_made_publishes_the_same_when_resumed(
     resumed = train(base_model, work, Quantized())
     whole = train(base_model, tmp_path / "whole", Quantized())
     assert tiny.contents(resumed.bundle_folder) == tiny.contents(whole.bundle_folder)
+
+
+def test_formats_are_compared_in_all_test_rows_or_in_512_that_the_seed_draws() -> None:
+    assert further.compared(512, seed=1).tolist() == list(range(512))
+    drawn = further.compared(5_000, seed=1)
+    assert len(set(drawn.tolist())) == 512
+    assert (np.diff(drawn) > 0).all()
+    assert (
+        drawn.tolist() == further.compared(5_000, seed=1).tolist() != further.compared(5_000, seed=2).tolist()
+    )

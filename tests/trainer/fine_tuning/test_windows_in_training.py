@@ -3,7 +3,7 @@
 import functools
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from torch import nn
 
 from gnomon.instances import text_span
 from gnomon.tokens import Tokens
-from gnomon.windows import Reduced, reduce
+from gnomon.windows import reduce
 from gnomon_trainer.adapters.fine_tuning import judging, shown
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
+from gnomon_trainer.adapters.fine_tuning.judging import Reduce
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
 from gnomon_trainer.domain.training import Row, TrainingPlan
 from tests.trainer.fine_tuning import tiny
@@ -26,10 +27,8 @@ ON_CPU = Compute("cpu", "fp32", 1)
 LONG = [Tokens([2, word, word + 1, 3], [0] * 4) for word in (5, 9, 12, 20)]
 SHORT = [Tokens([2, 7, 3], [0] * 3)]
 
-highest: Callable[[Sequence[Sequence[float]]], Reduced] = functools.partial(
-    reduce, reducer="max", flagged=[1]
-)
-mean: Callable[[Sequence[Sequence[float]]], Reduced] = functools.partial(reduce, reducer="mean", flagged=[])
+highest: Reduce = functools.partial(reduce, reducer="max", flagged=[1])
+mean: Reduce = functools.partial(reduce, reducer="mean", flagged=[])
 
 
 def network_of(base_model: Path) -> EvaluatorNetwork:
@@ -39,8 +38,8 @@ def network_of(base_model: Path) -> EvaluatorNetwork:
     return network
 
 
-def one_each(network: EvaluatorNetwork, reducing: object, key: str = "0:1") -> list[Tokens]:
-    return shown.windows(network, [LONG, SHORT], reduce=reducing, key=key, compute=ON_CPU)  # type: ignore[arg-type]
+def one_each(network: EvaluatorNetwork, reducing: Reduce | None, key: str = "0:1") -> list[Tokens]:
+    return shown.windows(network, [LONG, SHORT], reduce=reducing, key=key, compute=ON_CPU)
 
 
 # ------------------------------------------------------------------ what a row shows
@@ -79,9 +78,7 @@ def test_the_vector_of_several_windows_is_the_mean_of_theirs(base_model: Path) -
 
 
 @pytest.mark.parametrize("reducing", [highest, mean], ids=["max", "mean"])
-def test_held_out_rows_are_judged_by_what_would_be_served(
-    base_model: Path, reducing: Callable[[Sequence[Sequence[float]]], Reduced]
-) -> None:
+def test_held_out_rows_are_judged_by_what_would_be_served(base_model: Path, reducing: Reduce) -> None:
     network = network_of(base_model)
     every = Examples([LONG, SHORT], np.array([0, 1]))
     found = judging.logits_of(network, every, reducing, ON_CPU, lambda: None)
@@ -117,6 +114,26 @@ def far_plan(reducer: str, **parameters: float) -> TrainingPlan:
 @pytest.mark.parametrize("reducer", ["max", "mean"])
 def test_what_no_first_window_shows_is_learned(base_model: Path, tmp_path: Path, reducer: str) -> None:
     trained = tiny.train(base_model, tmp_path, far_plan(reducer, epochs=3), interval_s=60.0)
+    found = {measure["key"]: measure["value"] for measure in trained.report["measures"]}
+    assert found["auroc"] > 0.9
+
+
+def test_logits_that_are_no_numbers_are_none_of_the_row_either(base_model: Path) -> None:
+    network = network_of(base_model)
+    with torch.no_grad():
+        network.head.weight.fill_(float("nan"))
+    found = judging.logits_of(network, Examples([LONG, SHORT], np.array([0, 1])), mean, ON_CPU, lambda: None)
+    assert np.isnan(found).all()
+    assert [window in LONG for window in one_each(network, highest)] == [True, False]
+
+
+@pytest.mark.parametrize("reducer", ["max", "mean"])
+def test_a_warm_up_and_a_second_pass_over_all_rows_learn_from_windows_too(
+    base_model: Path, tmp_path: Path, reducer: str
+) -> None:
+    what = far_plan(reducer, epochs=4, contrastive_epochs=4)
+    what = replace(what, parameters=replace(what.parameters, final_rows="all", evaluations_per_epoch=0))
+    trained = tiny.train(base_model, tmp_path, what, interval_s=60.0)
     found = {measure["key"]: measure["value"] for measure in trained.report["measures"]}
     assert found["auroc"] > 0.9
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.bundle import AbstainBand, Calibration, Threshold
+from gnomon.instances import OutputType
 from gnomon_trainer.domain import thresholds
 from gnomon_trainer.domain.calibration import Ints, calibrate, log_probabilities
 from gnomon_trainer.domain.thresholds import BEST_F1, FALSE_POSITIVE_RATE, Scores
@@ -43,7 +44,8 @@ def rule_of(
     for each of the formats, as the strictest of their thresholds is taken.
     """
     flagged = [metric.classes.index(label) for label in metric.flagged_classes]
-    found = calibrate(held_out.logits, held_out.truth, parameters.seed, sets_label=not flagged)
+    by_threshold = metric.output_type is OutputType.BOOLEAN
+    found = calibrate(held_out.logits, held_out.truth, parameters.seed, sets_label=not by_threshold)
     if not flagged:
         return DecisionRule(found.calibration, Threshold(0.5, "none", 0), None, found.log_losses)
 

@@ -67,7 +67,7 @@ class TextEncoder:
         return reading
 
     def encode(self, rendered: Rendered) -> Tokens:
-        """Return the first window of what is scored, for a quick look; `truncated` if there is more."""
+        """Return what is read at once: the first window; `truncated` if there is more."""
         first = replace(self.windows, most=1) if self.windows else None
         (reading,) = self._tokenizer.encode_windows([rendered], self.max_tokens, first)
         (tokens,) = reading.windows

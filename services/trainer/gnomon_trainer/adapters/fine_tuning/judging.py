@@ -1,7 +1,6 @@
 """How good a network is on rows that it does not learn from."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,9 @@ from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.domain.calibration import Ints, negative_log_likelihood
 from gnomon_trainer.domain.measures import confusion, macro_f1
+
+# Makes one row of logits of those of a row's windows: see `gnomon.windows.reduce`.
+Reduce = Callable[[Sequence[Sequence[float]]], Reduced]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +57,34 @@ def pooled(
     Of several windows, the mean of their vectors: what a linear head says of it is the mean of their logits.
     `pause` is called before every batch; what it raises ends the work.
     """
-    starts, every = _flat(examples)
-    vectors = _vectors(network, every, compute, pause)
-    if len(every) == len(starts):
-        return vectors
-    counts = np.diff([*starts, len(every)])
-    return np.asarray(np.add.reduceat(vectors, starts) / counts[:, None], dtype=np.float32)
+    windows, row = _flat(examples)
+    sums = np.zeros((len(examples.windows), network.head.in_features), dtype=np.float32)
+    for indices, vectors in _vectors(network, windows, compute, pause):
+        np.add.at(sums, row[indices], vectors)
+    counts = np.bincount(row).astype(np.float32)
+    means: NDArray[np.float32] = sums / counts[:, None]
+    return means
 
 
 def logits_of(
     network: EvaluatorNetwork,
     examples: Examples,
-    reduce: Callable[[Sequence[Sequence[float]]], Reduced],
+    reduce: Reduce,
     compute: Compute,
     pause: Callable[[], None],
 ) -> NDArray[np.float32]:
     """Return the logits of all rows in their order, shape (rows, classes), with dropout off.
 
-    Of several windows, what `reduce` makes of theirs, as a scorer does.
+    Of several windows, what `reduce` makes of theirs, as a scorer does; NaN where one of them is no number.
     """
-    starts, every = _flat(examples)
-    logits = logits_of_windows(network, every, compute, pause)
-    if len(every) == len(starts):
+    windows, row = _flat(examples)
+    logits = logits_of_windows(network, windows, compute, pause)
+    if len(windows) == len(examples.windows):
         return logits
-    parts = np.split(logits, starts[1:])
-    return np.array([reduce(part.tolist()).logits for part in parts], dtype=np.float32)
+    parts = np.split(logits, np.flatnonzero(np.diff(row)) + 1)
+    nothing = [np.nan] * logits.shape[1]
+    found = [reduce(part.tolist()).logits if np.isfinite(part).all() else nothing for part in parts]
+    return np.array(found, dtype=np.float32)
 
 
 @torch.no_grad()
@@ -87,26 +92,28 @@ def logits_of_windows(
     network: EvaluatorNetwork, windows: Sequence[Tokens], compute: Compute, pause: Callable[[], None]
 ) -> NDArray[np.float32]:
     """Return the logits of windows in their order, shape (windows, classes), with dropout off."""
-    vectors = torch.from_numpy(_vectors(network, windows, compute, pause)).to(compute.device)
-    found: NDArray[np.float32] = network.classify(vectors).cpu().numpy()
+    found = np.empty((len(windows), network.head.out_features), dtype=np.float32)
+    for indices, vectors in _vectors(network, windows, compute, pause):
+        pooled = torch.from_numpy(vectors).to(compute.device)
+        found[indices] = network.classify(pooled).cpu().numpy()
     return found
 
 
 @torch.no_grad()
 def _vectors(
     network: EvaluatorNetwork, windows: Sequence[Tokens], compute: Compute, pause: Callable[[], None]
-) -> NDArray[np.float32]:
+) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    """Yield windows' places and their vectors, shape (places, hidden size), a batch at a time."""
     network.eval()
-    vectors = np.empty((len(windows), network.head.in_features), dtype=np.float32)
     for indices in batches.of_similar_length([len(window) for window in windows]):
         pause()
         inputs = batches.tensors([windows[i] for i in indices], network, compute.device)
         with compute.autocast():
-            vectors[indices] = network.pool(**inputs).float().cpu().numpy()
-    return vectors
+            vectors = network.pool(**inputs)
+        yield indices, vectors.float().cpu().numpy()
 
 
-def _flat(examples: Examples) -> tuple[list[int], list[Tokens]]:
-    """Return where the windows of each row begin among all, and all of them."""
+def _flat(examples: Examples) -> tuple[list[Tokens], Ints]:
+    """Return the windows of all rows, and which row each is of."""
     counts = [len(row) for row in examples.windows]
-    return [0, *itertools.accumulate(counts[:-1])], [window for row in examples.windows for window in row]
+    return [window for row in examples.windows for window in row], np.repeat(np.arange(len(counts)), counts)

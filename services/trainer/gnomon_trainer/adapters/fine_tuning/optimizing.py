@@ -26,11 +26,10 @@ from gnomon_trainer.adapters.fine_tuning.averaging import Averaging
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
-from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of, measured, pooled
+from gnomon_trainer.adapters.fine_tuning.judging import Best, Reduce, logits_of, measured, pooled
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.probe import class_weights, head_by_folds, head_on_frozen
 from gnomon_trainer.adapters.fine_tuning.rates import parameter_groups, share_of_peak
-from gnomon_trainer.adapters.fine_tuning.shown import Reduce
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, TrainingInterruptedError
 
 _POINTS_PER_EPOCH = 20
@@ -160,7 +159,7 @@ class FineTuning:
         windows = shown.windows(
             self._network,
             [self._training.windows[i] for i in indices],
-            reduce=self._reduce if parameters.window_reducer != "mean" else None,
+            reduce=None if self._is_contrastive or parameters.window_reducer == "mean" else self._reduce,
             key=f"{parameters.seed}:{position.step}",
             compute=self._compute,
         )

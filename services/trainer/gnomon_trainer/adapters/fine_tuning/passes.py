@@ -18,13 +18,12 @@ from gnomon_trainer.adapters.fine_tuning import gate
 from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.checkpoints import Checkpoints
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible, usable
-from gnomon_trainer.adapters.fine_tuning.judging import Best, logits_of
+from gnomon_trainer.adapters.fine_tuning.judging import Best, Reduce, logits_of
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.adapters.fine_tuning.optimizing import FineTuning
 from gnomon_trainer.adapters.fine_tuning.preparing import Prepared
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, one_by_one
 from gnomon_trainer.adapters.fine_tuning.searching import Judged
-from gnomon_trainer.adapters.fine_tuning.shown import Reduce
 from gnomon_trainer.domain.calibration import fit_temperature, negative_log_likelihood
 from gnomon_trainer.domain.training import Parameters, Point, Reporter, Stage
 

@@ -103,12 +103,8 @@ def prepare(
     learned = [encoder.read(known[i]) for i in _pausing(training, pause)]
     held_out = [encoder.read(known[i]) for i in _pausing(validation, pause)]
     if cut := sum(row.truncated for row in learned):
-        how = "they were shortened." if known[0].parts else "what they end with was not learned from."
-        windows = encoder.windows.most if encoder.windows and not known[0].parts else 1
-        reads = (
-            f"{encoder.max_tokens} tokens" if windows == 1 else f"{windows} windows of {encoder.max_tokens}"
-        )
-        warnings.append(f"{cut} of {len(learned)} rows to learn from are longer than {reads}: {how}")
+        how = "they were shortened" if known[0].parts else "what lies beyond was not learned from"
+        warnings.append(f"{cut} of {len(learned)} rows to learn from are longer than is read: {how}.")
     shares = targets(plan.training_rows, plan.metric)
     if shares is not None:
         shared = sum(bool(plan.training_rows[i].extra.get(COLUMN)) for i in training)

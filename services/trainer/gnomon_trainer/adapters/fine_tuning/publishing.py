@@ -18,7 +18,7 @@ from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.training import Parameters, ReportOptions, Row, Trained, TrainingPlan
 
 # Counts up when the same plan would give another evaluator: older checkpoints and results are then not taken.
-_TRAINING = 5
+_TRAINING = 6
 
 # The parameters of the first release with thresholds; those behind them came later.
 _FIRST_PARAMETERS = 18

@@ -1,22 +1,21 @@
-"""Which of its windows a row shows in a training step: one, so that a long row costs what a short one does.
+"""Which of its windows a row shows in a training step: one, whose gradient is all that the step keeps.
 
 A row has one label, and which of its windows it is of nobody says. With the
 reducer `max` the score is that of one window, and so is the gradient: the row
 shows the window that decides as the network is now. With `mean` all count
-alike: it shows any of them, each as likely, so that over the epochs each is
-learned from; the loss of a mean of logits is at most the mean of their losses.
+alike: it shows any of them, each as likely; the loss of a mean of logits is at
+most the mean of their losses.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+import numpy as np
 
 from gnomon.tokens import Tokens
-from gnomon.windows import Reduced
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
-from gnomon_trainer.adapters.fine_tuning.judging import logits_of_windows
+from gnomon_trainer.adapters.fine_tuning.judging import Reduce, logits_of_windows
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
-
-Reduce = Callable[[Sequence[Sequence[float]]], Reduced]
 
 
 def windows(
@@ -34,15 +33,21 @@ def windows(
     if reduce is None:
         choose = random.Random(key)  # noqa: S311  reproducible on purpose
         return [choose.choice(row) for row in rows]
-    return [row[_deciding(network, row, reduce, compute)] for row in rows]
+    long = [row for row in rows if len(row) > 1]
+    deciding = iter(_deciding(network, long, reduce, compute))
+    return [row[next(deciding) if len(row) > 1 else 0] for row in rows]
 
 
-def _deciding(network: EvaluatorNetwork, row: Sequence[Tokens], reduce: Reduce, compute: Compute) -> int:
-    if len(row) == 1:
-        return 0
+def _deciding(
+    network: EvaluatorNetwork, rows: Sequence[Sequence[Tokens]], reduce: Reduce, compute: Compute
+) -> list[int]:
+    if not rows:
+        return []
     training = network.training
     try:
-        found = logits_of_windows(network, row, compute, lambda: None)
+        logits = logits_of_windows(network, [w for row in rows for w in row], compute, lambda: None)
     finally:
         network.train(training)
-    return reduce(found.tolist()).deciding_window or 0
+    parts = np.split(logits, np.cumsum([len(row) for row in rows])[:-1])
+    # Logits that are no numbers end the training in this step anyway: see `FineTuning`.
+    return [reduce(part.tolist()).deciding_window or 0 if np.isfinite(part).all() else 0 for part in parts]

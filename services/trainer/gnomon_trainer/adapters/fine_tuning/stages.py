@@ -19,12 +19,13 @@ import numpy as np
 from gnomon.bundle import Evaluator, Format
 from gnomon.rendering import template_for
 from gnomon.tokens import Reading
-from gnomon.windows import Reduced, reduce
+from gnomon.windows import reduce
 from gnomon_trainer.adapters import base_models
 from gnomon_trainer.adapters.fine_tuning import deciding, files, further, gate, probe, publishing, reading
 from gnomon_trainer.adapters.fine_tuning.compute import Compute, choose, reproducible
 from gnomon_trainer.adapters.fine_tuning.exporting import Exporter, OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.further import Material
+from gnomon_trainer.adapters.fine_tuning.judging import Reduce
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, base_model_digest, load_network
 from gnomon_trainer.adapters.fine_tuning.onnx_formats import further_formats
 from gnomon_trainer.adapters.fine_tuning.openvino_formats import FurtherFormat
@@ -294,7 +295,7 @@ def _evaluator(training: Training, prepared: Prepared, rule: DecisionRule) -> Ev
     )
 
 
-def _reducer(training: Training, prepared: Prepared) -> Callable[[Sequence[Sequence[float]]], Reduced]:
+def _reducer(training: Training, prepared: Prepared) -> Reduce:
     metric, windows = training.plan.metric, prepared.encoder.windows
     flagged = [metric.classes.index(label) for label in metric.flagged_classes]
     return functools.partial(reduce, reducer=windows.reducer if windows else "", flagged=flagged)
