@@ -24,8 +24,8 @@ from benchmarks.quality.sets import SETS, file_of
 from benchmarks.quality.summary import summarised
 from benchmarks.quality.targets import targets
 
-_ROOT = Path(__file__).parents[2]
-_DATA = _ROOT.parent / "shared" / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent.parent / "results" / "quality.json"
 
 
@@ -40,16 +40,16 @@ def main() -> int:
     available, absent = plan.available()
     wanted = [method for method in arguments.only if method in available]
     for method in absent:
-        _say(f"{method} is left out: the product has no such recipe.")
+        say(f"{method} is left out: the product has no such recipe.")
     failed = _measure(plan.cells(wanted, arguments.sets, arguments.seeds, arguments.shots), options)
     content = summarised(_kept(options, arguments.seeds, arguments.shots), failed, absent)
     content["command"] = "python -m benchmarks.quality " + " ".join(sys.argv[1:])
     _tell(content)
     if arguments.quick:
-        _write(options.work / "quality.json", content)
+        write_json(options.work / "quality.json", content)
         print(section.rendered(content))
     else:
-        _write(RESULTS, content)
+        write_json(RESULTS, content)
         section.write(content)
     return 1 if failed else 0
 
@@ -61,16 +61,16 @@ def _measure(cells: Sequence[plan.Cell], options: Options) -> dict[str, str]:
         if is_kept(cell, options):
             continue
         began = time.monotonic()
-        _say(f"[{number}/{len(cells)}] {cell} …")
+        say(f"[{number}/{len(cells)}] {cell} …")
         try:
             measure(cell, options)
         except CellError as error:
             failed[str(cell)] = str(error)
-            _say(str(error))
+            say(str(error))
         except OSError as error:  # such as a full disk: cells that are kept shall still be summed up
             failed[str(cell)] = f"{type(error).__name__}: {error}"
-            _say(failed[str(cell)])
-        _say(f"[{number}/{len(cells)}] {cell}: {time.monotonic() - began:.0f} s")
+            say(failed[str(cell)])
+        say(f"[{number}/{len(cells)}] {cell}: {time.monotonic() - began:.0f} s")
     return failed
 
 
@@ -82,16 +82,16 @@ def _kept(options: Options, seeds: Sequence[int], shots: Sequence[int]) -> list[
             try:
                 found.append(measure(cell, options))
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                _say(f"{cell} cannot be read and is left out: {error}")
+                say(f"{cell} cannot be read and is left out: {error}")
     return found
 
 
 def _tell(content: dict[str, Any]) -> None:
     for target in targets(content):
-        _say(f"{target.verdict.strip('*'):12} {target.what}: {target.found} (wanted {target.wanted})")
+        say(f"{target.verdict.strip('*'):12} {target.what}: {target.found} (wanted {target.wanted})")
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def write_json(file: Path, content: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
@@ -113,12 +113,12 @@ def _rounded(value: Any) -> Any:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     add = parser.add_argument
-    add("--data", type=Path, default=_DATA, help="folder of the public sets")
-    add("--work", type=Path, default=_ROOT / "build" / "bench-quality", help="where cells are kept")
-    add("--only", type=_among(METHODS), default=list(METHODS), help=f"of {', '.join(METHODS)}")
-    add("--sets", type=_among(tuple(SETS)), default=list(SETS), help=f"of {', '.join(SETS)}")
-    add("--seeds", type=_numbers, default=None, help="default 0,1,2; with --quick 0")
-    add("--shots", type=_numbers, default=None, help="rows a class of the few-shot cells; '' for none")
+    add("--data", type=Path, default=DATA, help="folder of the public sets")
+    add("--work", type=Path, default=ROOT / "build" / "bench-quality", help="where cells are kept")
+    add("--only", type=among(METHODS), default=list(METHODS), help=f"of {', '.join(METHODS)}")
+    add("--sets", type=among(tuple(SETS)), default=list(SETS), help=f"of {', '.join(SETS)}")
+    add("--seeds", type=numbers, default=None, help="default 0,1,2; with --quick 0")
+    add("--shots", type=numbers, default=None, help="rows a class of the few-shot cells; '' for none")
     add("--quick", action="store_true", help="try every step on few rows; its figures are worth nothing")
     add(
         "--setfit-minutes",
@@ -137,7 +137,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
+def among(known: Sequence[str]) -> Callable[[str], list[str]]:
     def parse(given: str) -> list[str]:
         names = given.split(",")
         if unknown := sorted(set(names) - set(known)):
@@ -147,11 +147,11 @@ def _among(known: Sequence[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def _numbers(given: str) -> list[int]:
+def numbers(given: str) -> list[int]:
     return [int(number) for number in given.split(",") if number]
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

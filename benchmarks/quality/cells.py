@@ -87,7 +87,7 @@ def key(cell: Cell, options: Options) -> str:
     given = {
         "quick": options.quick,
         "data": _data_digest(file_of(SETS[cell.public], options.data)),
-        "sources": _sources_digest(cell.method),
+        "sources": sources_digest(cell.method),
     }
     if cell.method == "setfit":
         given["seconds"] = options.setfit_seconds
@@ -99,7 +99,7 @@ _data_digest = functools.cache(digest)
 
 
 @functools.cache
-def _sources_digest(method: str) -> str:
+def sources_digest(method: str) -> str:
     here = Path(__file__).parent
     own = [here / "sets.py", here / "unseen.py", *unseen.SOURCES, *methods.sources(method)]
     lines = "".join(f"{_what_it_does(file)}  {file.name}\n" for file in own)

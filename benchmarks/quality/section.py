@@ -10,20 +10,25 @@ from benchmarks.quality.sets import SETS
 from benchmarks.quality.targets import against_best_baseline, targets
 
 FILE = Path(__file__).parent.parent / "RESULTS.md"
-_BEGIN, _END = "<!-- quality: made by benchmarks/quality, do not edit -->", "<!-- /quality -->"
-_FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "auroc": "AUROC"}
+FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "auroc": "AUROC"}
 
 Content = dict[str, Any]
 
 
 def write(content: Content, file: Path = FILE) -> None:
     """Put the section in the place of the one that is there, or at the end."""
-    text = file.read_text(encoding="utf-8")
-    before, found, rest = text.partition(_BEGIN)
-    after = rest.partition(_END)[2] if found else "\n"
+    put("quality", rendered(content), file)
+
+
+def put(name: str, text: str, file: Path = FILE) -> None:
+    """Put a text in the place of the one of that name, or at the end."""
+    begin, end = f"<!-- {name}: made by benchmarks/quality, do not edit -->", f"<!-- /{name} -->"
+    whole = file.read_text(encoding="utf-8")
+    before, found, rest = whole.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
     if not found:
-        before = text.rstrip("\n") + "\n\n"
-    file.write_text(f"{before}{_BEGIN}\n{rendered(content)}{_END}{after}", encoding="utf-8")
+        before = whole.rstrip("\n") + "\n\n"
+    file.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
 
 
 def rendered(content: Content) -> str:
@@ -79,7 +84,7 @@ def _table(content: Content) -> str:
         names = ("training_rows", "left_out_rows", "test_rows")
         rows = " / ".join(f"{about[one]:,}" for one in names) if "test_rows" in about else "–"
         cells = " | ".join(_cell(entries[method]) for method in FULL_METHODS)
-        lines.append(f"| `{name}`, {_FIGURES[about['figure']]} | {rows} | {cells} |")
+        lines.append(f"| `{name}`, {FIGURES[about['figure']]} | {rows} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

@@ -150,6 +150,16 @@ def rows_of(public: PublicSet, records: Sequence[Record]) -> list[Row]:
     ]
 
 
+def parted(division: Division, seed: int, rows: int, most: int) -> Division:
+    """Return a division of what is learned from alone: so many `rows`, and of the others at most so many."""
+    learned = set(_drawn(division.training, seed, _shares(division.training, rows)))
+    others = [i for i in range(len(division.training)) if i not in learned]
+    measured = sorted(random.Random(seed).sample(others, min(most, len(others))))
+    return Division(
+        [division.training[i] for i in sorted(learned)], [division.training[i] for i in measured], measured
+    )
+
+
 def smaller(division: Division, training: int, test: int) -> Division:
     """Return a few rows of a few classes, to try every step. Its figures are worth nothing."""
     classes = set(classes_of(division.training)[:_FEW_CLASSES])

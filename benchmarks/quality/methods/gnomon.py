@@ -44,7 +44,8 @@ class StageClock:
         return min(later, key=lambda one: one.wall) - start if start and later else Seconds()
 
 
-def answer(task: Task, recipe: str) -> Answer:
+def answer(task: Task, recipe: str, **parameters: Any) -> Answer:
+    """Train by a recipe, with `parameters` in the place of its own, and return what the test rows get."""
     services = local.deployment(task.work / "home")
     registry, trainer = services["registry"], services["trainer"]
     try:
@@ -52,7 +53,7 @@ def answer(task: Task, recipe: str) -> Answer:
         trainer.environment = dict(trainer.environment) | {"GNOMON_TRAINER_REGISTRY_ADDRESS": address}
         with Client(registry=address, trainer=trainer.start(120.0)) as client:
             assert trainer.process is not None
-            return _answer(task, recipe, client, StageClock(trainer.process.pid))
+            return _answer(task, recipe, parameters, client, StageClock(trainer.process.pid))
     finally:
         local.stop({"registry": registry, "trainer": trainer})
 
@@ -78,9 +79,9 @@ def offers(recipe: str) -> bool:
     return any(one.recipe == recipe for one in RecipeFiles().all())
 
 
-def _answer(task: Task, recipe: str, client: Client, clock: StageClock) -> Answer:
+def _answer(task: Task, recipe: str, parameters: dict[str, Any], client: Client, clock: StageClock) -> Answer:
     _upload(task, client)
-    parameters: dict[str, Any] = {"seed": task.seed} | (_QUICK if task.quick else {})
+    asked: dict[str, Any] = parameters | {"seed": task.seed} | (_QUICK if task.quick else {})
     operation = client.runs.create(
         _PROJECT,
         metric=_METRIC,
@@ -88,7 +89,7 @@ def _answer(task: Task, recipe: str, client: Client, clock: StageClock) -> Answe
         test_set="test",
         recipe=recipe,
         allow_small=True,
-        **parameters,
+        **asked,
     )
     run = operation.result(on_progress=clock)
     before, tuned = clock.seconds_of(_Stage.PREPARING), clock.seconds_of(_Stage.FINE_TUNING)
