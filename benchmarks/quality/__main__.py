@@ -10,6 +10,7 @@ into benchmarks/RESULTS.md.
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 import zipfile
@@ -43,7 +44,7 @@ def main() -> int:
         say(f"{method} is left out: the product has no such recipe.")
     failed = _measure(plan.cells(wanted, arguments.sets, arguments.seeds, arguments.shots), options)
     content = summarised(_kept(options, arguments.seeds, arguments.shots), failed, absent)
-    content["command"] = "python -m benchmarks.quality " + " ".join(sys.argv[1:])
+    content["command"] = "python -m benchmarks.quality " + shlex.join(sys.argv[1:])
     _tell(content)
     if arguments.quick:
         write_json(options.work / "quality.json", content)

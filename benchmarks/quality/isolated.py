@@ -9,6 +9,7 @@ benchmarks/RESULTS.md; what is kept of a try that was broken off is taken over.
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ def main() -> int:
                 one = _measured(public, part, seed, parameters, folder, arguments.rows)
                 found.setdefault(name, {}).setdefault(variant, []).append(one)
     content = {
-        "command": "python -m benchmarks.quality.isolated " + " ".join(sys.argv[1:]),
+        "command": "python -m benchmarks.quality.isolated " + shlex.join(sys.argv[1:]),
         "origin": origin.now(quick=False),
         "rows": arguments.rows,
         "seeds": arguments.seeds,

@@ -45,7 +45,7 @@ def _origin(content: Content) -> str:
         return "Nothing was measured.\n"
     shown = []
     for name in ("date", "commit", "machine"):
-        values = origins[name]
+        values = [value or "not recorded" for value in origins[name]]
         shown.append(f"`{values[0]}`" if len(values) == 1 else f"`{values[0]}` … `{values[-1]}`")
     quick = " **A quick try, not a measurement.**" if "True" in origins["quick"] else ""
     return f"Date {shown[0]}, commit {shown[1]}, {shown[2]}, `{content['command']}`.{quick}\n"
