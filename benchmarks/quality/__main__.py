@@ -8,25 +8,22 @@ into benchmarks/RESULTS.md.
 """
 
 import argparse
-import json
-import os
 import shlex
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.quality import plan, section
 from benchmarks.quality.cells import CellError, Measured, Options, is_kept, measure
+from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say, write_json
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.sets import SETS, file_of
 from benchmarks.quality.summary import summarised
 from benchmarks.quality.targets import targets
 
-ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent.parent / "results" / "quality.json"
 
 
@@ -92,25 +89,6 @@ def _tell(content: dict[str, Any]) -> None:
         say(f"{target.verdict.strip('*'):12} {target.what}: {target.found} (wanted {target.wanted})")
 
 
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(json.dumps(_rounded(content), indent=2) + "\n")
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _rounded(value: Any) -> Any:
-    """Keep five digits: what is behind them is no measurement."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {str(key): _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     add = parser.add_argument
@@ -136,24 +114,6 @@ def _arguments() -> argparse.Namespace:
     if missing:
         parser.error(f"{arguments.data} lacks {', '.join(missing)} (as NAME.jsonl)")
     return arguments
-
-
-def among(known: Sequence[str]) -> Callable[[str], list[str]]:
-    def parse(given: str) -> list[str]:
-        names = given.split(",")
-        if unknown := sorted(set(names) - set(known)):
-            raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; use {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def numbers(given: str) -> list[int]:
-    return [int(number) for number in given.split(",") if number]
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

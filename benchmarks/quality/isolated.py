@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from benchmarks.quality import figures, origin, section
-from benchmarks.quality.__main__ import DATA, ROOT, among, numbers, say, write_json
 from benchmarks.quality.cells import Cell, Measured, sources_digest
+from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say, write_json
 from benchmarks.quality.methods import gnomon
 from benchmarks.quality.sets import SETS, Division, PublicSet, classes_of, divisions, parted
 from benchmarks.quality.task import Task

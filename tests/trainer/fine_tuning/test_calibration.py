@@ -178,7 +178,7 @@ def test_no_other_threshold_has_a_better_f1(rows: int, seed: int) -> None:
     assert 0 <= threshold <= 1
     if positive.any():
         reached = f1_score(positive, shares >= threshold)
-        for other in np.linspace(0, 1, 41):
+        for other in np.linspace(0, 1, 21):  # at and between all shares
             assert reached >= f1_score(positive, shares >= other, zero_division=0) - 1e-12
 
 

@@ -371,7 +371,7 @@ def test_checkpoints_hold_what_is_learned_and_not_the_base_model(decoder: Path, 
     assert all("lora_" in name or name.startswith("head.") for name in names)
 
 
-@pytest.mark.parametrize("call", [9, 24])
+@pytest.mark.parametrize("call", [9, pytest.param(24, marks=pytest.mark.slow)])
 def test_a_killed_training_of_a_decoder_ends_as_an_undisturbed_one(
     decoder: Path, tmp_path: Path, trained: Trained, call: int
 ) -> None:

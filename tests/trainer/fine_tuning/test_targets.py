@@ -93,7 +93,7 @@ def test_no_training_is_surer_than_the_shares_it_learns_and_the_report_tells_of_
     assert any(said in warning for warning in trained.report["warnings"])
 
 
-@pytest.mark.parametrize("final_rows", ["learned", "all"])
+@pytest.mark.parametrize("final_rows", ["learned", pytest.param("all", marks=pytest.mark.slow)])
 def test_a_head_that_is_fitted_once_contrast_is_learned_learns_the_shares(
     base_model: Path, tmp_path: Path, final_rows: str
 ) -> None:

@@ -144,7 +144,7 @@ class KilledAtStep(tiny.Recorder):
             raise KilledError
 
 
-@pytest.mark.parametrize("reducer", ["max", "mean"])
+@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
 def test_a_killed_training_on_windows_ends_with_the_same_bits(
     base_model: Path, tmp_path: Path, reducer: str
 ) -> None:
