@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import json_files
 from benchmarks.quality import plan, section
 from benchmarks.quality.cells import CellError, Measured, Options, is_kept, measure
-from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say, write_json
+from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.sets import SETS, file_of
 from benchmarks.quality.summary import summarised
@@ -44,10 +45,10 @@ def main() -> int:
     content["command"] = "python -m benchmarks.quality " + shlex.join(sys.argv[1:])
     _tell(content)
     if arguments.quick:
-        write_json(options.work / "quality.json", content)
+        json_files.write(options.work / "quality.json", content)
         print(section.rendered(content))
     else:
-        write_json(RESULTS, content)
+        json_files.write(RESULTS, content)
         section.write(content)
     return 1 if failed else 0
 

@@ -73,13 +73,18 @@ def measure(cell: Cell, options: Options) -> Measured:
         CellError: its process failed.
     """
     folder = options.work / "cells" / key(cell, options)
-    if not (folder / _RESULT).exists():
+    if not is_whole(folder):
         _run(cell, options, folder)
     return read(cell, folder)
 
 
 def is_kept(cell: Cell, options: Options) -> bool:
-    return (options.work / "cells" / key(cell, options) / _RESULT).exists()
+    return is_whole(options.work / "cells" / key(cell, options))
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a cell was written to its end."""
+    return (folder / _RESULT).exists()
 
 
 def key(cell: Cell, options: Options) -> str:

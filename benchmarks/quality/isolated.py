@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.quality import figures, origin, section
+from benchmarks import json_files
+from benchmarks.quality import cells, figures, origin, section
 from benchmarks.quality.cells import Cell, Measured, sources_digest
-from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say, write_json
+from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say
 from benchmarks.quality.methods import gnomon
 from benchmarks.quality.sets import SETS, Division, PublicSet, classes_of, divisions, parted
 from benchmarks.quality.task import Task
@@ -42,8 +43,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 def main() -> int:
     arguments = _arguments()
-    folder: Path = arguments.work
-    folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, list[Measured]]] = {}
     for name in arguments.sets:
         public = SETS[name]
@@ -53,7 +52,7 @@ def main() -> int:
                 part = parted(
                     divisions(public, arguments.data, seed)[0], seed, arguments.rows, _MOST_MEASURED
                 )
-                one = _measured(public, part, seed, parameters, folder, arguments.rows)
+                one = _measured(public, part, seed, parameters, arguments.work, arguments.rows)
                 found.setdefault(name, {}).setdefault(variant, []).append(one)
     content = {
         "command": "python -m benchmarks.quality.isolated " + shlex.join(sys.argv[1:]),
@@ -62,7 +61,7 @@ def main() -> int:
         "seeds": arguments.seeds,
         "sets": {name: _figures(SETS[name], by_variant) for name, by_variant in found.items()},
     }
-    write_json(RESULTS, content)
+    json_files.write(RESULTS, content)
     section.put("isolated", rendered(content))
     return 0
 
@@ -70,36 +69,35 @@ def main() -> int:
 def _measured(
     public: PublicSet, part: Division, seed: int, parameters: Mapping[str, Any], folder: Path, rows: int
 ) -> Measured:
+    cell = Cell("gnomon_small", public.name, seed)
     asked = json.dumps(parameters, sort_keys=True)
-    file = folder / f"{public.name}-{rows}-{seed}-{asked}-{sources_digest('gnomon_small')[:12]}.npz"
-    classes = classes_of([*part.training, *part.test])
-    if not file.exists():
+    kept = folder / f"{public.name}-{rows}-{seed}-{asked}-{sources_digest('gnomon_small')[:12]}"
+    if not cells.is_whole(kept):
+        kept.mkdir(parents=True, exist_ok=True)
+        classes = classes_of([*part.training, *part.test])
         with tempfile.TemporaryDirectory() as work:
             task = Task(public, part, classes, seed, Path(work), quick=False, setfit_seconds=0.0)
             answer = gnomon.answer(task, "small", **parameters)
-            unfinished = file.with_suffix(".new.npz")
-            np.savez_compressed(unfinished, probabilities=answer.probabilities, truth=task.test_labels)
-            unfinished.rename(file)
-    with np.load(file, allow_pickle=False) as arrays:
-        truth, probabilities = arrays["truth"], arrays["probabilities"]
-    lines, fold = np.array(part.test_rows), np.zeros(len(truth), dtype=np.int64)
-    return Measured(Cell("gnomon_small", public.name, seed), truth, probabilities, lines, fold, {})
+        arrays = {"truth": task.test_labels, "probabilities": answer.probabilities}
+        lines = np.array(part.test_rows)
+        cells.write(kept, answer.notes, **arrays, rows=lines, fold=np.zeros_like(lines))
+    return cells.read(cell, kept)
 
 
 def _figures(public: PublicSet, by_variant: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
     """Return each variant's figure, and how much more it is than the recipe's, paired."""
     entries = {}
     recipe = next(iter(by_variant.values()))
-    for variant, cells in by_variant.items():
-        value = figures.interval(figures.over_seeds(cells, public.figure))
-        gain = figures.difference(cells, recipe, public.figure)
+    for variant, seeds in by_variant.items():
+        value = figures.interval(figures.over_seeds(seeds, public.figure))
+        gain = figures.difference(seeds, recipe, public.figure)
         entries[variant] = {
             "value": value.value,
             "interval": [value.low, value.high],
             "gain": gain.value,
             "gain_interval": [gain.low, gain.high],
             "verdict": gain.verdict,
-            "ece": figures.ece(cells),
+            "ece": figures.ece(seeds),
         }
     return {"figure": public.figure, "variants": entries}
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import json_files
 from benchmarks.scorer.bench import Outcome
 
 FILE = Path(__file__).parent.parent / "results" / "scorer.json"
@@ -59,24 +60,7 @@ class Results:
         self.content |= dict.fromkeys(FIGURES.get(step, ()))
 
     def _write(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.file.with_name(f"{self.file.name}.{os.getpid()}.new")
-        try:
-            beside.write_text(json.dumps(_rounded(self.content), indent=2) + "\n")
-            beside.replace(self.file)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def _rounded(value: Any) -> Any:
-    """Keep five digits: what is behind them is no measurement."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {str(key): _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return value
+        json_files.write(self.file, self.content)
 
 
 def origin(quick: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.bundle import Calibration
-from gnomon_trainer.domain.measures import confusion, macro_f1
+from gnomon_trainer.domain.measures import macro_f1_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,13 +83,9 @@ def calibrate(logits: NDArray[Any], truth: Ints, seed: int, *, sets_label: bool 
     vector = fit_vector(logits, truth)
     if vector is None or not gain.mean() > gain.std(ddof=1) / math.sqrt(rows):
         return Calibrated(temperature, losses)
-    if sets_label and _macro_f1(truth, label_many, classes) < _macro_f1(truth, label_one, classes):
+    if sets_label and macro_f1_of(truth, label_many, classes) < macro_f1_of(truth, label_one, classes):
         return Calibrated(temperature, losses)
     return Calibrated(vector, losses)
-
-
-def _macro_f1(truth: Ints, labels: Ints, classes: int) -> float:
-    return float(macro_f1(confusion(truth, labels, classes, np.ones((len(truth), 1), dtype=np.uint8)))[0])
 
 
 def _cross_validated(logits: NDArray[Any], truth: Ints, seed: int) -> tuple[Floats, Ints]:

@@ -139,6 +139,12 @@ def macro_f1(matrices: Floats) -> Floats:
     return result
 
 
+def macro_f1_of(truth: Ints, predicted: Ints, classes: int) -> float:
+    """Return the macro-F1 of the rows as they are."""
+    once = np.ones((len(truth), 1), dtype=np.uint8)
+    return float(macro_f1(confusion(truth, predicted, classes, once))[0])
+
+
 def ranking(probabilities: Floats, positive: Bools, draws: Draws) -> tuple[Floats, Floats]:
     """Return AUROC and average precision, one of each a resample; NaN where one side has no row.
 

@@ -15,7 +15,7 @@ from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork
 from gnomon_trainer.domain.calibration import Ints, negative_log_likelihood
-from gnomon_trainer.domain.measures import confusion, macro_f1
+from gnomon_trainer.domain.measures import macro_f1_of
 
 # Makes one row of logits of those of a row's windows: see `gnomon.windows.reduce`.
 Reduce = Callable[[Sequence[Sequence[float]]], Reduced]
@@ -41,12 +41,11 @@ class Best:
 
 
 def measured(step: int, logits: NDArray[np.float32], labels: Ints, classes: int) -> Best:
-    once = np.ones((len(labels), 1), dtype=np.uint8)
-    f1 = macro_f1(confusion(labels, logits.argmax(axis=1), classes, once))[0]
+    f1 = macro_f1_of(labels, logits.argmax(axis=1), classes)
     auroc = 0.0
     if classes == 2 and len(np.unique(labels)) == 2:
         auroc = float(roc_auc_score(labels, logits[:, 1] - logits[:, 0]))
-    return Best(step, float(f1), negative_log_likelihood(logits, labels), auroc)
+    return Best(step, f1, negative_log_likelihood(logits, labels), auroc)
 
 
 def pooled(

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from gnomon.rendering import Rendered
 from gnomon_trainer.domain.calibration import Floats, Ints, negative_log_likelihood
-from gnomon_trainer.domain.measures import confusion, macro_f1
+from gnomon_trainer.domain.measures import macro_f1_of
 
 _STRENGTHS = (0.001, 0.003, 0.03, 0.3, 3.0)  # inverse regularisation, tried on the held-out rows
 _FOLDS = 4
@@ -173,16 +173,12 @@ def tfidf_predictions(
     """
     tfidf = _Tfidf(training, pause)
     known, held_out = map(tfidf.features, (training, validation))
-    once = np.ones((len(validation), 1), dtype=np.uint8)
     weights = class_weights(training_labels, classes)
     models = []
     for strength in _TFIDF_STRENGTHS:
         pause()
         models.append(_fit(known, training_labels, strength, weights))
-    best = max(
-        models,
-        key=lambda m: macro_f1(confusion(validation_labels, m.predict(held_out), classes, once))[0],
-    )
+    best = max(models, key=lambda m: macro_f1_of(validation_labels, m.predict(held_out), classes))
     if of_all:
         tfidf = _Tfidf([*training, *validation], pause)
         labels = np.concatenate([training_labels, validation_labels])
