@@ -26,6 +26,7 @@ from gnomon_trainer.adapters.fine_tuning.openvino_formats import (
 )
 from gnomon_trainer.adapters.fine_tuning.openvino_runtime import BF16, F32, OpenVinoEvaluator
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone, Logits, OnnxEvaluator, one_by_one
+from gnomon_trainer.adapters.fine_tuning.set_up import SetUp
 from gnomon_trainer.domain.parity import reduced_limits
 from gnomon_trainer.domain.training import RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
@@ -97,7 +98,7 @@ class Altered:
 def train(
     base_model: Path, work: Path, *formats: FurtherFormat, reporter: tiny.Recorder | None = None
 ) -> Trained:
-    set_up = stages.SetUp(base_model, 1, 60.0, further=formats, profiler=tiny.NoProfiler())
+    set_up = SetUp(base_model, 1, 60.0, further=formats, profiler=tiny.NoProfiler())
     return stages.train(tiny.plan(rows=40, epochs=1), work, reporter or tiny.Recorder(), set_up)
 
 

@@ -23,6 +23,7 @@ from gnomon_trainer.adapters.fine_tuning.compute import Compute
 from gnomon_trainer.adapters.fine_tuning.exporting import OnnxExporter
 from gnomon_trainer.adapters.fine_tuning.judging import Best
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, load_network
+from gnomon_trainer.adapters.fine_tuning.set_up import SetUp
 from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
@@ -351,7 +352,7 @@ class ShiftedExporter(OnnxExporter):
 
 
 def test_a_format_that_scores_otherwise_does_not_pass_the_gate(base_model: Path, tmp_path: Path) -> None:
-    set_up = stages.SetUp(base_model, 1, 60.0, ShiftedExporter(), further=())
+    set_up = SetUp(base_model, 1, 60.0, ShiftedExporter(), further=())
     with pytest.raises(GateFailedError, match=r"max_logit_difference 0\.001") as caught:
         stages.train(tiny.plan(rows=40, epochs=1), tmp_path, tiny.Recorder(), set_up)
     assert caught.value.metadata["format"] == "onnx-fp32"

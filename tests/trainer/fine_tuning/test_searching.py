@@ -11,6 +11,7 @@ from gnomon.errors import TrainingFailedError
 from gnomon_trainer.adapters.fine_tuning import files, stages
 from gnomon_trainer.adapters.fine_tuning.passes import steps_of
 from gnomon_trainer.adapters.fine_tuning.searching import Judged, Search
+from gnomon_trainer.adapters.fine_tuning.set_up import SetUp
 from gnomon_trainer.domain.parameter_search import SEARCHED, Trial, ranges
 from gnomon_trainer.domain.training import Parameters, Reporter, RunCancelledError, Stage, Trained
 from tests.trainer.fine_tuning import tiny
@@ -225,7 +226,7 @@ PLAN = tiny.plan(search_minutes=4.0, **FEW_STEPS)
 def train_with_search(
     base_model: Path, work: Path, reporter: tiny.Recorder, clock: Callable[[], float]
 ) -> Trained:
-    set_up = stages.SetUp(base_model, 1, 60.0, further=(), profiler=tiny.NoProfiler(), clock=clock)
+    set_up = SetUp(base_model, 1, 60.0, further=(), profiler=tiny.NoProfiler(), clock=clock)
     return stages.train(PLAN, work, reporter, set_up)
 
 

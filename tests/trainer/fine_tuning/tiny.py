@@ -17,6 +17,7 @@ from gnomon.instances import InputShape, OutputType, Step, text_span
 from gnomon_trainer.adapters.fine_tuning import stages
 from gnomon_trainer.adapters.fine_tuning.profiling import LatencyPoint
 from gnomon_trainer.adapters.fine_tuning.scoring import Alone
+from gnomon_trainer.adapters.fine_tuning.set_up import SetUp
 from gnomon_trainer.domain.training import (
     MetricDefinition,
     Parameters,
@@ -191,7 +192,7 @@ def train(
     interval_s: float = 0.0,
 ) -> Trained:
     """Train on one thread to the reference format alone, with a checkpoint a step unless told otherwise."""
-    set_up = stages.SetUp(base_model, 1, interval_s, further=(), profiler=NoProfiler())
+    set_up = SetUp(base_model, 1, interval_s, further=(), profiler=NoProfiler())
     return stages.train(what, work, reporter or Recorder(), set_up)
 
 

@@ -31,9 +31,10 @@ class FineTuner:
 
     def train(self, plan: TrainingPlan, work_folder: Path, reporter: Reporter) -> Trained:
         from gnomon_trainer.adapters.fine_tuning import stages
+        from gnomon_trainer.adapters.fine_tuning.set_up import SetUp
 
         folder = base_models.locate(plan.base_model, self.model_dir)
-        set_up = stages.SetUp(folder, self.threads, self.checkpoint_interval_s)
+        set_up = SetUp(folder, self.threads, self.checkpoint_interval_s)
         return stages.train(plan, work_folder, reporter, set_up)
 
     def base_model_problem(self, base_model: str) -> str | None:
