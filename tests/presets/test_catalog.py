@@ -1,6 +1,9 @@
 """Every preset keeps the rules of those who will take it: the registry, the trainer, the templates."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,6 +35,13 @@ THE_ROW = {
 def test_the_catalog_holds_what_the_documentation_promises() -> None:
     assert {preset.id for preset in ALL} == THE_ROW
     assert len(presets.load("tone").classes) == 9
+
+
+def test_the_documentation_is_made_from_the_catalog() -> None:
+    command = [sys.executable, Path(__file__).parents[2] / "tools" / "presets.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @each
