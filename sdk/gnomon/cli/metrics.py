@@ -165,7 +165,7 @@ def get(session: Session, *, metric: Metric) -> None:
 @command
 def list_(session: Session) -> None:
     """List metrics."""
-    nothing = "There are no metrics yet. Make one: gnomon metrics create --help"
+    nothing = "There are no metrics yet. Make one: gnomon metrics create --help, or: gnomon metrics presets"
     session.output.show_list(session.client.metrics.list(), _COLUMNS, nothing)
 
 
