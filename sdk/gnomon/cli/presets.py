@@ -101,9 +101,7 @@ def _example(preset: Preset, example: PresetExample) -> RenderableType:
 def install(
     session: Session,
     *,
-    presets: Annotated[
-        list[str] | None, typer.Argument(metavar="[PRESET]...", help="Which; or --all.")
-    ] = None,
+    presets: Annotated[list[str] | None, typer.Argument(metavar="PRESET", help="Which; or --all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Install every preset.")] = False,
     metric_id: Annotated[
         str | None, typer.Option("--as", metavar="METRIC", help="What to call the metric.")

@@ -64,7 +64,8 @@ def compared(preset: Preset, wanted: Mapping[str, Any], found: pb.Metric) -> Ins
     edited = tuple(field for field in _TEXTS if getattr(found, field) != wanted[field])
     if preset.parameters and set(edited) - {"display_name"}:
         names = ", ".join(parameter.name for parameter in preset.parameters)
-        raise _taken(f"{found.name} was made from {found.preset} with another {names}", preset, found)
+        what = f"{found.name} was made from {found.preset} with another {names}, or edited since"
+        raise _taken(what, preset, found)
     return Installed(found, Outcome.PRESENT, preset.edition, edited)
 
 
