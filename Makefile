@@ -27,15 +27,17 @@ lint: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py lint
 	$(if $(AGAINST),PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py breaking $(AGAINST),@echo "No release to compare the protos with yet.")
 	$(BIN)/python tools/unasync.py --check
+	$(BIN)/python tools/presets.py --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# After a change of protos/ or of sdk/gnomon/_async/.
+# After a change of protos/, of sdk/gnomon/_async/ or of a preset.
 generate: $(VENV)/.dev
 	$(BIN)/python tools/protos.py generate
 	$(BIN)/python tools/unasync.py
+	$(BIN)/python tools/presets.py
 
 # The built wheel alone, with what a scorer needs and nothing else.
 check-install: $(VENV)/.dev

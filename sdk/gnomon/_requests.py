@@ -34,6 +34,7 @@ def metric_message(
     display_name: str,
     description: str,
     judge_prompt: str,
+    preset: str,
 ) -> pb.Metric:
     return pb.Metric(
         output_type=_member(OutputType, output_type, "output_type").name,
@@ -43,6 +44,7 @@ def metric_message(
         display_name=display_name,
         description=description,
         judge_prompt=judge_prompt,
+        preset=preset,
     )
 
 

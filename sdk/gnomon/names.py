@@ -77,6 +77,22 @@ class MetricName:
 
 
 @dataclass(frozen=True, slots=True)
+class PresetEdition:
+    """A preset in one edition. Presets are no resources: they come with the SDK."""
+
+    preset: str
+    edition: int
+
+    @classmethod
+    def parse(cls, name: str, field: str = "preset") -> "PresetEdition":
+        match = _match(f"({_ID})@({_NUMBER})", name, field, "of the form {preset}@{edition}")
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.preset}@{self.edition}"
+
+
+@dataclass(frozen=True, slots=True)
 class MetricVersionName:
     """A version by number, or by an alias where `alias` is set."""
 

@@ -33,7 +33,7 @@ def project(name="p", **changes):
 
 
 def metric(name="m"):
-    definition = Definition(OutputType.BOOLEAN, BOOLEAN, Step.LLM_SPAN, InputShape.OUTPUT)
+    definition = Definition(OutputType.BOOLEAN, BOOLEAN, Step.LLM_SPAN, InputShape.OUTPUT, "tone@1")
     return Metric(MetricName(name), definition, "M", "on m", "Is it so?", "e1", NOW, NOW)
 
 

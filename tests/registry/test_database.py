@@ -10,7 +10,9 @@ from sqlalchemy.schema import CreateTable
 
 from gnomon.errors import ServiceUnavailableError
 from gnomon.local import ServiceProcess
+from gnomon.names import MetricName
 from gnomon_registry.adapters import database
+from gnomon_registry.adapters.catalog import SqlCatalog
 from gnomon_registry.adapters.schema import answered_requests, metadata
 from tests.registry.running import error_of, registry
 
@@ -32,6 +34,20 @@ def test_the_migrations_make_the_schema_that_the_code_knows(engine):
 def test_migrating_again_changes_nothing(engine):
     database.migrate(engine)
     database.migrate(engine)
+
+
+def test_metrics_of_the_first_schema_came_from_no_preset(engine, tmp_path):
+    database.migrate(engine, "0001")
+    columns = "metric, output_type, classes, step, input_shape, display_name, description, judge_prompt, etag"
+    with database.writing(engine) as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO metrics ({columns}, create_time, update_time) VALUES ('tox', 'boolean', '[]', "
+            "'llm_span', 'output', '', '', '', 'e', '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+        )
+    database.migrate(engine)
+
+    with SqlCatalog(engine, 1.0, lambda: None).reading() as catalog:
+        assert catalog.metric(MetricName("tox")).definition.preset == ""
 
 
 def test_processes_that_start_together_migrate_once(tmp_path):

@@ -47,6 +47,7 @@ async def test_a_categorical_metric_is_kept_as_it_was_given(caller):
         display_name="Tone",
         description="How it sounds",
         judge_prompt="How does it sound?",
+        preset="tone@2",
     )
 
     assert list(made.classes) == LABELS
@@ -74,6 +75,9 @@ async def test_a_taken_id_is_refused(caller):
         ({"classes": [Metric.LabelClass(rubric="no label")]}, "metric.classes[0].label"),
         ({"display_name": "x" * 64}, "metric.display_name"),
         ({"judge_prompt": "a\0b"}, "metric.judge_prompt"),
+        ({"preset": "tone"}, "metric.preset"),
+        ({"preset": "tone@0"}, "metric.preset"),
+        ({"preset": "Tone@1"}, "metric.preset"),
     ],
 )
 async def test_a_definition_that_breaks_a_rule_is_refused_by_field(caller, fields, field):
@@ -102,8 +106,21 @@ async def test_what_was_read_can_be_sent_back_changed(caller):
     assert isinstance(stale, EtagMismatchError)
 
 
+async def test_where_a_metric_came_from_is_settled_when_it_is_created(caller):
+    await caller.metric("tone", preset="tone@1")
+    metric = await get(caller, "metrics/tone")
+    metric.display_name = "Ours"
+    assert (await caller.UpdateMetric(rpc.UpdateMetricRequest(metric=metric))).display_name == "Ours"
+
+    metric.preset, metric.etag = "tone@2", ""
+    error = await error_of(caller.UpdateMetric(rpc.UpdateMetricRequest(metric=metric)))
+
+    assert isinstance(error, InvalidRequestError)
+    assert error.violations[0].field == "metric.preset"
+
+
 @pytest.mark.parametrize(
-    "path", ["output_type", "classes", "classes.label", "step", "update_time", "name", "x"]
+    "path", ["preset", "output_type", "classes", "classes.label", "step", "update_time", "name", "x"]
 )
 async def test_a_path_that_cannot_be_written_is_named(caller, path):
     error = await error_of(update(caller, [path], output_type="BOOLEAN"))

@@ -22,6 +22,7 @@ HEAVY = [
     "typer",
     "rich",
     "gnomon.local",
+    "gnomon.presets",
     "gnomon_rpc",
 ]
 

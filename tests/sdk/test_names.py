@@ -15,6 +15,7 @@ from gnomon.names import (
     MetricName,
     MetricVersionName,
     OperationName,
+    PresetEdition,
     ProjectName,
     RecipeName,
     RunName,
@@ -32,6 +33,7 @@ CLASSES: list[Any] = [
     DatasetName,
     RecipeName,
     OperationName,
+    PresetEdition,
 ]
 NAMES = st.one_of(
     st.builds(ProjectName, IDS),
@@ -43,6 +45,7 @@ NAMES = st.one_of(
     st.builds(DatasetName, IDS, st.none() | NUMBERS),
     st.builds(RecipeName, IDS),
     st.builds(OperationName, IDS),
+    st.builds(PresetEdition, IDS, NUMBERS),
 )
 HOSTILE = [
     "",

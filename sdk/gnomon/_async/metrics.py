@@ -1,16 +1,20 @@
 """`client.metrics`."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from google.protobuf import empty_pb2
 
 from gnomon import shorthand
 from gnomon._async.connection import AsyncConnection
 from gnomon._requests import LabelClass, field_mask, metric_message, new_request_id
-from gnomon.errors import NotFoundError
+from gnomon.errors import AlreadyExistsError, NotFoundError
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
+
+if TYPE_CHECKING:
+    from gnomon.presets import Installed
 
 _SERVICE = "gnomon.v1.RegistryService"
 
@@ -32,6 +36,7 @@ class AsyncMetrics:
         display_name: str = "",
         description: str = "",
         judge_prompt: str = "",
+        preset: str = "",
     ) -> pb.Metric:
         """Create a metric.
 
@@ -41,6 +46,8 @@ class AsyncMetrics:
             step: where in a trace it applies, such as `llm_span`.
             classes: labels, or mappings of `label`, `rubric` and `flagged`;
                 needed for a categorical metric, left out for a boolean one.
+            preset: what it is made from, such as `toxicity-output@1`;
+                `install_preset` says it.
 
         Raises:
             AlreadyExistsError: the ID is taken.
@@ -54,11 +61,39 @@ class AsyncMetrics:
             display_name=display_name,
             description=description,
             judge_prompt=judge_prompt,
+            preset=preset,
         )
         request = registry.CreateMetricRequest(
             metric_id=metric_id, metric=metric, request_id=new_request_id()
         )
         return await self._registry.unary(f"{_SERVICE}/CreateMetric", request, pb.Metric)
+
+    async def install_preset(
+        self, preset: str, metric_id: str | None = None, *, values: Mapping[str, str] | None = None
+    ) -> "Installed":
+        """Create a metric from a preset, or say that it is there already; change nothing that is.
+
+        Args:
+            preset: the ID of one of `gnomon.presets.list_presets()`.
+            metric_id: what to call the metric, if not by the preset's ID.
+            values: what the preset's parameters stand for, such as a brand's voice.
+
+        Raises:
+            NotFoundError: there is no such preset.
+            AlreadyExistsError: a metric of that ID was made from something
+                else, or with other values.
+            InvalidRequestError: a parameter lacks its value.
+        """
+        from gnomon import presets
+        from gnomon.presets.installed import compared
+
+        chosen = presets.load(preset)
+        fields = chosen.metric(values or {})
+        try:
+            metric = await self.create(metric_id or preset, **fields)
+        except AlreadyExistsError:
+            return compared(chosen, fields, await self.get(metric_id or preset))
+        return presets.Installed(metric, presets.Outcome.CREATED, chosen.edition)
 
     async def get(self, name: str) -> pb.Metric:
         request = registry.GetMetricRequest(name=shorthand.metric(name))

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 from google.protobuf import json_format
 
-from gnomon.cli import view
+from gnomon.cli import presets, view
 from gnomon.cli.output import Columns
 from gnomon.cli.session import Session, command
 from gnomon.errors import InvalidRequestError
 from gnomon.v1 import resources_pb2 as pb
 
 app = typer.Typer(name="metrics", help="Metrics are the properties that are scored.", no_args_is_help=True)
+app.add_typer(presets.app)
 
 Metric = Annotated[str, typer.Argument(help="The metric: its ID, or metrics/{metric}.")]
 DisplayName = Annotated[str | None, typer.Option(help="A name for people, at most 63 characters.")]
@@ -103,6 +104,7 @@ def create_from(session: Session, metric_id: str, definition: pb.Metric) -> pb.M
         display_name=definition.display_name,
         description=definition.description,
         judge_prompt=definition.judge_prompt,
+        preset=definition.preset,
     )
 
 
@@ -163,7 +165,7 @@ def get(session: Session, *, metric: Metric) -> None:
 @command
 def list_(session: Session) -> None:
     """List metrics."""
-    nothing = "There are no metrics yet. Make one: gnomon metrics create --help"
+    nothing = "There are no metrics yet. Make one: gnomon metrics create --help, or: gnomon metrics presets"
     session.output.show_list(session.client.metrics.list(), _COLUMNS, nothing)
 
 

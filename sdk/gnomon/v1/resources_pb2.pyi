@@ -136,7 +136,7 @@ class Project(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Metric(_message.Message):
-    __slots__ = ("name", "display_name", "description", "output_type", "classes", "step", "input_shape", "judge_prompt", "etag", "create_time", "update_time")
+    __slots__ = ("name", "display_name", "description", "output_type", "classes", "step", "input_shape", "judge_prompt", "etag", "create_time", "update_time", "preset")
     class OutputType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OUTPUT_TYPE_UNSPECIFIED: _ClassVar[Metric.OutputType]
@@ -201,6 +201,7 @@ class Metric(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     description: str
@@ -212,7 +213,8 @@ class Metric(_message.Message):
     etag: str
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., output_type: _Optional[_Union[Metric.OutputType, str]] = ..., classes: _Optional[_Iterable[_Union[Metric.LabelClass, _Mapping]]] = ..., step: _Optional[_Union[Metric.Step, str]] = ..., input_shape: _Optional[_Union[Metric.InputShape, str]] = ..., judge_prompt: _Optional[str] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    preset: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., output_type: _Optional[_Union[Metric.OutputType, str]] = ..., classes: _Optional[_Iterable[_Union[Metric.LabelClass, _Mapping]]] = ..., step: _Optional[_Union[Metric.Step, str]] = ..., input_shape: _Optional[_Union[Metric.InputShape, str]] = ..., judge_prompt: _Optional[str] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., preset: _Optional[str] = ...) -> None: ...
 
 class MetricVersion(_message.Message):
     __slots__ = ("name", "description", "bundle", "artifacts", "threshold", "max_tokens", "lineage", "report", "aliases", "create_time", "delete_time")

@@ -106,8 +106,10 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema to this release's state, in one transaction; do nothing if it is there.
+
+    `revision` names another state on the way to it.
 
     Raises:
         ServiceUnavailableError: a newer release has changed the schema already.
@@ -118,7 +120,7 @@ def migrate(engine: Engine) -> None:
         attributes: dict[str, Any] = config.attributes
         attributes["connection"] = connection
         try:
-            alembic.command.upgrade(config, "head")
+            alembic.command.upgrade(config, revision)
         except CommandError as error:
             raise ServiceUnavailableError(
                 f"This release cannot open the registry's database, which a newer one has changed: {error}."

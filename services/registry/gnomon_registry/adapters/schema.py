@@ -68,6 +68,7 @@ metrics = Table(
     Column("etag", String(64), nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
+    Column("preset", String(80), nullable=False, server_default=""),
 )
 
 metric_versions = Table(

@@ -42,6 +42,7 @@ def metric(entity: Metric) -> pb.Metric:
         ],
         step=definition.step.name,
         input_shape=definition.input_shape.name,
+        preset=definition.preset,
         judge_prompt=entity.judge_prompt,
         etag=entity.etag,
         create_time=timestamp(entity.create_time),

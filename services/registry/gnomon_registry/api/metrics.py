@@ -83,4 +83,5 @@ _DEFINITION: dict[str, Callable[[pb.Metric], Any]] = {
     "classes": _classes,
     "step": _known("step", convert.step_from_proto),
     "input_shape": _known("input_shape", convert.input_shape_from_proto),
+    "preset": lambda draft: draft.preset,
 }

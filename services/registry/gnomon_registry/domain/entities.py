@@ -30,12 +30,16 @@ class LabelClass:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The part of a metric that never changes: every version was made for it."""
+    """The part of a metric that never changes: every version was made for it.
+
+    `preset` is what it was made from, such as `toxicity-output@1`, or empty.
+    """
 
     output_type: OutputType
     classes: tuple[LabelClass, ...]
     step: Step
     input_shape: InputShape
+    preset: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import InputShape, OutputType, Step
+from gnomon.names import PresetEdition
 from gnomon_registry.domain.entities import Definition, LabelClass
 
 DISPLAY_NAME_LENGTH = 63
@@ -54,7 +55,11 @@ def checked_definition(definition: Definition, prefix: str = "metric") -> Defini
     Raises:
         InvalidRequestError: a rule is broken; all that are broken are named.
     """
-    problems = [*_class_problems(definition, prefix), *_shape_problems(definition, prefix)]
+    problems = [
+        *_class_problems(definition, prefix),
+        *_shape_problems(definition, prefix),
+        *_preset_problems(definition, prefix),
+    ]
     refuse(problems)
     if definition.output_type is OutputType.CATEGORICAL:
         return definition
@@ -92,3 +97,11 @@ def _shape_problems(definition: Definition, prefix: str) -> Iterator[Violation]:
     elif not wanted and shape in whole.values():
         fitting = next(s for s, w in whole.items() if w is shape)
         yield Violation(f"{prefix}.input_shape", f"is {shape.name}, which needs the step {fitting.name}")
+
+
+def _preset_problems(definition: Definition, prefix: str) -> Iterator[Violation]:
+    if definition.preset:
+        try:
+            PresetEdition.parse(definition.preset, f"{prefix}.preset")
+        except InvalidRequestError as error:
+            yield from error.violations
