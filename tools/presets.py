@@ -45,7 +45,8 @@ installed.outcome, installed.metric.preset  # created, brand-tone@1
 - **Editions.** A metric says which edition it was installed from (`tone@1`). A released edition does not
   change its meaning: a better one gets the next number, and what is installed stays as it is until you
   install the new one under another name.
-- **Metrics of a tool or retriever span** score spans of that kind: `gnomon.Span(…, kind=SpanKind.TOOL)`.
+- **Metrics of a tool or retriever span** score plain texts, and spans of that kind
+  (`gnomon.Span(…, kind=SpanKind.TOOL)`); a span of another kind is refused.
 """
 
 

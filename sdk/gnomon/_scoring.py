@@ -87,7 +87,7 @@ def one_instance(
     return text_span(input=text_in, output=text_out, documents=texts) if instance is None else instance
 
 
-def instance_of(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
+def instance_of(cells: Mapping[str, Any], step: Step | None = None) -> Instance:
     """Return the instance of `{"input": "…", "documents": ["…", "…"]}` and the like.
 
     Raises:

@@ -26,6 +26,7 @@ from gnomon.instances import (
 )
 
 _KIND = {
+    Step.LLM_SPAN: SpanKind.LLM,
     Step.RETRIEVER_SPAN: SpanKind.RETRIEVER,
     Step.TOOL_SPAN: SpanKind.TOOL,
     Step.AGENT_SPAN: SpanKind.AGENT,
@@ -99,11 +100,11 @@ def _from_json(column: str, text: str) -> Any:
         raise CellError(column, f"is not JSON: {str(error)[:80]}") from error
 
 
-def instance(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
+def instance(cells: Mapping[str, Any], step: Step | None = None) -> Instance:
     """Return what parsed cells hold: a session, a trace, a chat, or the parts of a span.
 
     A chat is a trace, or a session of one trace where the metric's step is
-    `SESSION`. A span is of the step's kind; beside its parts a chat is not
+    `SESSION`. A span is of the step's kind, of none if no step is given; beside its parts a chat is not
     read, unless the metric's step is `TRACE` or `SESSION`.
 
     Raises:
@@ -123,7 +124,7 @@ def instance(cells: Mapping[str, Any], step: Step = Step.LLM_SPAN) -> Instance:
         output=_messages(cells.get("output"), "assistant", "output"),
         documents=_documents(cells.get("documents"), "documents"),
         tools=_tools(cells.get("tools"), "tools"),
-        kind=_KIND.get(step, SpanKind.LLM),
+        kind=None if step is None else _KIND.get(step, SpanKind.LLM),
     )
 
 

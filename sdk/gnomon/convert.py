@@ -41,7 +41,7 @@ def instance_from_proto(instance: pb.Instance) -> plain.Instance:
     """
     match instance.WhichOneof("kind"):
         case "span":
-            return _span_from_proto(instance.span)
+            return _span_from_proto(instance.span, None)
         case "trace":
             return _trace_from_proto(instance.trace)
         case "session":
@@ -58,14 +58,16 @@ def _trace_to_proto(trace: plain.Trace) -> pb.Trace:
 
 
 def _trace_from_proto(trace: pb.Trace) -> plain.Trace:
-    return plain.Trace(tuple(_span_from_proto(span) for span in trace.spans), trace.trace_id)
+    return plain.Trace(
+        tuple(_span_from_proto(span, plain.SpanKind.LLM) for span in trace.spans), trace.trace_id
+    )
 
 
 def _span_to_proto(span: plain.Span) -> pb.Span:
     return pb.Span(
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
-        kind=span.kind.name,
+        kind=span.kind.name if span.kind else None,
         input=[_message_to_proto(message) for message in span.input],
         output=[_message_to_proto(message) for message in span.output],
         documents=[pb.Document(id=document.id, content=document.content) for document in span.documents],
@@ -74,7 +76,7 @@ def _span_to_proto(span: plain.Span) -> pb.Span:
     )
 
 
-def _span_from_proto(span: pb.Span) -> plain.Span:
+def _span_from_proto(span: pb.Span, unstated: plain.SpanKind | None) -> plain.Span:
     if span.kind not in pb.Span.Kind.values():
         raise InstanceInvalidError(f"The span's kind {span.kind} is not known to this release.", field="kind")
     return plain.Span(
@@ -82,7 +84,7 @@ def _span_from_proto(span: pb.Span) -> plain.Span:
         output=_messages_from_proto(span.output),
         documents=tuple(plain.Document(document.content, document.id) for document in span.documents),
         tools=tuple(plain.Tool(tool.tool, tool.description, tool.parameters) for tool in span.tools),
-        kind=plain.SpanKind[pb.Span.Kind.Name(span.kind)] if span.kind else plain.SpanKind.LLM,
+        kind=plain.SpanKind[pb.Span.Kind.Name(span.kind)] if span.kind else unstated,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
         attributes=tuple(sorted(span.attributes.items())),

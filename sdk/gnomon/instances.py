@@ -76,14 +76,16 @@ class Span:
     """One step of an application.
 
     `input` and `output` are messages, oldest first. `attributes` are kept for
-    the caller; no evaluator reads them.
+    the caller; no evaluator reads them. A span that stands alone needs no
+    `kind`: without one it is of that which a metric scores. In a trace it is
+    then `LLM`.
     """
 
     input: tuple[Message, ...] = ()
     output: tuple[Message, ...] = ()
     documents: tuple[Document, ...] = ()
     tools: tuple[Tool, ...] = ()
-    kind: SpanKind = SpanKind.LLM
+    kind: SpanKind | None = SpanKind.LLM
     span_id: str = ""
     parent_span_id: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
@@ -111,9 +113,9 @@ def text_span(
     input: str | None = None,  # noqa: A002  the field's own name
     output: str | None = None,
     documents: tuple[str, ...] = (),
-    kind: SpanKind = SpanKind.LLM,
+    kind: SpanKind | None = None,
 ) -> Span:
-    """Make a span of plain text: a user's input, an assistant's output."""
+    """Make a span of plain text: a user's input, an assistant's output; of any kind, unless one is given."""
     return Span(
         input=() if input is None else (Message(input, "user"),),
         output=() if output is None else (Message(output, "assistant"),),

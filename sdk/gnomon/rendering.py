@@ -82,7 +82,7 @@ def _of_step(instance: Instance, step: Step) -> Instance:
             field="instance",
         )
     kind = _KIND_OF_STEP.get(step)
-    if isinstance(instance, Span) and kind and instance.kind is not kind:
+    if isinstance(instance, Span) and kind and instance.kind and instance.kind is not kind:
         raise InstanceInvalidError(
             f"The metric scores spans of kind {kind.name}; the span is of kind {instance.kind.name}.",
             field="span.kind",
@@ -174,12 +174,13 @@ def _trace_lines(trace: Trace) -> Iterable[str]:
     """One line a step. Repeated history is left out: an LLM span's input holds all earlier turns."""
     said: set[str] = set()
     for span in trace.spans:
+        kind = span.kind or SpanKind.LLM
         for line in (*_turns(span.input), *_turns(span.output)):
             if line not in said:
                 said.add(line)
-                yield line if span.kind is SpanKind.LLM else f"[{span.kind.value}] {line}"
+                yield line if kind is SpanKind.LLM else f"[{kind.value}] {line}"
         for document in span.documents:
-            yield f"[{span.kind.value}] document: {document.content}"
+            yield f"[{kind.value}] document: {document.content}"
 
 
 def _whole_trace_1(instance: Instance) -> Rendered:

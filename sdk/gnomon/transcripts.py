@@ -82,7 +82,9 @@ class _Writer:
             if span.kind is SpanKind.TOOL and any(m.content in self._brought for m in span.output):
                 continue
             yield from self._messages(span, span.input)
-            yield from ((f"[{span.kind}] document: {d.content}", Rank.RESULT) for d in span.documents)
+            yield from (
+                (f"[{span.kind or SpanKind.LLM}] document: {d.content}", Rank.RESULT) for d in span.documents
+            )
             held.add(span)
         for ended in held.until(None):
             yield from self._messages(ended, ended.output)
@@ -158,7 +160,7 @@ class _Held:
 
 
 def _is_conversation(span: Span) -> bool:
-    return span.kind in {SpanKind.LLM, SpanKind.AGENT}
+    return span.kind in {None, SpanKind.LLM, SpanKind.AGENT}
 
 
 def _call(call: ToolCall) -> str:

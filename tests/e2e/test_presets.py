@@ -6,6 +6,7 @@ import random
 import pytest
 
 from gnomon import presets
+from gnomon.errors import InstanceInvalidError
 from gnomon.instances import SpanKind, text_span
 from tests.e2e.deployment import QUICK
 
@@ -51,7 +52,11 @@ def test_a_preset_is_fine_tuned_and_scores_by_its_name(deployed, tmp_path):
     ).result(timeout_s=240)  # fmt: skip
     client.aliases.set("tool-error", "production", run.metric_version)
     outcome = client.score("tool-error", text_span(output="error: timeout, order 999", kind=SpanKind.TOOL))
+    plain = client.score("tool-error", output="error: timeout, order 999")
+    with pytest.raises(InstanceInvalidError, match="spans of kind TOOL"):
+        client.score("tool-error", text_span(output="error: timeout, order 999", kind=SpanKind.LLM))
 
     assert run.metric_version == "metrics/tool-error/versions/1"
     assert metric.preset == "tool-error@1"
+    assert plain.classes == outcome.classes
     assert {c.label for c in outcome.classes} == {"false", "true"}

@@ -1,13 +1,16 @@
 """What an evaluator reads of an instance. A released template never changes: these texts are fixed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gnomon.convert import instance_from_proto, instance_to_proto
 from gnomon.errors import InstanceInvalidError
 from gnomon.instances import (
     Document,
     InputShape,
+    Instance,
     Message,
     Session,
     Span,
@@ -183,3 +186,21 @@ def test_an_instance_of_another_kind_than_the_step_is_refused(instance: Any, ste
 )
 def test_a_span_of_the_steps_kind_is_rendered(kind: SpanKind, step: Step) -> None:
     assert render(text_span(output="x", kind=kind), "output/1", step) == Rendered("x")
+
+
+@pytest.mark.parametrize("step", [Step.LLM_SPAN, Step.RETRIEVER_SPAN, Step.TOOL_SPAN, Step.AGENT_SPAN])
+def test_a_text_of_no_stated_kind_is_of_that_which_the_metric_scores(step: Step) -> None:
+    assert render(over_the_wire(text_span(output="x")), "output/1", step) == Rendered("x")
+
+
+def test_in_a_trace_a_span_of_no_stated_kind_is_a_model_call() -> None:
+    asked = Span(input=(Message("Hi", "user"),), kind=None)
+    trace = over_the_wire(Trace((asked,)))
+
+    assert trace == Trace((replace(asked, kind=SpanKind.LLM),))
+    for template in ("whole-trace/1", "whole-trace/2"):
+        assert render(Trace((asked,)), template, Step.TRACE) == render(trace, template, Step.TRACE)
+
+
+def over_the_wire(instance: Instance) -> Instance:
+    return instance_from_proto(instance_to_proto(instance))

@@ -102,7 +102,8 @@ def score_file(
     if target.resolve() == source.resolve():
         raise InvalidRequestError(f"{target} is the file that is read. Name another.")
     definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
-    reader = _Reader(columns, step_from_proto(definitions[metrics[0]].step))
+    step = step_from_proto(definitions[metrics[0]].step)
+    reader = _Reader(columns, step if step in {Step.TRACE, Step.SESSION} else None)
     added = {
         name: kind
         for metric, definition in definitions.items()
@@ -163,10 +164,13 @@ def _versions(client: "Client", journal: Journal, job: dict[str, Any], restart: 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Makes instances of rows. `step` is the first metric's: all metrics are given the same instance."""
+    """Makes instances of rows, the same for all metrics.
+
+    `step` is the first metric's if that reads whole traces or sessions.
+    """
 
     columns: Mapping[str, str]
-    step: Step
+    step: Step | None
 
     def read(self, row: Row) -> Instance | GnomonError:
         if row.problem:

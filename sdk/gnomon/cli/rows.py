@@ -132,7 +132,7 @@ def _read_jsonl(file: IO[str]) -> Iterator[Row]:
         yield Row(place, cells) if isinstance(cells, dict) else Row(place, {}, "is not a JSON object")
 
 
-def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step) -> Instance:
+def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step | None) -> Instance:
     """Return what a row holds: a session, a trace, a conversation, or the parts of a span.
 
     Args:
