@@ -168,6 +168,31 @@ class VersionUnloadableError(GnomonError):
     reason = "VERSION_UNLOADABLE"
 
 
+class MasterKeyMissingError(GnomonError):
+    code = 9
+    reason = "MASTER_KEY_MISSING"
+
+
+class ProviderKeyUnreadableError(GnomonError):
+    code = 9
+    reason = "PROVIDER_KEY_UNREADABLE"
+
+
+class EndpointNotAllowedError(GnomonError):
+    code = 9
+    reason = "ENDPOINT_NOT_ALLOWED"
+
+
+class ProviderRefusedError(GnomonError):
+    code = 9
+    reason = "PROVIDER_REFUSED"
+
+
+class ProviderAnswerInvalidError(GnomonError):
+    code = 9
+    reason = "PROVIDER_ANSWER_INVALID"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"
@@ -211,6 +236,11 @@ class RegistryUnavailableError(GnomonError):
 class VersionLoadingError(GnomonError):
     code = 14
     reason = "VERSION_LOADING"
+
+
+class ProviderUnavailableError(GnomonError):
+    code = 14
+    reason = "PROVIDER_UNAVAILABLE"
 
 
 class ArtifactCorruptError(GnomonError):

@@ -1,9 +1,13 @@
+import datetime
+
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -340,3 +344,84 @@ class SlicePair(_message.Message):
     few_rows: bool
     accuracy: MeasurePair
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., rows: _Optional[int] = ..., few_rows: _Optional[bool] = ..., accuracy: _Optional[_Union[MeasurePair, _Mapping]] = ...) -> None: ...
+
+class CreateProviderRequest(_message.Message):
+    __slots__ = ("provider_id", "provider", "request_id")
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    provider_id: str
+    provider: _resources_pb2.Provider
+    request_id: str
+    def __init__(self, provider_id: _Optional[str] = ..., provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class GetProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListProvidersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListProvidersResponse(_message.Message):
+    __slots__ = ("providers", "next_page_token")
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Provider]
+    next_page_token: str
+    def __init__(self, providers: _Optional[_Iterable[_Union[_resources_pb2.Provider, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdateProviderRequest(_message.Message):
+    __slots__ = ("provider", "update_mask")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    provider: _resources_pb2.Provider
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateProviderResponse(_message.Message):
+    __slots__ = ("provider", "api_key_dropped")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    provider: _resources_pb2.Provider
+    api_key_dropped: bool
+    def __init__(self, provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., api_key_dropped: _Optional[bool] = ...) -> None: ...
+
+class DeleteProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class TestProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class TestProviderResponse(_message.Message):
+    __slots__ = ("error", "model", "latency", "json_schema", "log_probabilities")
+    class Ability(_message.Message):
+        __slots__ = ("works", "problem")
+        WORKS_FIELD_NUMBER: _ClassVar[int]
+        PROBLEM_FIELD_NUMBER: _ClassVar[int]
+        works: bool
+        problem: str
+        def __init__(self, works: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    LOG_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    error: _status_pb2.Status
+    model: str
+    latency: _duration_pb2.Duration
+    json_schema: TestProviderResponse.Ability
+    log_probabilities: TestProviderResponse.Ability
+    def __init__(self, error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., model: _Optional[str] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., json_schema: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ..., log_probabilities: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ...) -> None: ...
