@@ -385,14 +385,6 @@ class UpdateProviderRequest(_message.Message):
     update_mask: _field_mask_pb2.FieldMask
     def __init__(self, provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
-class UpdateProviderResponse(_message.Message):
-    __slots__ = ("provider", "api_key_dropped")
-    PROVIDER_FIELD_NUMBER: _ClassVar[int]
-    API_KEY_DROPPED_FIELD_NUMBER: _ClassVar[int]
-    provider: _resources_pb2.Provider
-    api_key_dropped: bool
-    def __init__(self, provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., api_key_dropped: _Optional[bool] = ...) -> None: ...
-
 class DeleteProviderRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -137,7 +137,7 @@ class TrainerServiceStub:
         self.UpdateProvider = channel.unary_unary(
                 '/gnomon.v1.TrainerService/UpdateProvider',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.SerializeToString,
-                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderResponse.FromString,
+                response_deserializer=gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
                 _registered_method=True)
         self.DeleteProvider = channel.unary_unary(
                 '/gnomon.v1.TrainerService/DeleteProvider',
@@ -301,7 +301,8 @@ class TrainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProvider(self, request, context):
-        """Updates the fields of a provider that `update_mask` names.
+        """Updates the fields of a provider that `update_mask` names. A new `base_url`
+        drops the key unless one is written with it; `key_state` then says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -423,7 +424,7 @@ def add_TrainerServiceServicer_to_server(servicer, server):
             'UpdateProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateProvider,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.FromString,
-                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderResponse.SerializeToString,
+                    response_serializer=gnomon_dot_v1_dot_resources__pb2.Provider.SerializeToString,
             ),
             'DeleteProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProvider,
@@ -977,7 +978,7 @@ class TrainerService:
             target,
             '/gnomon.v1.TrainerService/UpdateProvider',
             gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.SerializeToString,
-            gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderResponse.FromString,
+            gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
             options,
             channel_credentials,
             insecure,
