@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.outbound.listening import Listener, http, listening, read_request
 
+KEY = "sk-secret-0123456789-abcdefghij"
+
 Reply = Callable[[Mapping[str, Any]], Any]
 """From the request's body to what is written: bytes as they are, or the body of a 200."""
 

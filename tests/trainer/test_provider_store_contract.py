@@ -19,9 +19,8 @@ MAIN = ProviderName("main")
 
 
 def provider(name: str = "main", **fields: Any) -> Provider:
-    made = Provider(
-        name, "Main", "https://a.example/v1", "m", b"\x01\x00\xff", KeyState.STORED, "e1", 1.5, 2.5
-    )
+    key, state = b"\x01\x00\xff", KeyState.STORED
+    made = Provider(name, "Main", "https://a.example/v1", "m", key, state, "e1", 1.5, 2.5)
     return replace(made, **fields)
 
 

@@ -26,11 +26,10 @@ from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc.settings import SettingError
 from tests.outbound.listening import http
-from tests.trainer.fake_endpoint import DRIPS, FakeEndpoint, completion, failure, fake_endpoint
+from tests.trainer.fake_endpoint import DRIPS, KEY, FakeEndpoint, completion, failure, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import Trainer, refused, trainer_at
 
-KEY = "sk-secret-0123456789-abcdefghij"
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 State = resources.Provider.KeyState
 
@@ -67,6 +66,10 @@ async def update(trainer: Trainer, *fields: str, name: str = "providers/main", *
 
 async def tried(trainer: Trainer, name: str = "providers/main") -> Any:
     return await trainer.stub.TestProvider(pb.TestProviderRequest(name=name))
+
+
+def contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
 async def test_a_provider_comes_back_without_its_key(trainer: Trainer) -> None:
@@ -355,8 +358,8 @@ async def test_no_file_of_the_trainer_holds_the_key_nor_its_digest(
     async with trainer_at(tmp_path, registry, **settings) as trainer:
         await create(trainer, endpoint.url, request_id=str(uuid.uuid4()))
         await tried(trainer)
-        open_files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    closed_files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        open_files = contents(tmp_path)
+    closed_files = contents(tmp_path)
 
     assert f"bearer {KEY}" in endpoint.heads[0]
     raw = KEY.encode()

@@ -30,7 +30,7 @@ _SPENT = "insufficient_quota"  # said with 429, and not over by waiting
 
 _HINTS = {
     400: "It does not understand the request.",
-    401: "It does not take the key. Write a valid one: `gnomon providers update --api-key`.",
+    401: "It does not take the key. Write a valid one: `gnomon providers update … --ask-key`.",
     402: "It wants to be paid first.",
     403: "It does not let this key use the model.",
     404: "It has no such model, or base_url is wrong.",

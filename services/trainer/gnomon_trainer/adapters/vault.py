@@ -73,7 +73,7 @@ class AesVault:
             name = bound_to.partition("\n")[0]
             raise ProviderKeyUnreadableError(
                 f"The key of {name} does not open: the master key is another one than when it was stored, or "
-                f"the database was changed. Write it again: `gnomon providers update --api-key`.",
+                f"the database was changed. Write it again: `gnomon providers update {name} --ask-key`.",
                 resource=name,
             ) from error
 
