@@ -59,7 +59,9 @@ Gnomon = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture
-def gnomon(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gnomon:
+def gnomon(
+    quiet: None, trainer: Trainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Gnomon:
     """Run one command line in a thread, while the trainer serves it."""
     monkeypatch.setenv("GNOMON_TRAINER_ADDRESS", trainer.app.server.address)
 
