@@ -113,6 +113,11 @@ class MessageTooLargeError(GnomonError):
     reason = "MESSAGE_TOO_LARGE"
 
 
+class JudgeBudgetSpentError(GnomonError):
+    code = 8
+    reason = "JUDGE_BUDGET_SPENT"
+
+
 class ResourceInUseError(GnomonError):
     code = 9
     reason = "RESOURCE_IN_USE"

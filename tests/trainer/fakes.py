@@ -30,6 +30,7 @@ from gnomon_trainer.domain.datasets import (
     no_dataset,
 )
 from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
 from gnomon_trainer.domain.providers import Provider
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
 from gnomon_trainer.domain.runs import Run
@@ -294,6 +295,11 @@ class FakeCatalog:
         if str(name) not in self._metrics:
             raise NotFoundError(f"There is no {name}.", resource=str(name))
         return self._metrics[str(name)]
+
+    async def judged(self, name: MetricName) -> Judged:
+        metric = await self.metric(name)
+        classes = tuple(map(JudgeClass, metric.classes))
+        return Judged(metric.name, "Is it so?", classes, metric.step, metric.input_shape)
 
     async def check_project(self, name: ProjectName) -> None:
         if str(name) not in self._projects:

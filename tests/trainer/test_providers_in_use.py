@@ -66,7 +66,7 @@ def gnomon(
     monkeypatch.setenv("GNOMON_TRAINER_ADDRESS", trainer.app.server.address)
 
     async def run(*words: str) -> Ran:
-        status = await asyncio.to_thread(main, ["providers", *words])
+        status = await asyncio.to_thread(main, list(words))
         captured = capsys.readouterr()
         return Ran(status, captured.out, captured.err)
 
@@ -83,6 +83,12 @@ async def start(trainer: Trainer, *words: str, stdin: Any) -> Any:
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def with_prompt(metric: pb.Metric) -> pb.Metric:
+    prompted = pb.Metric(judge_prompt="Is the answer toxic?")
+    prompted.MergeFrom(metric)
+    return prompted
 
 
 def create(endpoint: FakeEndpoint, *more: str) -> Sequence[str]:
@@ -127,16 +133,18 @@ async def test_a_key_is_taken_from_a_variable_and_tested(
     gnomon: Gnomon, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    await gnomon(*create(endpoint))
-    assert (await gnomon("update", "main", "--key-env", "MY_KEY")).out == "Updated providers/main.\n"
+    await gnomon("providers", *create(endpoint))
+    assert (
+        await gnomon("providers", "update", "main", "--key-env", "MY_KEY")
+    ).out == "Updated providers/main.\n"
 
-    ran = await gnomon("test", "main")
+    ran = await gnomon("providers", "test", "main")
 
     assert [line.split() for line in ran.out.splitlines()[2:]] == [
         ["JSON", "schema", "works"],
         ["log-probabilities", "works"],
     ]
-    assert json.loads((await gnomon("test", "main", "--json")).out)["model"] == "tiny-1"
+    assert json.loads((await gnomon("providers", "test", "main", "--json")).out)["model"] == "tiny-1"
     assert f"bearer {KEY}" in endpoint.heads[0]
 
 
@@ -161,23 +169,23 @@ async def test_a_changed_url_tells_that_the_key_is_gone(
     gnomon: Gnomon, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    await gnomon(*create(endpoint, "--key-env", "MY_KEY"))
+    await gnomon("providers", *create(endpoint, "--key-env", "MY_KEY"))
 
-    ran = await gnomon("update", "main", "--base-url", "https://api.example.com/v1")
+    ran = await gnomon("providers", "update", "main", "--base-url", "https://api.example.com/v1")
     assert "Its key was dropped" in ran.out
-    assert "dropped, as the URL changed" in (await gnomon("list")).out
-    assert "DROPPED" in (await gnomon("get", "main")).out
-    ran = await gnomon("update", "main", "--remove-key")
-    assert "none" in (await gnomon("list")).out
-    assert (await gnomon("delete", "main")).out == "Deleted main.\n"
-    assert "There are no providers yet" in (await gnomon("list")).err
+    assert "dropped, as the URL changed" in (await gnomon("providers", "list")).out
+    assert "DROPPED" in (await gnomon("providers", "get", "main")).out
+    ran = await gnomon("providers", "update", "main", "--remove-key")
+    assert "none" in (await gnomon("providers", "list")).out
+    assert (await gnomon("providers", "delete", "main")).out == "Deleted main.\n"
+    assert "There are no providers yet" in (await gnomon("providers", "list")).err
 
 
 async def test_a_failed_test_is_one_sentence_and_status_1(gnomon: Gnomon, endpoint: FakeEndpoint) -> None:
-    await gnomon(*create(endpoint))
+    await gnomon("providers", *create(endpoint))
     endpoint.reply = lambda body: completion(None)
 
-    ran = await gnomon("test", "main")
+    ran = await gnomon("providers", "test", "main")
 
     assert (ran.status, ran.out) == (1, "")
     assert ran.err == "error: What providers/main answered is empty.\n"
@@ -197,7 +205,45 @@ async def test_keys_on_the_command_line_and_contradictions_are_refused(
         ("update", "main"),
         ("update", "main", "--remove-key", "--key-env", "MY_KEY"),
     ):
-        ran = await gnomon(*words)
+        ran = await gnomon("providers", *words)
         assert ran.status == 2, words
         assert ran.err.startswith("error: ")
         assert KEY not in ran.out + ran.err
+
+
+async def test_a_judge_is_tried_from_the_command_line(
+    gnomon: Gnomon, endpoint: FakeEndpoint, registry: FakeRegistry
+) -> None:
+    registry.metrics["metrics/toxicity"] = with_prompt(registry.metrics["metrics/toxicity"])
+    endpoint.reply = lambda body: completion('{"explanation": "It is [rude].", "label": "true"}')
+    await gnomon("providers", *create(endpoint))
+    one = ("judge", "try", "toxicity", "--provider", "main", "--input", "Hi", "--output", "Go away.")
+
+    ran = await gnomon(*one, "--votes", "2")
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines()[0] == "true  It is [rude]."
+    assert "shares of 2 votes" in ran.out
+    assert "40 input and 10 output tokens" in ran.out
+    document = json.loads((await gnomon(*one, "--json")).out)
+    assert document["results"][0]["judgement"]["label"] == "true"
+    endpoint.reply = lambda body: completion("APPROVED")
+    ran = await gnomon(*one)
+    assert (ran.status, "gave no vote in 3 answers" in ran.out) == (1, True)
+    ran = await gnomon(*one, "--max-tokens", "10")
+    assert "The budget does not hold another call" in ran.out
+    assert (await gnomon(*one[:5])).status == 2
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_the_client_has_many_instances_judged(
+    trainer: Trainer, endpoint: FakeEndpoint, registry: FakeRegistry, kind: str
+) -> None:
+    registry.metrics["metrics/toxicity"] = with_prompt(registry.metrics["metrics/toxicity"])
+    endpoint.reply = lambda body: completion('{"explanation": "", "label": "false"}')
+    async with connected(kind, trainer.app.server.address) as client:
+        await client.providers.create("main", base_url=endpoint.url, model="m")
+        rows = [{"input": "Hi", "output": "Ho"}] * 30 + [{"input": "Hi"}]
+        judged = await client.judges.judge("toxicity", rows, provider="main")
+
+    assert [result.judgement.label for result in judged.results[:30]] == ["false"] * 30
+    assert "output" in judged.results[30].error.message

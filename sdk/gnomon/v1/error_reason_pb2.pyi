@@ -48,6 +48,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROVIDER_REFUSED: _ClassVar[ErrorReason]
     PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
     PROVIDER_ANSWER_INVALID: _ClassVar[ErrorReason]
+    JUDGE_BUDGET_SPENT: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -90,3 +91,4 @@ ENDPOINT_NOT_ALLOWED: ErrorReason
 PROVIDER_REFUSED: ErrorReason
 PROVIDER_UNAVAILABLE: ErrorReason
 PROVIDER_ANSWER_INVALID: ErrorReason
+JUDGE_BUDGET_SPENT: ErrorReason

@@ -417,3 +417,76 @@ class TestProviderResponse(_message.Message):
     json_schema: TestProviderResponse.Ability
     log_probabilities: TestProviderResponse.Ability
     def __init__(self, error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., model: _Optional[str] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., json_schema: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ..., log_probabilities: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ...) -> None: ...
+
+class JudgeInstancesRequest(_message.Message):
+    __slots__ = ("provider", "metric", "instances", "votes", "budget")
+    class Budget(_message.Message):
+        __slots__ = ("max_tokens", "max_cost", "input_price", "output_price")
+        MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+        MAX_COST_FIELD_NUMBER: _ClassVar[int]
+        INPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+        OUTPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+        max_tokens: int
+        max_cost: float
+        input_price: float
+        output_price: float
+        def __init__(self, max_tokens: _Optional[int] = ..., max_cost: _Optional[float] = ..., input_price: _Optional[float] = ..., output_price: _Optional[float] = ...) -> None: ...
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    metric: str
+    instances: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Instance]
+    votes: int
+    budget: JudgeInstancesRequest.Budget
+    def __init__(self, provider: _Optional[str] = ..., metric: _Optional[str] = ..., instances: _Optional[_Iterable[_Union[_resources_pb2.Instance, _Mapping]]] = ..., votes: _Optional[int] = ..., budget: _Optional[_Union[JudgeInstancesRequest.Budget, _Mapping]] = ...) -> None: ...
+
+class JudgeInstancesResponse(_message.Message):
+    __slots__ = ("results", "input_tokens", "output_tokens", "cost")
+    class Result(_message.Message):
+        __slots__ = ("judgement", "error")
+        JUDGEMENT_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        judgement: Judgement
+        error: _status_pb2.Status
+        def __init__(self, judgement: _Optional[_Union[Judgement, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[JudgeInstancesResponse.Result]
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    def __init__(self, results: _Optional[_Iterable[_Union[JudgeInstancesResponse.Result, _Mapping]]] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost: _Optional[float] = ...) -> None: ...
+
+class Judgement(_message.Message):
+    __slots__ = ("label", "explanation", "classes", "source", "votes")
+    class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SOURCE_UNSPECIFIED: _ClassVar[Judgement.Source]
+        VOTES: _ClassVar[Judgement.Source]
+        TOKEN_PROBABILITIES: _ClassVar[Judgement.Source]
+    SOURCE_UNSPECIFIED: Judgement.Source
+    VOTES: Judgement.Source
+    TOKEN_PROBABILITIES: Judgement.Source
+    class ClassShare(_message.Message):
+        __slots__ = ("label", "share")
+        LABEL_FIELD_NUMBER: _ClassVar[int]
+        SHARE_FIELD_NUMBER: _ClassVar[int]
+        label: str
+        share: float
+        def __init__(self, label: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    explanation: str
+    classes: _containers.RepeatedCompositeFieldContainer[Judgement.ClassShare]
+    source: Judgement.Source
+    votes: int
+    def __init__(self, label: _Optional[str] = ..., explanation: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Judgement.ClassShare, _Mapping]]] = ..., source: _Optional[_Union[Judgement.Source, str]] = ..., votes: _Optional[int] = ...) -> None: ...

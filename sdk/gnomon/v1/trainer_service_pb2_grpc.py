@@ -149,6 +149,11 @@ class TrainerServiceStub:
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.FromString,
                 _registered_method=True)
+        self.JudgeInstances = channel.unary_unary(
+                '/gnomon.v1.TrainerService/JudgeInstances',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+                _registered_method=True)
 
 
 class TrainerServiceServicer:
@@ -323,6 +328,14 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeInstances(self, request, context):
+        """Has a provider's model judge instances by a metric's judge prompt, item by
+        item: one that cannot be judged has its own error. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -435,6 +448,11 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.TestProvider,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.SerializeToString,
+            ),
+            'JudgeInstances': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeInstances,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1033,6 +1051,33 @@ class TrainerService:
             '/gnomon.v1.TrainerService/TestProvider',
             gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeInstances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/JudgeInstances',
+            gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

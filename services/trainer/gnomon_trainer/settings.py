@@ -68,3 +68,12 @@ class TrainerSettings(ServerSettings):
         description="Hosts that providers may be at beside public HTTPS, with their ports, separated by "
         "commas: localhost:8080,10.0.0.7:8000.",
     )
+    judge_concurrency: int = Field(
+        default=8, ge=1, le=64, description="Calls to one provider that are under way at once."
+    )
+    judge_requests_per_minute: float = Field(
+        default=0.0, ge=0, description="Calls to one provider a minute, evenly spaced; 0 for no limit."
+    )
+    judge_timeout_s: float = Field(
+        default=60.0, gt=0, description="How long one answer of a judge may take before it is asked again."
+    )

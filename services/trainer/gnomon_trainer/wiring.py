@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import secrets
 import sys
 import threading
@@ -40,8 +41,10 @@ from gnomon_trainer.adapters.vault import AesVault, MasterKeyError, master_key, 
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
+from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
@@ -130,7 +133,8 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
     outbound = OutboundClient(_allowed_hosts(settings))
     providers = _providers(settings, database, outbound)
-    services = _services(dataset_use_cases, checks, run_use_cases, providers)
+    judges = _judges(settings, providers, catalog)
+    services = _services(dataset_use_cases, checks, run_use_cases, providers, judges)
     return TrainerApp(
         server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
         database=database,
@@ -207,6 +211,20 @@ def _providers(settings: TrainerSettings, database: Database, outbound: Outbound
     )
 
 
+def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCatalog) -> Judges:
+    return Judges(
+        providers=providers,
+        catalog=catalog,
+        chat=providers.chat,
+        limits=ChatLimits(settings.judge_concurrency, settings.judge_requests_per_minute),
+        deadline_s=settings.judge_timeout_s,
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        draw=random.uniform,
+        random_bytes=secrets.token_bytes,
+    )
+
+
 def _master_key(settings: TrainerSettings) -> bytes | None:
     text = settings.master_key.get_secret_value() if settings.master_key else ""
     if text and settings.master_key_file:
@@ -240,12 +258,14 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(datasets: Datasets, checks: Checks, runs: Runs, providers: Providers) -> list[Service]:
+def _services(
+    datasets: Datasets, checks: Checks, runs: Runs, providers: Providers, judges: Judges
+) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
             trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
-            servicer.TrainerServicer(datasets, checks, runs, providers),
+            servicer.TrainerServicer(datasets, checks, runs, providers, judges),
         ),
         Service(
             operations.FULL_NAME,

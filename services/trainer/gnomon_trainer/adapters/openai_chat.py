@@ -4,7 +4,7 @@ import json
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from gnomon.errors import (
     EndpointNotAllowedError,
@@ -45,7 +45,7 @@ class _Lenient(BaseModel):
 
 class _Likely(_Lenient):
     token: str
-    logprob: float
+    logprob: FiniteFloat
 
 
 class _Token(_Lenient):
