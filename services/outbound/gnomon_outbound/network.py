@@ -1,8 +1,10 @@
 """Connects to the very addresses that were checked."""
 
 import asyncio
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError, ConnectTimeout
@@ -14,6 +16,9 @@ from gnomon_outbound.targets import AllowedHosts, literal, not_public
 _MOST_ADDRESSES = 4
 _CONNECT_S = 5.0  # for one address, so that the next one gets its turn
 
+# Names whose servers are silent must not take the threads that a service does its own work in.
+_RESOLVERS = ThreadPoolExecutor(8, thread_name_prefix="resolve")
+
 Resolve = Callable[[str], Awaitable[Sequence[Address]]]
 
 
@@ -23,9 +28,9 @@ async def resolve(host: str) -> Sequence[Address]:
     Raises:
         UnreachableError: there are none.
     """
-    loop = asyncio.get_running_loop()
+    ask = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     try:
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
     except (OSError, UnicodeError) as error:
         raise UnreachableError(f"The name {host} cannot be resolved. Check its spelling.") from error
     addresses = (literal(str(entry[4][0])) for entry in found)

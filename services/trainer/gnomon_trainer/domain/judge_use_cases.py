@@ -72,9 +72,10 @@ class Judges:
         chat = CarefulChat(PaidChat(self.chat, order.budget), self._gate(order.provider), self.draw)
         work = _Work(Judge(chat, endpoint, judged, self.random_bytes), order.votes, self.deadline_s)
         # The first one finds out what the endpoint can do, and whether it answers at all.
-        first, rest = order.instances[:1], order.instances[1:]
-        outcomes = [await work.outcome(instance) for instance in first]
-        return outcomes + list(await asyncio.gather(*map(work.outcome, rest)))
+        first = await work.outcome(order.instances[0])
+        async with asyncio.TaskGroup() as group:  # a defect in one ends all: nothing is paid for in vain
+            rest = [group.create_task(work.outcome(instance)) for instance in order.instances[1:]]
+        return [first, *(task.result() for task in rest)]
 
     def _gate(self, provider: ProviderName) -> Gate:
         if provider not in self._gates:
