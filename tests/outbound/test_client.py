@@ -45,8 +45,10 @@ async def test_a_body_over_the_limit_is_not_read_to_its_end() -> None:
         await call(endless)
 
 
-async def test_a_body_of_just_the_limit_is_taken() -> None:
+async def test_a_body_of_just_the_limit_is_taken_and_one_byte_more_is_not() -> None:
     assert len((await call(answering(http(b"x" * 1000)))).body) == 1000
+    with pytest.raises(TooLargeError):
+        await call(answering(http(b"x" * 1001)))
 
 
 @pytest.mark.parametrize(

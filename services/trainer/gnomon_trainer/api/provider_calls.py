@@ -14,7 +14,6 @@ from gnomon_rpc.masks import fields_to_write
 from gnomon_rpc.request_ids import request_key
 from gnomon_trainer.api.dataset_calls import as_request
 from gnomon_trainer.api.messages import duration, timestamp
-from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.provider_use_cases import ProviderDraft, Providers
 from gnomon_trainer.domain.providers import Provider
 
@@ -34,7 +33,7 @@ class ProviderCalls:
             model=given.model,
             key=given.api_key,
         )
-        return provider_message(await self._providers.create(draft, _without_key(request)))
+        return provider_message(await self._providers.create(draft, as_request(request_key(request))))
 
     async def get(self, request: pb.GetProviderRequest) -> resources.Provider:
         return provider_message(await self._providers.get(ProviderName.parse(request.name)))
@@ -84,14 +83,6 @@ def provider_message(provider: Provider) -> resources.Provider:
         create_time=timestamp(provider.create_time),
         update_time=timestamp(provider.update_time),
     )
-
-
-def _without_key(request: pb.CreateProviderRequest) -> Request | None:
-    """Return the request whose body says nothing of the key: a digest of it could be guessed at."""
-    copy = pb.CreateProviderRequest()
-    copy.CopyFrom(request)
-    copy.provider.ClearField("api_key")
-    return as_request(request_key(copy))
 
 
 def _ability(problem: str) -> Any:

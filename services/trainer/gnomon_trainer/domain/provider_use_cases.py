@@ -62,7 +62,7 @@ class Providers:
             create_time=now,
             update_time=now,
         )
-        request = rules.with_key(request, self.vault.fingerprint(key) if key else "")
+        request = rules.without_trace(request, self.vault.fingerprint(key) if key else "")
         return await in_thread(self.store.create, provider, request)
 
     async def get(self, name: ProviderName) -> Provider:

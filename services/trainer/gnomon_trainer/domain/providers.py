@@ -105,8 +105,8 @@ def bound_to(name: ProviderName, base_url: str) -> str:
     return f"{name}\n{base_url}"
 
 
-def with_key(request: Request | None, fingerprint: str) -> Request | None:
-    """Return the request whose body counts the key as well, although only its fingerprint is known."""
+def without_trace(request: Request | None, fingerprint: str) -> Request | None:
+    """Return the request with a body from which its key cannot be guessed, as from a plain digest of it."""
     if request is None or not fingerprint:
         return request
     return replace(request, body=hashlib.sha256(f"{request.body} {fingerprint}".encode()).hexdigest())
