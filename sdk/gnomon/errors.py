@@ -113,6 +113,11 @@ class MessageTooLargeError(GnomonError):
     reason = "MESSAGE_TOO_LARGE"
 
 
+class JudgeBudgetSpentError(GnomonError):
+    code = 8
+    reason = "JUDGE_BUDGET_SPENT"
+
+
 class ResourceInUseError(GnomonError):
     code = 9
     reason = "RESOURCE_IN_USE"
@@ -168,6 +173,31 @@ class VersionUnloadableError(GnomonError):
     reason = "VERSION_UNLOADABLE"
 
 
+class MasterKeyMissingError(GnomonError):
+    code = 9
+    reason = "MASTER_KEY_MISSING"
+
+
+class ProviderKeyUnreadableError(GnomonError):
+    code = 9
+    reason = "PROVIDER_KEY_UNREADABLE"
+
+
+class EndpointNotAllowedError(GnomonError):
+    code = 9
+    reason = "ENDPOINT_NOT_ALLOWED"
+
+
+class ProviderRefusedError(GnomonError):
+    code = 9
+    reason = "PROVIDER_REFUSED"
+
+
+class ProviderAnswerInvalidError(GnomonError):
+    code = 9
+    reason = "PROVIDER_ANSWER_INVALID"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"
@@ -211,6 +241,11 @@ class RegistryUnavailableError(GnomonError):
 class VersionLoadingError(GnomonError):
     code = 14
     reason = "VERSION_LOADING"
+
+
+class ProviderUnavailableError(GnomonError):
+    code = 14
+    reason = "PROVIDER_UNAVAILABLE"
 
 
 class ArtifactCorruptError(GnomonError):

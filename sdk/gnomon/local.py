@@ -17,6 +17,7 @@ from pathlib import Path
 
 import grpc
 
+from gnomon import master_key
 from gnomon.errors import CancelledError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
@@ -193,6 +194,7 @@ def _embedded(service: str, home: Path) -> dict[str, str]:
         "trainer": {
             "GNOMON_TRAINER_DATABASE_URL": f"sqlite:///{data / 'trainer.db'}",
             "GNOMON_TRAINER_DATA_DIR": str(data / "data"),
+            **master_key.setting(home),
         },
         "scorer": {"GNOMON_SCORER_CACHE_DIR": str(data / "bundles")},
     }[service]
@@ -211,6 +213,7 @@ def start(
     registry.spawn()
     registry.wait_until_listening(timeout_s, cancelled)
     others = [services["trainer"], services["scorer"]]
+    master_key.make(services["trainer"].home)
     for service in others:
         prefix = f"GNOMON_{service.service.upper()}_REGISTRY_ADDRESS"
         service.environment = dict(service.environment) | {prefix: registry.address}

@@ -155,6 +155,18 @@ class RecipeName:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderName:
+    provider: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "ProviderName":
+        return cls(_match(f"providers/({_ID})", name, field, "of the form providers/{provider}")[1])
+
+    def __str__(self) -> str:
+        return f"providers/{self.provider}"
+
+
+@dataclass(frozen=True, slots=True)
 class OperationName:
     operation: str
 

@@ -9,6 +9,7 @@
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
     recipe          small                   recipes/small
+    provider        openai                  providers/openai
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """
@@ -19,6 +20,7 @@ from gnomon.names import (
     MetricName,
     MetricVersionName,
     ProjectName,
+    ProviderName,
     RecipeName,
     RunName,
 )
@@ -84,6 +86,10 @@ def dataset(name: str) -> str:
 
 def recipe(name: str) -> str:
     return str(RecipeName.parse(_under("recipes", name), "recipe"))
+
+
+def provider(name: str) -> str:
+    return str(ProviderName.parse(_under("providers", name), "provider"))
 
 
 def _under(collection: str, name: str) -> str:

@@ -133,6 +133,8 @@ def test_the_real_services_come_up_and_go_with_their_worker(start):
     everything = up.everything()
 
     assert ready(addresses)
+    key_file = up.home / "master.key"
+    assert (key_file.stat().st_mode & 0o777, len(key_file.read_bytes())) == (0o600, 45)
     up.process.send_signal(signal.SIGINT)
 
     assert up.ended(40.0) == 0

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.errors import ArtifactCorruptError, GnomonError, NotFoundError
-from gnomon.names import DatasetName, MetricName, MetricVersionName, OperationName, ProjectName, RunName
+from gnomon.names import (
+    DatasetName,
+    MetricName,
+    MetricVersionName,
+    OperationName,
+    ProjectName,
+    ProviderName,
+    RunName,
+)
+from gnomon_trainer.domain import providers
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.datasets import (
     Dataset,
@@ -21,6 +30,8 @@ from gnomon_trainer.domain.datasets import (
     no_dataset,
 )
 from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
+from gnomon_trainer.domain.providers import Provider
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
 from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.training import MetricDefinition, Point
@@ -32,6 +43,7 @@ class FakeStores:
     def __init__(self) -> None:
         self.datasets = FakeDatasetStore(self)
         self.runs = FakeRunStore(self)
+        self.providers = FakeProviderStore(self)
         self.requests: dict[str, tuple[str, Any]] = {}
 
     def find(self, request: Request) -> Any:
@@ -201,6 +213,38 @@ class FakeRunStore:
         return len(left)
 
 
+class FakeProviderStore:
+    def __init__(self, stores: FakeStores) -> None:
+        self._stores = stores
+        self._providers: dict[str, Provider] = {}
+
+    def create(self, provider: Provider, request: Request | None) -> Provider:
+        if request and (name := self._stores.find(request)) is not None:
+            return self.get(ProviderName.parse(name))
+        if provider.provider in self._providers:
+            raise providers.taken(provider.name)
+        self._providers[provider.provider] = provider
+        if request:
+            self._stores.requests[request.request_id] = request.body, str(provider.name)
+        return provider
+
+    def get(self, name: ProviderName) -> Provider:
+        if name.provider not in self._providers:
+            raise providers.no_provider(name)
+        return self._providers[name.provider]
+
+    def page(self, after: str, size: int) -> Sequence[Provider]:
+        return [self._providers[key] for key in sorted(self._providers) if key > after][:size]
+
+    def change(self, name: ProviderName, change: providers.Change) -> Provider:
+        self._providers[name.provider] = change(self.get(name))
+        return self._providers[name.provider]
+
+    def delete(self, name: ProviderName) -> None:
+        self.get(name)
+        del self._providers[name.provider]
+
+
 class FakeRowStore:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
@@ -251,6 +295,11 @@ class FakeCatalog:
         if str(name) not in self._metrics:
             raise NotFoundError(f"There is no {name}.", resource=str(name))
         return self._metrics[str(name)]
+
+    async def judged(self, name: MetricName) -> Judged:
+        metric = await self.metric(name)
+        classes = tuple(map(JudgeClass, metric.classes))
+        return Judged(metric.name, "Is it so?", classes, metric.step, metric.input_shape)
 
     async def check_project(self, name: ProjectName) -> None:
         if str(name) not in self._projects:

@@ -8,8 +8,10 @@ from typing import Self
 from gnomon._async.aliases import AsyncAliases
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.datasets import AsyncDatasets
+from gnomon._async.judges import AsyncJudges
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
+from gnomon._async.providers import AsyncProviders
 from gnomon._async.recipes import AsyncRecipes
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
@@ -58,6 +60,8 @@ class AsyncClient(AsyncScoring):
         self.versions = AsyncVersions(self._registry)
         self.aliases = AsyncAliases(self._registry)
         self.datasets = AsyncDatasets(self._trainer)
+        self.providers = AsyncProviders(self._trainer)
+        self.judges = AsyncJudges(self._trainer)
         self.recipes = AsyncRecipes(self._trainer)
         self.runs = AsyncRuns(self._trainer)
 

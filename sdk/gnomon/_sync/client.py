@@ -11,8 +11,10 @@ from gnomon._requests import caller_metadata
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
+from gnomon._sync.judges import Judges
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
+from gnomon._sync.providers import Providers
 from gnomon._sync.recipes import Recipes
 from gnomon._sync.runs import Runs
 from gnomon._sync.scoring import Scoring
@@ -60,6 +62,8 @@ class Client(Scoring):
         self.versions = Versions(self._registry)
         self.aliases = Aliases(self._registry)
         self.datasets = Datasets(self._trainer)
+        self.providers = Providers(self._trainer)
+        self.judges = Judges(self._trainer)
         self.recipes = Recipes(self._trainer)
         self.runs = Runs(self._trainer)
 

@@ -22,7 +22,7 @@ def short(name: str) -> str:
             return f"{metric}@{version}"
         case ["projects", project, "runs", run]:
             return f"{project}/{run}"
-        case ["metrics" | "projects" | "datasets" | "recipes", resource]:
+        case ["metrics" | "projects" | "datasets" | "recipes" | "providers", resource]:
             return resource
     return name
 

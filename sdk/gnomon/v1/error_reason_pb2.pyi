@@ -42,6 +42,13 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL: _ClassVar[ErrorReason]
     SERVICE_OBJECTIVE_MISSED: _ClassVar[ErrorReason]
     RUNS_NOT_COMPARABLE: _ClassVar[ErrorReason]
+    MASTER_KEY_MISSING: _ClassVar[ErrorReason]
+    PROVIDER_KEY_UNREADABLE: _ClassVar[ErrorReason]
+    ENDPOINT_NOT_ALLOWED: _ClassVar[ErrorReason]
+    PROVIDER_REFUSED: _ClassVar[ErrorReason]
+    PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
+    PROVIDER_ANSWER_INVALID: _ClassVar[ErrorReason]
+    JUDGE_BUDGET_SPENT: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -78,3 +85,10 @@ UNIMPLEMENTED: ErrorReason
 INTERNAL: ErrorReason
 SERVICE_OBJECTIVE_MISSED: ErrorReason
 RUNS_NOT_COMPARABLE: ErrorReason
+MASTER_KEY_MISSING: ErrorReason
+PROVIDER_KEY_UNREADABLE: ErrorReason
+ENDPOINT_NOT_ALLOWED: ErrorReason
+PROVIDER_REFUSED: ErrorReason
+PROVIDER_UNAVAILABLE: ErrorReason
+PROVIDER_ANSWER_INVALID: ErrorReason
+JUDGE_BUDGET_SPENT: ErrorReason

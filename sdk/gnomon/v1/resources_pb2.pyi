@@ -721,6 +721,38 @@ class Dataset(_message.Message):
     delete_time: _timestamp_pb2.Timestamp
     def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., state: _Optional[_Union[Dataset.State, str]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., row_count: _Optional[int] = ..., class_counts: _Optional[_Mapping[str, int]] = ..., extra_columns: _Optional[_Iterable[str]] = ..., size_bytes: _Optional[int] = ..., source_filename: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class Provider(_message.Message):
+    __slots__ = ("name", "display_name", "base_url", "model", "api_key", "key_state", "etag", "create_time", "update_time")
+    class KeyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KEY_STATE_UNSPECIFIED: _ClassVar[Provider.KeyState]
+        NO_KEY: _ClassVar[Provider.KeyState]
+        STORED: _ClassVar[Provider.KeyState]
+        DROPPED: _ClassVar[Provider.KeyState]
+    KEY_STATE_UNSPECIFIED: Provider.KeyState
+    NO_KEY: Provider.KeyState
+    STORED: Provider.KeyState
+    DROPPED: Provider.KeyState
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_FIELD_NUMBER: _ClassVar[int]
+    KEY_STATE_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    base_url: str
+    model: str
+    api_key: str
+    key_state: Provider.KeyState
+    etag: str
+    create_time: _timestamp_pb2.Timestamp
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., base_url: _Optional[str] = ..., model: _Optional[str] = ..., api_key: _Optional[str] = ..., key_state: _Optional[_Union[Provider.KeyState, str]] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Recipe(_message.Message):
     __slots__ = ("name", "display_name", "description", "base_model", "parameters", "available", "unavailable_reason")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -1,9 +1,13 @@
+import datetime
+
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -340,3 +344,149 @@ class SlicePair(_message.Message):
     few_rows: bool
     accuracy: MeasurePair
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., rows: _Optional[int] = ..., few_rows: _Optional[bool] = ..., accuracy: _Optional[_Union[MeasurePair, _Mapping]] = ...) -> None: ...
+
+class CreateProviderRequest(_message.Message):
+    __slots__ = ("provider_id", "provider", "request_id")
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    provider_id: str
+    provider: _resources_pb2.Provider
+    request_id: str
+    def __init__(self, provider_id: _Optional[str] = ..., provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class GetProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListProvidersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListProvidersResponse(_message.Message):
+    __slots__ = ("providers", "next_page_token")
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Provider]
+    next_page_token: str
+    def __init__(self, providers: _Optional[_Iterable[_Union[_resources_pb2.Provider, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdateProviderRequest(_message.Message):
+    __slots__ = ("provider", "update_mask")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    provider: _resources_pb2.Provider
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, provider: _Optional[_Union[_resources_pb2.Provider, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class DeleteProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class TestProviderRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class TestProviderResponse(_message.Message):
+    __slots__ = ("error", "model", "latency", "json_schema", "log_probabilities")
+    class Ability(_message.Message):
+        __slots__ = ("works", "problem")
+        WORKS_FIELD_NUMBER: _ClassVar[int]
+        PROBLEM_FIELD_NUMBER: _ClassVar[int]
+        works: bool
+        problem: str
+        def __init__(self, works: _Optional[bool] = ..., problem: _Optional[str] = ...) -> None: ...
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    LOG_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    error: _status_pb2.Status
+    model: str
+    latency: _duration_pb2.Duration
+    json_schema: TestProviderResponse.Ability
+    log_probabilities: TestProviderResponse.Ability
+    def __init__(self, error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., model: _Optional[str] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., json_schema: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ..., log_probabilities: _Optional[_Union[TestProviderResponse.Ability, _Mapping]] = ...) -> None: ...
+
+class JudgeInstancesRequest(_message.Message):
+    __slots__ = ("provider", "metric", "instances", "votes", "budget")
+    class Budget(_message.Message):
+        __slots__ = ("max_tokens", "max_cost", "input_price", "output_price")
+        MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+        MAX_COST_FIELD_NUMBER: _ClassVar[int]
+        INPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+        OUTPUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+        max_tokens: int
+        max_cost: float
+        input_price: float
+        output_price: float
+        def __init__(self, max_tokens: _Optional[int] = ..., max_cost: _Optional[float] = ..., input_price: _Optional[float] = ..., output_price: _Optional[float] = ...) -> None: ...
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    metric: str
+    instances: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Instance]
+    votes: int
+    budget: JudgeInstancesRequest.Budget
+    def __init__(self, provider: _Optional[str] = ..., metric: _Optional[str] = ..., instances: _Optional[_Iterable[_Union[_resources_pb2.Instance, _Mapping]]] = ..., votes: _Optional[int] = ..., budget: _Optional[_Union[JudgeInstancesRequest.Budget, _Mapping]] = ...) -> None: ...
+
+class JudgeInstancesResponse(_message.Message):
+    __slots__ = ("results", "input_tokens", "output_tokens", "cost")
+    class Result(_message.Message):
+        __slots__ = ("judgement", "error")
+        JUDGEMENT_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
+        judgement: Judgement
+        error: _status_pb2.Status
+        def __init__(self, judgement: _Optional[_Union[Judgement, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[JudgeInstancesResponse.Result]
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    def __init__(self, results: _Optional[_Iterable[_Union[JudgeInstancesResponse.Result, _Mapping]]] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost: _Optional[float] = ...) -> None: ...
+
+class Judgement(_message.Message):
+    __slots__ = ("label", "explanation", "classes", "source", "votes")
+    class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SOURCE_UNSPECIFIED: _ClassVar[Judgement.Source]
+        VOTES: _ClassVar[Judgement.Source]
+        TOKEN_PROBABILITIES: _ClassVar[Judgement.Source]
+    SOURCE_UNSPECIFIED: Judgement.Source
+    VOTES: Judgement.Source
+    TOKEN_PROBABILITIES: Judgement.Source
+    class ClassShare(_message.Message):
+        __slots__ = ("label", "share")
+        LABEL_FIELD_NUMBER: _ClassVar[int]
+        SHARE_FIELD_NUMBER: _ClassVar[int]
+        label: str
+        share: float
+        def __init__(self, label: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    explanation: str
+    classes: _containers.RepeatedCompositeFieldContainer[Judgement.ClassShare]
+    source: Judgement.Source
+    votes: int
+    def __init__(self, label: _Optional[str] = ..., explanation: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Judgement.ClassShare, _Mapping]]] = ..., source: _Optional[_Union[Judgement.Source, str]] = ..., votes: _Optional[int] = ...) -> None: ...

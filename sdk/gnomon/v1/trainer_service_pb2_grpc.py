@@ -29,8 +29,8 @@ if _version_not_supported:
 
 
 class TrainerServiceStub:
-    """Datasets, and the training runs that turn them into evaluators. Also serves
-    `google.longrunning.Operations`.
+    """Datasets, the training runs that turn them into evaluators, and the providers
+    of judges. Also serves `google.longrunning.Operations`.
     """
 
     def __init__(self, channel):
@@ -119,11 +119,46 @@ class TrainerServiceStub:
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.FromString,
                 _registered_method=True)
+        self.CreateProvider = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CreateProvider',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CreateProviderRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+                _registered_method=True)
+        self.GetProvider = channel.unary_unary(
+                '/gnomon.v1.TrainerService/GetProvider',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.GetProviderRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+                _registered_method=True)
+        self.ListProviders = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListProviders',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersResponse.FromString,
+                _registered_method=True)
+        self.UpdateProvider = channel.unary_unary(
+                '/gnomon.v1.TrainerService/UpdateProvider',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+                _registered_method=True)
+        self.DeleteProvider = channel.unary_unary(
+                '/gnomon.v1.TrainerService/DeleteProvider',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.DeleteProviderRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.TestProvider = channel.unary_unary(
+                '/gnomon.v1.TrainerService/TestProvider',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.FromString,
+                _registered_method=True)
+        self.JudgeInstances = channel.unary_unary(
+                '/gnomon.v1.TrainerService/JudgeInstances',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+                _registered_method=True)
 
 
 class TrainerServiceServicer:
-    """Datasets, and the training runs that turn them into evaluators. Also serves
-    `google.longrunning.Operations`.
+    """Datasets, the training runs that turn them into evaluators, and the providers
+    of judges. Also serves `google.longrunning.Operations`.
     """
 
     def UploadDataset(self, request_iterator, context):
@@ -247,6 +282,60 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateProvider(self, request, context):
+        """Creates a provider. Fails with `RESOURCE_EXISTS` if the ID is taken, and
+        with `MASTER_KEY_MISSING` if it has a key that the service cannot seal.
+        Does not call the endpoint: `TestProvider` does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProvider(self, request, context):
+        """Gets a provider, without its key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProviders(self, request, context):
+        """Lists providers, ordered by name, without their keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProvider(self, request, context):
+        """Updates the fields of a provider that `update_mask` names. A new `base_url`
+        drops the key unless one is written with it; `key_state` then says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProvider(self, request, context):
+        """Deletes a provider and its key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestProvider(self, request, context):
+        """Asks the endpoint for three tiny chat completions, which it may charge for:
+        one as it is, one bound to a JSON schema, one with log-probabilities.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JudgeInstances(self, request, context):
+        """Has a provider's model judge instances by a metric's judge prompt, item by
+        item: one that cannot be judged has its own error. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -330,6 +419,41 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.SerializeToString,
             ),
+            'CreateProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateProvider,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CreateProviderRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_resources__pb2.Provider.SerializeToString,
+            ),
+            'GetProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProvider,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.GetProviderRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_resources__pb2.Provider.SerializeToString,
+            ),
+            'ListProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviders,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersResponse.SerializeToString,
+            ),
+            'UpdateProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProvider,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_resources__pb2.Provider.SerializeToString,
+            ),
+            'DeleteProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProvider,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.DeleteProviderRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'TestProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestProvider,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.SerializeToString,
+            ),
+            'JudgeInstances': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeInstances,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gnomon.v1.TrainerService', rpc_method_handlers)
@@ -339,8 +463,8 @@ def add_TrainerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrainerService:
-    """Datasets, and the training runs that turn them into evaluators. Also serves
-    `google.longrunning.Operations`.
+    """Datasets, the training runs that turn them into evaluators, and the providers
+    of judges. Also serves `google.longrunning.Operations`.
     """
 
     @staticmethod
@@ -765,6 +889,195 @@ class TrainerService:
             '/gnomon.v1.TrainerService/CompareRuns',
             gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.CompareRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CreateProvider',
+            gnomon_dot_v1_dot_trainer__service__pb2.CreateProviderRequest.SerializeToString,
+            gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/GetProvider',
+            gnomon_dot_v1_dot_trainer__service__pb2.GetProviderRequest.SerializeToString,
+            gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListProviders',
+            gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.ListProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/UpdateProvider',
+            gnomon_dot_v1_dot_trainer__service__pb2.UpdateProviderRequest.SerializeToString,
+            gnomon_dot_v1_dot_resources__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/DeleteProvider',
+            gnomon_dot_v1_dot_trainer__service__pb2.DeleteProviderRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/TestProvider',
+            gnomon_dot_v1_dot_trainer__service__pb2.TestProviderRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.TestProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeInstances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/JudgeInstances',
+            gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

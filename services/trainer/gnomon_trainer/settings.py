@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from gnomon_rpc.settings import ServerSettings
@@ -55,3 +55,25 @@ class TrainerSettings(ServerSettings):
     )
     max_rows: int = Field(default=2_000_000, ge=1, description="The most rows of a dataset.")
     max_cell_characters: int = Field(default=1_000_000, ge=1, description="The longest text of a cell.")
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="Seals the keys of providers: 32 bytes in base64 or hex, as `openssl rand -base64 32` "
+        "makes them. Without one, no key is stored. Who loses it writes the keys again.",
+    )
+    master_key_file: Path | None = Field(
+        default=None, description="A file with the master key, for those who keep secrets out of variables."
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Hosts that providers may be at beside public HTTPS, with their ports, separated by "
+        "commas: localhost:8080,10.0.0.7:8000.",
+    )
+    judge_concurrency: int = Field(
+        default=8, ge=1, le=64, description="Calls to one provider that are under way at once."
+    )
+    judge_requests_per_minute: float = Field(
+        default=0.0, ge=0, description="Calls to one provider a minute, evenly spaced; 0 for no limit."
+    )
+    judge_timeout_s: float = Field(
+        default=60.0, gt=0, description="How long one answer of a judge may take before it is asked again."
+    )

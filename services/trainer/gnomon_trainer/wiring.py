@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import secrets
 import sys
 import threading
@@ -15,27 +16,36 @@ from google.longrunning import operations_pb2_grpc
 
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
+from gnomon_outbound.client import OutboundClient
+from gnomon_outbound.targets import AllowedHosts
 from gnomon_rpc.server import Server, Service
+from gnomon_rpc.settings import SettingError
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
+from gnomon_trainer.adapters.openai_chat import OpenAiChat
 from gnomon_trainer.adapters.predictions import PredictionFiles
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
+from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
+from gnomon_trainer.adapters.vault import AesVault, MasterKeyError, master_key, read_master_key
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
+from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.judge_use_cases import Judges
+from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
@@ -61,6 +71,7 @@ class TrainerApp:
     runs: SqlRunStore
     rows: RowFiles
     catalog: RegistryCatalog
+    outbound: OutboundClient
     workers: WorkerProcesses
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
@@ -80,7 +91,7 @@ class TrainerApp:
         if self._settling is not None:
             self._settling.cancel()
         await asyncio.gather(self.server.stop(), self.workers.stop())
-        await self.catalog.close()
+        await asyncio.gather(self.catalog.close(), self.outbound.close())
         self.database.close()
 
     async def _settle(self) -> None:
@@ -120,7 +131,10 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         heavy=heavy,
     )
     dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
-    services = _services(dataset_use_cases, checks, run_use_cases)
+    outbound = OutboundClient(_allowed_hosts(settings))
+    providers = _providers(settings, database, outbound)
+    judges = _judges(settings, providers, catalog)
+    services = _services(dataset_use_cases, checks, run_use_cases, providers, judges)
     return TrainerApp(
         server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
         database=database,
@@ -128,6 +142,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         runs=runs,
         rows=rows,
         catalog=catalog,
+        outbound=outbound,
         workers=_workers(settings, worker_command, runs),
         settings=settings,
     )
@@ -183,6 +198,53 @@ def _dataset_use_cases(
     )
 
 
+def _providers(settings: TrainerSettings, database: Database, outbound: OutboundClient) -> Providers:
+    chat = OpenAiChat(outbound)
+    return Providers(
+        store=SqlProviderStore(database),
+        vault=AesVault(_master_key(settings)),
+        chat=chat,
+        check_url=chat.check_url,
+        clock=time.time,
+        stopwatch=time.perf_counter,
+        new_etag=lambda: secrets.token_hex(8),
+    )
+
+
+def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCatalog) -> Judges:
+    return Judges(
+        providers=providers,
+        catalog=catalog,
+        chat=providers.chat,
+        limits=ChatLimits(settings.judge_concurrency, settings.judge_requests_per_minute),
+        deadline_s=settings.judge_timeout_s,
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        draw=random.uniform,
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def _master_key(settings: TrainerSettings) -> bytes | None:
+    text = settings.master_key.get_secret_value() if settings.master_key else ""
+    if text and settings.master_key_file:
+        raise SettingError("Set GNOMON_TRAINER_MASTER_KEY or GNOMON_TRAINER_MASTER_KEY_FILE, not both.")
+    try:
+        if settings.master_key_file:
+            return read_master_key(settings.master_key_file)
+        return master_key(text) if text else None
+    except MasterKeyError as error:
+        variable = "GNOMON_TRAINER_MASTER_KEY" + ("_FILE" if settings.master_key_file else "")
+        raise SettingError(f"{variable}: {error}.") from error
+
+
+def _allowed_hosts(settings: TrainerSettings) -> AllowedHosts:
+    try:
+        return AllowedHosts.parse(settings.allowed_hosts)
+    except ValueError as error:
+        raise SettingError(f"GNOMON_TRAINER_ALLOWED_HOSTS: {error}.") from error
+
+
 def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
     async def on_death(worker: str, stopped: bool) -> None:
         await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
@@ -196,12 +258,14 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(datasets: Datasets, checks: Checks, runs: Runs) -> list[Service]:
+def _services(
+    datasets: Datasets, checks: Checks, runs: Runs, providers: Providers, judges: Judges
+) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
             trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
-            servicer.TrainerServicer(datasets, checks, runs),
+            servicer.TrainerServicer(datasets, checks, runs, providers, judges),
         ),
         Service(
             operations.FULL_NAME,
@@ -227,8 +291,12 @@ def _environment(settings: TrainerSettings) -> dict[str, str]:
     prefix = str(settings.model_config["env_prefix"])
     shared = settings.model_dump(
         mode="json",
-        exclude={"listen", "address_file", "parent_pid", "workers", "metrics_listen"},
+        exclude={
+            *("listen", "address_file", "parent_pid", "workers", "metrics_listen"),
+            *("master_key", "master_key_file", "allowed_hosts"),
+        },
         exclude_none=True,
     )
     variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
+    variables |= {f"{prefix}MASTER_KEY": ""}  # workers call no provider: they do without the key
     return variables | {f"{prefix}PARENT_PID": str(os.getpid())}

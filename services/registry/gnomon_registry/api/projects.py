@@ -11,9 +11,9 @@ from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
-from gnomon_registry.api.masks import fields_to_write
 from gnomon_registry.api.paging import page
 from gnomon_registry.domain.projects import Projects
+from gnomon_rpc.masks import fields_to_write
 from gnomon_rpc.request_ids import request_key
 
 

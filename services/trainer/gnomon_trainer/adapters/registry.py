@@ -15,6 +15,7 @@ from gnomon.errors import (
 )
 from gnomon.names import MetricName, MetricVersionName, ProjectName
 from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
 from gnomon_trainer.domain.training import MetricDefinition
 
 _RETRY_AFTER_S = 1.0
@@ -39,9 +40,23 @@ class RegistryCatalog:
         self._client = AsyncClient(registry=address, timeout_s=timeout_s)
 
     async def metric(self, name: MetricName) -> MetricDefinition:
+        return definition(await self._metric(name))
+
+    async def judged(self, name: MetricName) -> Judged:
+        metric = await self._metric(name)
+        defined = definition(metric)
+        return Judged(
+            metric=metric.name,
+            prompt=metric.judge_prompt,
+            classes=tuple(JudgeClass(each.label, each.rubric) for each in metric.classes),
+            step=defined.step,
+            input_shape=defined.input_shape,
+        )
+
+    async def _metric(self, name: MetricName) -> pb.Metric:
         with _absence_is_told():
             try:
-                return definition(await self._client.metrics.get(str(name)))
+                return await self._client.metrics.get(str(name))
             except NotFoundError as error:
                 raise NotFoundError(
                     f"There is no {name} in the registry. `gnomon metrics list` shows what there is.",

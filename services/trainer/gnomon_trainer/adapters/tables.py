@@ -8,6 +8,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -87,6 +88,20 @@ points = Table(
     Column("validation_macro_f1", Float),
     UniqueConstraint("uid", "step"),
     sqlite_autoincrement=True,  # places of dropped points are not given again: watchers count on it
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("provider", String(63), primary_key=True),
+    Column("display_name", String, nullable=False),
+    Column("base_url", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("key_state", String(16), nullable=False),
+    Column("etag", String(32), nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("update_time", Float, nullable=False),
 )
 
 requests = Table(

@@ -7,14 +7,22 @@ from typing import Any
 
 from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
+from gnomon_trainer.api.judge_calls import JudgeCalls
+from gnomon_trainer.api.provider_calls import ProviderCalls
 from gnomon_trainer.api.run_calls import RunCalls
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.judge_use_cases import Judges
+from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.run_use_cases import Runs
 
 FULL_NAME = "gnomon.v1.TrainerService"
 # An update names its run and what it changes; what a create needs is not asked of it.
-PER_ITEM = {f"/{FULL_NAME}/UpdateRun": frozenset({"run"})}
+# Instances fail one by one.
+PER_ITEM = {
+    f"/{FULL_NAME}/UpdateRun": frozenset({"run"}),
+    f"/{FULL_NAME}/JudgeInstances": frozenset({"instances"}),
+}
 
 
 class TrainerServicer(rpc.TrainerServiceServicer):
@@ -22,9 +30,13 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
-    def __init__(self, datasets: Datasets, checks: Checks, runs: Runs) -> None:
+    def __init__(
+        self, datasets: Datasets, checks: Checks, runs: Runs, providers: Providers, judges: Judges
+    ) -> None:
         self._datasets = DatasetCalls(datasets, checks)
         self._runs = RunCalls(runs)
+        self._providers = ProviderCalls(providers)
+        self._judges = JudgeCalls(judges)
 
     async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
         return await self._datasets.upload(request_iterator)
@@ -75,3 +87,24 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def ListPredictions(self, request: Any, context: Any) -> Any:
         return await self._runs.list_predictions(request)
+
+    async def CreateProvider(self, request: Any, context: Any) -> Any:
+        return await self._providers.create(request)
+
+    async def GetProvider(self, request: Any, context: Any) -> Any:
+        return await self._providers.get(request)
+
+    async def ListProviders(self, request: Any, context: Any) -> Any:
+        return await self._providers.list(request)
+
+    async def UpdateProvider(self, request: Any, context: Any) -> Any:
+        return await self._providers.update(request)
+
+    async def DeleteProvider(self, request: Any, context: Any) -> Any:
+        return await self._providers.delete(request)
+
+    async def TestProvider(self, request: Any, context: Any) -> Any:
+        return await self._providers.test(request)
+
+    async def JudgeInstances(self, request: Any, context: Any) -> Any:
+        return await self._judges.judge_instances(request)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gnomon.names import MetricName, MetricVersionName, ProjectName
+from gnomon_trainer.domain.judge_prompt import Judged
 from gnomon_trainer.domain.training import MetricDefinition
 
 
@@ -16,6 +17,10 @@ class Catalog(Protocol):
 
     async def metric(self, name: MetricName) -> MetricDefinition:
         """Return a metric, or raise NotFoundError."""
+        ...
+
+    async def judged(self, name: MetricName) -> Judged:
+        """Return what a judge needs of a metric, or raise NotFoundError."""
         ...
 
     async def check_project(self, name: ProjectName) -> None:

@@ -31,12 +31,17 @@ class Prompt:
     after: str
 
 
+def titles(shape: InputShape) -> tuple[str, str]:
+    """Return what the one or two texts of an input shape are; the second is empty where there is one."""
+    return _TITLES[shape]
+
+
 def prompt_for(metric: MetricDefinition, answers: Sequence[str]) -> Prompt:
     """Return the prompt of a metric; `answers` stand for its classes, in their order.
 
     Many or long classes are not listed: what their answers mean is learned.
     """
-    first, second = _TITLES[metric.input_shape]
+    first, second = titles(metric.input_shape)
     name = metric.name.rpartition("/")[2].replace("-", " ")
     listed = ""
     if sum(map(len, metric.classes)) <= _MOST_CHARACTERS:

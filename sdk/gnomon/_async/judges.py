@@ -1,0 +1,46 @@
+"""`client.judges`."""
+
+from collections.abc import Iterable
+
+from gnomon import shorthand
+from gnomon._async.connection import AsyncConnection
+from gnomon._scoring import Given, message_of
+from gnomon.v1 import trainer_service_pb2 as trainer
+
+_TIMEOUT_S = 600.0
+
+
+class AsyncJudges:
+    """Judges are models at providers that label by a metric's judge prompt."""
+
+    def __init__(self, trainer_connection: AsyncConnection) -> None:
+        self._trainer = trainer_connection
+
+    async def judge(
+        self,
+        metric: str,
+        instances: Iterable[Given],
+        *,
+        provider: str,
+        votes: int = 1,
+        budget: trainer.JudgeInstancesRequest.Budget | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> trainer.JudgeInstancesResponse:
+        """Have up to 100 instances judged; return one result each, and what was spent.
+
+        An instance is given as it is to `client.score`: `{"input": "…", "output": "…"}`. One that cannot be
+        judged has an error in its place. Nothing is stored; a call that is repeated is paid again.
+
+        Raises:
+            InvalidRequestError: the metric has no judge prompt, or there are too many instances or votes.
+            NotFoundError: there is no such provider or metric.
+        """
+        request = trainer.JudgeInstancesRequest(
+            provider=shorthand.provider(provider),
+            metric=shorthand.metric(metric),
+            instances=map(message_of, instances),
+            votes=votes,
+            budget=budget,
+        )
+        method = "gnomon.v1.TrainerService/JudgeInstances"
+        return await self._trainer.unary(method, request, trainer.JudgeInstancesResponse, timeout_s=timeout_s)

@@ -1,0 +1,36 @@
+"""The key with which the trainer of this machine seals the keys of providers."""
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+_VARIABLE = "GNOMON_TRAINER_MASTER_KEY"
+_BYTES = 32
+
+
+def setting(home: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what tells a trainer where its key is; nothing where the environment does so already."""
+    if _VARIABLE in environment or f"{_VARIABLE}_FILE" in environment:
+        return {}
+    return {f"{_VARIABLE}_FILE": str(_path(home))}
+
+
+def make(home: Path) -> None:
+    """Write a key that nobody else can read, unless there is one. It is whole or not there."""
+    path = _path(home)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(secrets.token_bytes(_BYTES)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _path(home: Path) -> Path:
+    return home / "master.key"

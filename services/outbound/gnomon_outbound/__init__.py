@@ -1,0 +1,1 @@
+"""How services call addresses that users name: one client, and no way around its checks."""

@@ -1,0 +1,121 @@
+"""The one client for calls to addresses that users name."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import httpcore2
+
+from gnomon_outbound.errors import OutboundError, TooLargeError, TooSlowError, UnreachableError
+from gnomon_outbound.network import GuardedNetwork, Resolve, resolve
+from gnomon_outbound.targets import AllowedHosts, Target, target_of
+
+_MOST_CONNECTIONS = 64
+_IDLE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class OutboundClient:
+    """Calls public HTTPS servers, and the hosts that the operator allows; nothing else.
+
+    It follows no redirect, knows no proxy, keeps no cookie and unpacks
+    nothing. Headers of an answer are limited to 100 KiB by httpcore. Belongs
+    to one event loop; close it there.
+    """
+
+    def __init__(
+        self,
+        allowed: AllowedHosts,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolve: Resolve = resolve,
+        network: httpcore2.AsyncNetworkBackend | None = None,
+    ) -> None:
+        logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it tells about requests at debug
+        self._allowed = allowed
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=tls or httpcore2.default_ssl_context(),
+            max_connections=_MOST_CONNECTIONS,
+            keepalive_expiry=_IDLE_S,
+            network_backend=GuardedNetwork(allowed, resolve, network),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    def check(self, url: str) -> None:
+        """Raise RefusedError if the URL can be seen to be refused before its name is resolved."""
+        target_of(url, self._allowed)
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, deadline_s: float, max_bytes: int
+    ) -> Answer:
+        """Send a body; return the whole answer, whatever its status.
+
+        `deadline_s` is for all of it, the last byte included; `max_bytes` for the body that comes.
+
+        Raises:
+            RefusedError: the URL, or an address that its host has, may not be called.
+            UnreachableError: no connection, no valid TLS certificate, or no HTTP.
+            TooSlowError: the answer was not complete in time.
+            TooLargeError: the answer is larger.
+        """
+        target = target_of(url, self._allowed)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._post(target, body, headers, max_bytes)
+        except TimeoutError as error:
+            raise TooSlowError(f"{target.host} did not answer completely in {deadline_s:g} s.") from error
+        except OutboundError:
+            raise
+        except (httpcore2.NetworkError, httpcore2.TimeoutException, ssl.SSLError, OSError) as error:
+            raise UnreachableError(_why(target, error)) from error
+        except httpcore2.ProtocolError as error:
+            raise UnreachableError(
+                f"{target.host} broke off, or its answer is not HTTP/1.1 with headers under 100 KiB."
+            ) from error
+
+    async def _post(self, target: Target, body: bytes, headers: Mapping[str, str], max_bytes: int) -> Answer:
+        url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+        sent = {"host": target.authority, "accept-encoding": "identity", "user-agent": "gnomon"}
+        lines = list((sent | {key.lower(): value for key, value in headers.items()}).items())
+        async with self._pool.stream("POST", url, headers=lines, content=body) as response:
+            found = {
+                key.decode("latin-1").lower(): value.decode("latin-1") for key, value in response.headers
+            }
+            if found.get("content-encoding", "identity").lower() != "identity":
+                raise UnreachableError(f"{target.host} packs its answers although it was asked not to.")
+            return Answer(response.status, found, await _read(response, target.host, max_bytes))
+
+
+async def _read(response: httpcore2.Response, host: str, max_bytes: int) -> bytes:
+    content = bytearray()
+    async for part in response.aiter_stream():
+        content += part
+        if len(content) > max_bytes:
+            raise TooLargeError(f"The answer of {host} is larger than {max_bytes} bytes.")
+    return bytes(content)
+
+
+def _why(target: Target, error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"The TLS certificate of {target.host} is not one that this machine trusts for that name."
+    return f"The connection to {target.host}, port {target.port}, failed or was closed."

@@ -1,0 +1,77 @@
+"""A chat that keeps within what an endpoint and its payer allow. Pure."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from gnomon.errors import ProviderUnavailableError
+from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint
+
+_FIRST_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLimits:
+    """How one endpoint is treated by all who ask it."""
+
+    concurrency: int = 8
+    requests_per_minute: float = 0.0  # no limit
+    attempts: int = 5
+    longest_wait_s: float = 60.0  # who is told to wait longer gives up
+
+
+class Gate:
+    """Lets calls to one endpoint start: so many at once, so many a minute, none before it wants them."""
+
+    def __init__(
+        self, limits: ChatLimits, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self.sleep = sleep
+        self._free = asyncio.Semaphore(limits.concurrency)
+        self._next_start = clock()
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place and for a start that the rate allows; starts are evenly spaced."""
+        async with self._free:
+            while (wait_s := self._next_start - self._clock()) > 0:
+                await self.sleep(wait_s)
+            if self.limits.requests_per_minute:
+                self._next_start = self._clock() + 60.0 / self.limits.requests_per_minute
+            yield
+
+    def close_for(self, wait_s: float) -> None:
+        """Let nobody start for so long."""
+        self._next_start = max(self._next_start, self._clock() + wait_s)
+
+
+class CarefulChat:
+    """A `Chat` that waits for its turn, and asks again after 429, 5xx and timeouts.
+
+    Waits double from half a second, and are drawn between half of that and
+    all of it; where the endpoint says when to come back, nobody asks it before.
+    """
+
+    def __init__(self, chat: Chat, gate: Gate, draw: Callable[[float, float], float]) -> None:
+        self._chat = chat
+        self._gate = gate
+        self._draw = draw
+
+    async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
+        """Ask until there is an answer; see `Chat.complete`. `deadline_s` is for each attempt."""
+        limits = self._gate.limits
+        for attempt in range(limits.attempts):
+            try:
+                async with self._gate.turn():
+                    return await self._chat.complete(endpoint, request, deadline_s=deadline_s)
+            except ProviderUnavailableError as error:
+                told_s = error.retry_after_s or 0.0
+                if attempt + 1 == limits.attempts or told_s > limits.longest_wait_s:
+                    raise
+            self._gate.close_for(told_s)
+            longest_s = min(_FIRST_WAIT_S * 2**attempt, limits.longest_wait_s)
+            await self._gate.sleep(max(told_s, self._draw(longest_s / 2, longest_s)))
+        raise AssertionError("the last attempt answers or raises")

@@ -1,0 +1,115 @@
+"""What asking may cost, in tokens and in money. Pure."""
+
+import math
+from dataclasses import dataclass
+
+from gnomon.errors import JudgeBudgetSpentError, ProviderRefusedError, ProviderUnavailableError
+from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint
+
+_CHARACTERS_PER_TOKEN = 3  # fewer than most texts have, so that estimates are high
+_FIRST_OUTPUT_TOKENS = 200  # before any answer is known
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """In any currency, for a million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+
+    def cost(self, tokens: "Tokens") -> float:
+        return (tokens.input * self.input + tokens.output * self.output) / _MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    input: int = 0
+    output: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
+
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(self.input + other.input, self.output + other.output)
+
+    def __sub__(self, other: "Tokens") -> "Tokens":
+        return Tokens(self.input - other.input, self.output - other.output)
+
+
+class Budget:
+    """Tokens and money that may be spent, and have been. None is no limit.
+
+    A call must fit in by its estimate together with those under way. What it
+    costs is known only afterwards: one answer that is longer than any before
+    can go over the limit by what it is longer.
+    """
+
+    def __init__(
+        self, most_tokens: int | None = None, most_cost: float | None = None, prices: Prices | None = None
+    ) -> None:
+        self._most_tokens = most_tokens
+        self._most_cost = most_cost
+        self._prices = prices or Prices()
+        self._reserved = Tokens()
+        self._longest_output = _FIRST_OUTPUT_TOKENS
+        self.spent = Tokens()
+
+    @property
+    def cost(self) -> float:
+        return self._prices.cost(self.spent)
+
+    def reserve(self, request: ChatRequest) -> Tokens:
+        """Set aside what a call may cost.
+
+        Raises:
+            JudgeBudgetSpentError: there is not so much left.
+        """
+        characters = sum(len(message.content) for message in request.messages)
+        estimate = Tokens(math.ceil(characters / _CHARACTERS_PER_TOKEN), self._longest_output)
+        planned = self.spent + self._reserved + estimate
+        over_tokens = self._most_tokens is not None and planned.total > self._most_tokens
+        if over_tokens or (self._most_cost is not None and self._prices.cost(planned) > self._most_cost):
+            raise JudgeBudgetSpentError(
+                f"The budget does not hold another call of about {estimate.total} tokens; "
+                f"{self.spent.total} tokens are spent. Raise it to go on.",
+                spent_tokens=str(self.spent.total),
+                spent_cost=f"{self.cost:.6f}",
+            )
+        self._reserved += estimate
+        return estimate
+
+    def settle(self, reserved: Tokens, spent: Tokens) -> None:
+        """Put what a call cost in the place of what was set aside for it."""
+        self._reserved -= reserved
+        self.spent += spent
+        self._longest_output = max(self._longest_output, spent.output)
+
+
+class PaidChat:
+    """A `Chat` that pays from a budget, for every attempt."""
+
+    def __init__(self, chat: Chat, budget: Budget) -> None:
+        self._chat = chat
+        self._budget = budget
+
+    async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
+        """Ask, if the budget holds it; see `Chat.complete`.
+
+        Raises:
+            JudgeBudgetSpentError: it does not.
+        """
+        reserved = self._budget.reserve(request)
+        spent = reserved  # unless the endpoint says otherwise: a call that broke off may be billed
+        try:
+            answer = await self._chat.complete(endpoint, request, deadline_s=deadline_s)
+            if answer.input_tokens or answer.output_tokens:
+                spent = Tokens(answer.input_tokens, answer.output_tokens)
+            return answer
+        except (ProviderRefusedError, ProviderUnavailableError) as error:
+            if "http_status" in error.metadata:
+                spent = Tokens()  # refused before a model saw it
+            raise
+        finally:
+            self._budget.settle(reserved, spent)

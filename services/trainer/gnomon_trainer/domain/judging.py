@@ -1,0 +1,117 @@
+"""A judge: a metric's prompt and one instance make a label, its explanation and a soft label. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from gnomon.errors import ProviderAnswerInvalidError, ProviderRefusedError
+from gnomon.instances import Instance
+from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
+from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
+
+_TRIES = 3  # for one vote
+_LIKELY_TOKENS = 20
+_NOT_UNDERSTOOD = {"400", "404", "415", "422", "501"}
+
+# From what binds an answer most to what every endpoint can do.
+_WAYS = tuple(
+    (form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
+)
+
+
+class SoftLabelSource(StrEnum):
+    """What a soft label was made from; the names are those of `gnomon.v1.Judgement.Source`."""
+
+    VOTES = "votes"
+    TOKEN_PROBABILITIES = "token_probabilities"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge says of one instance. `soft_label` has every class, and its shares add up to 1."""
+
+    label: str
+    explanation: str
+    soft_label: Mapping[str, float]
+    source: SoftLabelSource
+    votes: int
+
+
+class Judge:
+    """Labels instances for one metric at one endpoint.
+
+    It finds out by itself what the endpoint can do: where a JSON schema or
+    log-probabilities are refused it asks for less, and goes on with what worked.
+    """
+
+    def __init__(
+        self, chat: Chat, endpoint: Endpoint, judged: Judged, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._chat = chat
+        self._endpoint = endpoint
+        self._judged = judged
+        self._random_bytes = random_bytes
+        self._ways = list(_WAYS)
+        self._proved = False
+
+    async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
+        """Ask `votes` times, one after the other, each answer within `deadline_s`.
+
+        Raises:
+            InstanceInvalidError: the instance lacks what the metric reads.
+            ProviderAnswerInvalidError: an answer was none, three times.
+            GnomonError: what `Chat.complete` raises.
+        """
+        # The marker is another one each time: what one answer leaks is of no use to the next.
+        cast = [await self._vote(instance, deadline_s) for _ in range(votes)]
+        return judgement(cast, self._judged.labels)
+
+    async def _vote(self, instance: Instance, deadline_s: float) -> Vote:
+        problem: NoVoteError | None = None
+        for _ in range(_TRIES):
+            asked = question(self._judged, instance, self._random_bytes)
+            answer = await self._answer(asked, deadline_s)
+            try:
+                return vote(answer, self._judged.labels, asked.marker)
+            except NoVoteError as error:
+                problem = error
+        name = self._endpoint.provider
+        raise ProviderAnswerInvalidError(
+            f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
+        )
+
+    async def _answer(self, asked: Question, deadline_s: float) -> ChatAnswer:
+        """Ask in the first way that the endpoint understands, and keep to it from then on."""
+        request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
+        for form, likely in tuple(self._ways):
+            way = replace(request, form=form, top_log_probabilities=likely)
+            try:
+                answer = await self._chat.complete(self._endpoint, way, deadline_s=deadline_s)
+            except ProviderRefusedError as error:
+                last = (form, likely) == self._ways[-1]
+                if self._proved or last or error.metadata.get("http_status") not in _NOT_UNDERSTOOD:
+                    raise  # a way that works for others is refused for what this one holds
+            else:
+                self._proved = True
+                self._ways = self._ways[self._ways.index((form, likely)) :]
+                return answer
+        raise AssertionError("the last way answers or raises")
+
+
+def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:
+    """Put votes together: the mean of their token probabilities where all have them, else their shares.
+
+    The label is the one with the largest share; of equals the one that was voted for first.
+    """
+    told = [each.probabilities for each in votes if each.probabilities is not None]
+    if len(told) == len(votes):
+        soft = {label: sum(each[label] for each in told) / len(told) for label in labels}
+        source = SoftLabelSource.TOKEN_PROBABILITIES
+    else:
+        count = Counter(each.label for each in votes)
+        soft = {label: count[label] / len(votes) for label in labels}
+        source = SoftLabelSource.VOTES
+    best = max(votes, key=lambda each: soft[each.label])
+    return Judgement(best.label, best.explanation, soft, source, len(votes))
