@@ -55,10 +55,6 @@ def reader_of(source: Source) -> _Read:
     def _entries(entries: list[Any], depth: int) -> Spans:
         for number, entry in enumerate(entries, 1):
             for found in spans(entry, depth + 1):
-                if isinstance(found, Malformed):
-                    inside = f", {found.inside}" if found.inside else ""
-                    yield Malformed(found.reason, f"entry {number}{inside}")
-                else:
-                    yield found
+                yield otlp.within(found, f"entry {number}")
 
     return spans

@@ -15,20 +15,21 @@ from gnomon.errors import InvalidRequestError
 from gnomon.traffic import frames, json_values, tables
 
 Layout = Literal["lines", "values", "csv", "parquet", "protobuf"]
-NOUNS: dict[Layout, str] = {
+_NOUNS: dict[Layout, str] = {
     "lines": "line",
     "values": "record",
     "csv": "row",
     "parquet": "row",
     "protobuf": "message",
 }
+CUT_OFF = (EOFError, OSError, zlib.error)  # gzip that ends too early or is damaged, or a disk that fails
 _BUFFER_BYTES = 1 << 20
 _PEEKED_BYTES = 64 * 1024
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1b")
 
 
 class File:
-    """One file. Its `layout` is known once it is open; `noun` is what a record of it is called."""
+    """One file, whose `layout` tells how its records are found."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,8 +41,22 @@ class File:
             self.layout = _layout(_peek(file))
 
     @property
-    def noun(self) -> str:
-        return NOUNS[self.layout]
+    def place(self) -> str:
+        """What stands before the number of a record, such as `traces.jsonl, line`."""
+        return f"{self.path.name}, {_NOUNS[self.layout]}"
+
+    def placed(self) -> tuple[str, Iterator[tuple[int, Any]]]:
+        return self.place, self.records()
+
+    def lines(self, part_bytes: int) -> Iterator[bytes]:
+        """Yield a file's whole lines, about so many bytes of them at a time.
+
+        Raises:
+            EOFError, OSError, zlib.error: gzip that was cut off or damaged.
+        """
+        with self._open() as file:
+            while part := file.read(part_bytes):
+                yield part if part.endswith(b"\n") else part + file.readline(json_values.MOST_BYTES)
 
     def records(self) -> Iterator[tuple[int, Any]]:
         """Yield each record with its number, from 1; a `Malformed` where one cannot be read.
@@ -57,7 +72,7 @@ class File:
             try:
                 for number, record in self._read(file):
                     yield number, record
-            except (EOFError, OSError, zlib.error) as error:  # gzip that was cut off, or a disk that fails
+            except CUT_OFF as error:
                 yield number + 1, json_values.cut_off(error)
 
     def _read(self, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
@@ -89,7 +104,7 @@ class _Gunzipped(gzip.GzipFile):
 def _peek(file: IO[bytes]) -> bytes:
     try:
         return file.read(_PEEKED_BYTES)
-    except (EOFError, OSError, zlib.error):
+    except CUT_OFF:
         return b""
 
 

@@ -12,7 +12,7 @@ from gnomon.instances import SpanKind
 from gnomon.traffic.json_text import orjson
 from gnomon.traffic.traced import TracedSpan
 
-_SPANS_AT_ONCE = 2_000
+_MOST_NS = 2**63 - 1  # what SQLite can hold
 _CACHE_KIB = 32 * 1024
 
 _SCHEMA = """
@@ -28,6 +28,14 @@ CREATE TABLE traces AS
     FROM spans GROUP BY trace;
 CREATE INDEX of_session ON traces (session, started);
 """
+
+
+StoredSpan = tuple[str, int, str, bool, bytes]  # trace, started, session, whether it is wanted, all else
+
+
+def stored_span(span: TracedSpan, is_wanted: bool) -> StoredSpan:
+    started = min(span.started_ns, _MOST_NS)
+    return span.trace_id, started, span.session_id, is_wanted, orjson().dumps(_fields(span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,6 @@ class Gathered:
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._database.execute(_SCHEMA)
         self._database.execute("BEGIN")
-        self._waiting: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> "Gathered":
         return self
@@ -63,20 +70,11 @@ class Gathered:
         self._database.close()
         self._folder.cleanup()
 
-    def add(self, span: TracedSpan, is_wanted: bool) -> None:
-        content = orjson().dumps(_fields(span))
-        started = min(span.started_ns, 2**63 - 1)
-        self._waiting.append((span.trace_id, started, span.session_id, is_wanted, content))
-        if len(self._waiting) >= _SPANS_AT_ONCE:
-            self._write()
-
-    def _write(self) -> None:
-        self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?)", self._waiting)
-        self._waiting.clear()
+    def add(self, spans: list[StoredSpan]) -> None:
+        self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?)", spans)
 
     def gather(self) -> None:
         """Bring together what was added."""
-        self._write()
         for statement in _GATHER.split(";"):
             self._database.execute(statement)
 

@@ -1,67 +1,46 @@
 """From files of exported traces to rows: read, filtered, redacted, put together."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from gnomon import cells
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import Instance, Step, Trace
-from gnomon.traffic.detecting import SOURCES, Source, reader_of
+from gnomon.traffic.detecting import SOURCES, Source
 from gnomon.traffic.files import File
 from gnomon.traffic.filters import Filter, Wanted
-from gnomon.traffic.grouping import Gathered, Stored
+from gnomon.traffic.grouping import Gathered
+from gnomon.traffic.processes import Block, blocks, in_processes
+from gnomon.traffic.reading import Reading, Records, counted
 from gnomon.traffic.redaction import EVERYTHING, Redactor
-from gnomon.traffic.rows import (
-    Row,
-    redact,
-    session_row,
-    span_cell,
-    span_row,
-    tags_of_all,
-    trace_cell,
-    trace_row,
-)
+from gnomon.traffic.rows import Row, span_cell, span_row
 from gnomon.traffic.tally import Tally
-from gnomon.traffic.traced import Malformed, TracedSpan
-from gnomon.traffic.writing import write_rows
+from gnomon.traffic.whole import Whole
+from gnomon.traffic.writing import lines_of, write_lines
 
 Into = Literal["spans", "traces", "sessions"]
+T = TypeVar("T")
 _INTO: tuple[str, ...] = get_args(Into)
-
-# Why spans, and traces and sessions once they are put together, gave no row.
-OTHER = "spans that are no call of a model, tool, retriever or agent"
-EMPTY = "without input, output and documents"
-UNWANTED = "not asked for"
-NOT_DRAWN = "not in the sample"
-SPANS_NOT_DRAWN = "spans of traces not in the sample"
-NO_SESSION = "traces of no session"
-TOO_LARGE = "of too many spans"
 
 
 class Import:
-    """Traces to import: iterate for rows, in bounded memory.
+    """Traces to import: iterate for rows, in bounded memory, or `write` them to a file.
 
-    Each iteration reads the files anew. `tally` is what the newest one has
-    counted so far.
+    Each time, the files are read anew. `tally` is what was counted the last
+    time, so far.
     """
 
     def __init__(
-        self,
-        files: Iterable[Path],
-        *,
-        source: Source,
-        into: Into,
-        wanted: Wanted,
-        redactions: Iterable[str],
-        most_spans: int,
+        self, files: Iterable[Path], reading: Reading, into: Into, most_spans: int, processes: int
     ) -> None:
         self._files = tuple(files)
-        self._source = source
+        self._reading = reading
         self._into = into
-        self._filter = Filter(wanted)
-        self._redactions = tuple(redactions)
         self._most_spans = most_spans
+        self._processes = processes
         self.tally = Tally()
 
     def __iter__(self) -> Iterator[Row]:
@@ -76,24 +55,15 @@ class Import:
                 not installed. What a file holds never raises: it is counted.
         """
         self.tally = tally = Tally()
-        for row in self._rows(tally):
-            tally.rows += 1
-            yield row
-
-    def _rows(self, tally: Tally) -> Iterator[Row]:
-        match self._into:
-            case "spans":
-                return map(span_row, self._spans(tally))
-            case "traces":
-                return self._traces(tally)
-            case "sessions":
-                return self._sessions(tally)
+        if self._into != "spans":
+            return counted(self._whole(tally), tally)
+        return counted(map(span_row, self._reading.spans(self._placed(), tally)), tally)
 
     def instances(self) -> Iterator[Instance]:
         """Yield spans, traces or sessions instead of rows, ready to be scored."""
         if self._into == "spans":
             self.tally = tally = Tally()
-            for span in self._spans(tally):
+            for span in self._reading.spans(self._placed(), tally):
                 tally.rows += 1
                 trace = cells.instance({"trace": [span_cell(span, span.parent_span_id)]})
                 assert isinstance(trace, Trace)
@@ -111,88 +81,43 @@ class Import:
         Raises:
             InvalidRequestError: as iterating; or the name ends with something else.
         """
-        write_rows(Path(target), self, lambda: progress(self.tally))
+        if self._into == "spans":
+            self.tally = Tally()
+            lines = self._made(self._reading.lines, self.tally)
+        else:
+            lines = lines_of(self)
+        write_lines(Path(target), lines, lambda: progress(self.tally))
         return self.tally
 
-    def _read(self, tally: Tally) -> Iterator[TracedSpan]:
-        """Yield everything that can be read, and count the rest."""
-        read = reader_of(self._source)
-        for file in [File(path) for path in self._files]:
-            for number, record in file.records():
-                for span in read(record):
-                    if isinstance(span, Malformed):
-                        inside = f", {span.inside}" if span.inside else ""
-                        tally.add_malformed(span.reason, f"{file.path.name}, {file.noun} {number}{inside}")
-                    else:
-                        tally.spans += 1
-                        yield span
+    def _placed(self) -> Iterator[Records]:
+        return (file.placed() for file in [File(path) for path in self._files])
 
-    def _spans(self, tally: Tally) -> Iterator[TracedSpan]:
-        redactor = Redactor(self._redactions, tally.redacted)
-        wants, draws = self._filter.wants, self._filter.draws
-        for span in self._read(tally):
-            if span.kind is None:
-                tally.left_out[OTHER] += 1
-            elif not span.has_content:
-                tally.left_out[EMPTY] += 1
-            elif not wants(span):
-                tally.left_out[UNWANTED] += 1
-            elif not draws(span.trace_id):
-                tally.left_out[NOT_DRAWN] += 1
-            else:
-                redact(span, redactor)
-                yield span
+    def _whole(self, tally: Tally) -> Iterator[Row]:
+        """Yield traces or sessions."""
+        draws = self._into == "traces"
+        with Gathered() as gathered:
+            for spans in self._made(partial(self._reading.stored, draws=draws), tally):
+                gathered.add(spans)
+            gathered.gather()
+            whole = Whole(gathered, Filter(self._reading.wanted), self._most_spans, tally)
+            yield from whole.traces() if draws else whole.sessions()
 
-    def _gather(self, gathered: Gathered, tally: Tally) -> None:
-        redactor = Redactor(self._redactions, tally.redacted)
-        draws_traces = self._into == "traces"
-        for span in self._read(tally):
-            if draws_traces and not self._filter.draws(span.trace_id):
-                tally.left_out[SPANS_NOT_DRAWN] += 1
+    def _made(self, make: Callable[[Iterable[Records], Tally], Iterator[T]], tally: Tally) -> Iterator[T]:
+        """Yield what is made of all files: here, or of JSON Lines in the processes that were asked for."""
+        files = [File(path) for path in self._files]
+        for is_divided, some in groupby(files, lambda file: self._processes > 1 and file.layout == "lines"):
+            if not is_divided:
+                yield from make((file.placed() for file in some), tally)
                 continue
-            is_wanted = self._filter.wants(span)
-            if not span.has_content:
-                span.attributes = {}  # of what only holds its place in the tree, nothing else is stored
-            redact(span, redactor)
-            gathered.add(span, is_wanted)
-        gathered.gather()
+            parts = chain.from_iterable(map(blocks, some))
+            for found, part in in_processes(partial(_of_block, make), parts, self._processes):
+                tally.add(part)
+                yield from found
 
-    def _traces(self, tally: Tally) -> Iterator[Row]:
-        with Gathered() as gathered:
-            self._gather(gathered, tally)
-            for stored in gathered.traces():
-                if self._takes([stored], tally):
-                    spans = gathered.spans(stored.trace_id)
-                    if cell := trace_cell(stored.trace_id, spans):
-                        yield trace_row(stored, spans, cell)
-                    else:
-                        tally.left_out[EMPTY] += 1
 
-    def _sessions(self, tally: Tally) -> Iterator[Row]:
-        with Gathered() as gathered:
-            self._gather(gathered, tally)
-            if alone := gathered.traces_without_session():
-                tally.left_out[NO_SESSION] += alone
-            for session_id, traces in gathered.sessions():
-                if not self._filter.draws(session_id):
-                    tally.left_out[NOT_DRAWN] += 1
-                elif self._takes(traces, tally):
-                    found = [(stored, gathered.spans(stored.trace_id)) for stored in traces]
-                    held = [cell for stored, spans in found if (cell := trace_cell(stored.trace_id, spans))]
-                    tags = tags_of_all([span for _, spans in found for span in spans])
-                    if held:
-                        yield session_row(session_id, traces[0].started_ns, held, tags)
-                    else:
-                        tally.left_out[EMPTY] += 1
-
-    def _takes(self, traces: list[Stored], tally: Tally) -> bool:
-        if not any(stored.is_wanted for stored in traces):
-            tally.left_out[UNWANTED] += 1
-            return False
-        if sum(stored.span_count for stored in traces) > self._most_spans:
-            tally.left_out[TOO_LARGE] += 1
-            return False
-        return True
+def _of_block(make: Callable[[Iterable[Records], Tally], Iterator[T]], block: Block) -> tuple[list[T], Tally]:
+    tally = Tally()
+    return list(make([block.placed()], tally)), tally
 
 
 def read(
@@ -203,6 +128,7 @@ def read(
     wanted: Wanted | None = None,
     redactions: Iterable[str] = EVERYTHING,
     most_spans: int = 10_000,
+    processes: int = 1,
 ) -> Import:
     """Return an import of exported traces; nothing is read before it is iterated over.
 
@@ -214,27 +140,24 @@ def read(
         redactions: what is replaced by a marker before anything is stored, of
             `secret`, `email`, `card` and `phone`.
         most_spans: a trace or session of more is left out, since a row is held in memory.
+        processes: how many read JSON Lines at a time, where spans are written,
+            or traces and sessions put together.
 
     Raises:
         InvalidRequestError: an argument is none of those that there are.
     """
     paths = [files] if isinstance(files, str | Path) else list(files)
-    kinds = tuple(redactions)
-    Redactor(kinds)  # refuses what is none, before any file is opened
+    reading = Reading(source, wanted or Wanted(), tuple(redactions))
+    Redactor(reading.redactions)  # refuses what is none, before any file is opened
     if not paths:
         raise _refused("files", "must name at least one")
     if source not in SOURCES:
         raise _refused("source", f"is {source!r}; it must be one of: {', '.join(SOURCES)}")
     if into not in _INTO:
         raise _refused("into", f"is {into!r}; it must be one of: {', '.join(_INTO)}")
-    return Import(
-        map(Path, paths),
-        source=source,
-        into=into,
-        wanted=wanted or Wanted(),
-        redactions=kinds,
-        most_spans=most_spans,
-    )
+    if processes < 1:
+        raise _refused("processes", f"is {processes}; it must be 1 or more")
+    return Import(map(Path, paths), reading, into, most_spans, processes)
 
 
 def _refused(field: str, what: str) -> InvalidRequestError:

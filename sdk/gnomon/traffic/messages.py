@@ -35,7 +35,13 @@ def messages(value: Any, role: str, depth: int = 0) -> Cells:
     if isinstance(value, str):
         return _of_text(value, role, depth)
     if isinstance(value, list | tuple):
-        return [message for entry in value for message in messages(entry, role, depth + 1)]
+        found: Cells = []
+        for entry in value:
+            if type(entry) is dict and type(entry.get("parts")) is list:  # what comes most often, first
+                found += _of_parts(entry["parts"], _role(entry, role))
+            else:
+                found += messages(entry, role, depth + 1)
+        return found
     if not isinstance(value, Mapping):
         return [{"role": role, "content": dumped(value)}]
     return _of_object(value, role, depth)

@@ -23,7 +23,7 @@ class Redaction(StrEnum):
 
 
 EVERYTHING = tuple(Redaction)
-_CACHED_CHARACTERS, _CACHED_TEXTS = 64, 10_000
+_REMEMBERED_CHARACTERS, _REMEMBERED_TEXTS = 2_000, 4_000
 
 _EMAIL = re.compile(
     r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
@@ -44,7 +44,6 @@ _PHONE = re.compile(
 )
 
 # What begins like the keys of known services, JSON web tokens, private keys, and passwords in addresses ...
-_SECRET_HINTS = ("_", "k-", "AKIA", "ASIA", "glpat-", "xox", "AIza", "eyJ", "-----BEGIN", "earer ", "://")
 _SECRET = re.compile(
     r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]{0,10000}?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
       | (?<![A-Za-z0-9])(?:
@@ -66,7 +65,6 @@ _SECRET = re.compile(
     re.VERBOSE,
 )
 # ... and a value behind the name of a key.
-_NAMES = ("key", "secret", "token", "passw")
 _NAMED_SECRET = re.compile(
     r"""((?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|(?:access|auth|refresh)[_-]?token|password|passwd)
         \\?["']?\s*(?:[:=]|\bis\b)\s*\\?["']?)
@@ -87,21 +85,20 @@ class Redactor:
     def __init__(self, kinds: Iterable[str] = EVERYTHING, counts: Counter[str] | None = None) -> None:
         self.kinds = frozenset(_kind(kind) for kind in kinds)
         self.counts: Counter[str] = Counter() if counts is None else counts
-        self._cached: dict[str, str] = {}
+        self.clean: set[str] = set()  # what was said last and holds nothing: conversations repeat themselves
         self._secrets = Redaction.SECRET in self.kinds
         self._emails = Redaction.EMAIL in self.kinds
         self._numbers = not self.kinds.isdisjoint({Redaction.CARD, Redaction.PHONE})
 
     def text(self, text: str) -> str:
         """Return the text with markers in place of what was found."""
-        if len(text) > _CACHED_CHARACTERS:
-            return self._redacted(text)
-        known = self._cached.get(text)  # short ones are names of models and the like, again and again
-        if known is not None:
-            return known
+        if text in self.clean:
+            return text
         redacted = self._redacted(text)
-        if redacted == text and len(self._cached) < _CACHED_TEXTS:
-            self._cached[text] = text
+        if redacted == text and len(text) <= _REMEMBERED_CHARACTERS:
+            if len(self.clean) >= _REMEMBERED_TEXTS:
+                self.clean.clear()
+            self.clean.add(text)
         return redacted
 
     def _redacted(self, text: str) -> str:
@@ -112,7 +109,7 @@ class Redactor:
             text = self._without_secrets(text)
         if self._emails and "@" in text:
             text = self._replaced(_EMAIL, Redaction.EMAIL, text)
-        if self._numbers and sum(map(text.count, _DIGITS)) >= _FEWEST_DIGITS:
+        if self._numbers and _digits(text) >= _FEWEST_DIGITS:
             if Redaction.CARD in self.kinds:
                 text = self._replaced(_CARD, Redaction.CARD, text, _passes_luhn)
             if Redaction.PHONE in self.kinds:
@@ -120,12 +117,9 @@ class Redactor:
         return text
 
     def _without_secrets(self, text: str) -> str:
-        for hint in _SECRET_HINTS:
-            if hint in text:
-                text = self._replaced(_SECRET, Redaction.SECRET, text)
-                break
-        lowered = text.lower()
-        if any(name in lowered for name in _NAMES):
+        if _may_hold_secret(text):
+            text = self._replaced(_SECRET, Redaction.SECRET, text)
+        if _may_name_secret(text.lower()):
             text, count = _NAMED_SECRET.subn(r"\1[SECRET]", text)
             if count:
                 self.counts[Redaction.SECRET.value] += count
@@ -145,6 +139,31 @@ class Redactor:
             return f"[{kind.upper()}]"
 
         return pattern.sub(marker, text)
+
+
+def _digits(text: str) -> int:
+    return sum([text.count(digit) for digit in _DIGITS if digit in text])
+
+
+def _may_hold_secret(text: str) -> bool:
+    """Tell whether there is what one of the alternatives of `_SECRET` cannot do without."""
+    return (
+        "_" in text
+        or "k-" in text
+        or "eyJ" in text
+        or "://" in text
+        or "AKIA" in text
+        or "ASIA" in text
+        or "AIza" in text
+        or "xox" in text
+        or "glpat-" in text
+        or "earer " in text
+        or "-----BEGIN" in text
+    )
+
+
+def _may_name_secret(text: str) -> bool:
+    return "key" in text or "secret" in text or "token" in text or "passw" in text
 
 
 def _kind(name: str) -> Redaction:

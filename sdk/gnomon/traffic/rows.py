@@ -12,14 +12,16 @@ Row = dict[str, Any]
 
 def redact(span: TracedSpan, redactor: Redactor) -> None:
     """Replace what the redactor finds, in texts, in arguments of calls, and in attributes."""
-    text = redactor.text
+    text, clean = redactor.text, redactor.clean
     for message in (*span.input, *span.output):
         message["content"] = text(message["content"])
         for call in message.get("tool_calls", ()):
             call["function"]["arguments"] = text(call["function"]["arguments"])
     for document in span.documents:
         document["content"] = text(document["content"])
-    span.attributes = {key: text(value) for key, value in span.attributes.items()}
+    span.attributes = {
+        key: value if value in clean else text(value) for key, value in span.attributes.items()
+    }
     span.name = text(span.name)
     span.tags = tuple(map(text, span.tags))
 
@@ -119,7 +121,7 @@ def span_cell(span: TracedSpan, parent: str) -> Row:
 def trace_row(stored: Stored, spans: Sequence[TracedSpan], cell: Row) -> Row:
     """Return the row of a trace, named as the span that began it."""
     row: Row = {"trace": cell, "id": stored.trace_id, "name": _name(spans)}
-    return _with_origin(row, stored.session_id, stored.started_ns, tags_of_all(spans))
+    return _with_origin(row, stored.session_id, stored.started_ns, tags_of(spans))
 
 
 def session_row(session_id: str, started_ns: int, traces: Sequence[Row], tags: Sequence[str]) -> Row:
@@ -133,5 +135,5 @@ def _name(spans: Sequence[TracedSpan]) -> str:
     return next(roots, spans[0].name if spans else "")
 
 
-def tags_of_all(spans: Sequence[TracedSpan]) -> list[str]:
+def tags_of(spans: Sequence[TracedSpan]) -> list[str]:
     return list(dict.fromkeys(tag for span in spans for tag in span.tags))

@@ -30,6 +30,17 @@ class Tally:
         if len(places) < _SHOWN:
             places.append(place)
 
+    def add(self, other: "Tally") -> None:
+        """Add what was counted of another part."""
+        self.spans += other.spans
+        self.rows += other.rows
+        self.left_out += other.left_out
+        self.malformed += other.malformed
+        self.redacted += other.redacted
+        for reason, places in other.places.items():
+            held = self.places.setdefault(reason, [])
+            held += places[: _SHOWN - len(held)]
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "spans": self.spans,

@@ -15,8 +15,12 @@ _GZIP = 31  # zlib's window bits that stand for gzip
 _ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
 
-def write_rows(target: Path, rows: Iterable[dict[str, Any]], wrote: Callable[[], None]) -> None:
-    """Write the file; `wrote` is called after every few rows."""
+def write_lines(target: Path, lines: Iterable[bytes], wrote: Callable[[], None]) -> None:
+    """Write the file; `wrote` is called after every few lines.
+
+    Raises:
+        InvalidRequestError: its name has another ending.
+    """
     if not target.name.endswith(_ENDINGS):
         raise InvalidRequestError(
             f"{target} must end with .jsonl or .ndjson, and .gz after these if it shall be gzipped.",
@@ -25,7 +29,7 @@ def write_rows(target: Path, rows: Iterable[dict[str, Any]], wrote: Callable[[],
     target.parent.mkdir(parents=True, exist_ok=True)
     file = NewFile(target)
     try:
-        for part in _packed(_lines(rows)) if target.suffix == ".gz" else _lines(rows):
+        for part in _packed(lines) if target.suffix == ".gz" else lines:
             file.write(part)
             wrote()
         file.publish()
@@ -33,7 +37,8 @@ def write_rows(target: Path, rows: Iterable[dict[str, Any]], wrote: Callable[[],
         file.discard()
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+def lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield rows as JSON Lines, some at a time."""
     dumps, end = orjson().dumps, orjson().OPT_APPEND_NEWLINE
     iterator = iter(rows)
     while part := [dumps(row, option=end) for row in islice(iterator, _ROWS_AT_ONCE)]:

@@ -1,18 +1,18 @@
 """From a span's attributes to what it did, by the convention that they follow. Pure."""
 
-from typing import Any
-
 from gnomon.traffic.formats import genai, openinference
 from gnomon.traffic.formats.genai import Attributes, Events
 from gnomon.traffic.traced import TracedSpan, tags_of, text_of
 
-_SESSIONS = (
-    "gen_ai.conversation.id",
-    "session.id",
-    "langfuse.session.id",
-    "traceloop.association.properties.session_id",
+_SESSIONS = frozenset(
+    (
+        "gen_ai.conversation.id",
+        "session.id",
+        "langfuse.session.id",
+        "traceloop.association.properties.session_id",
+    )
 )
-_TAGS = ("tag.tags", "langfuse.trace.tags", "langfuse.tags", "langsmith.span.tags", "tags")
+_TAGS = frozenset(("tag.tags", "langfuse.trace.tags", "langfuse.tags", "langsmith.span.tags", "tags"))
 
 
 def read(span: TracedSpan, attributes: Attributes, events: Events = ()) -> TracedSpan:
@@ -21,21 +21,17 @@ def read(span: TracedSpan, attributes: Attributes, events: Events = ()) -> Trace
     Raises:
         MalformedError: what they hold is not what the convention says.
     """
-    for key in _SESSIONS:
-        if value := attributes.get(key):
-            span.session_id = text_of(value) or ""
-            break
-    for key in _TAGS:
-        if key in attributes:
-            span.tags = tags_of(attributes.pop(key))
-            break
+    if not _SESSIONS.isdisjoint(attributes):
+        span.session_id = text_of(attributes[min(_SESSIONS.intersection(attributes))]) or ""
+    if not _TAGS.isdisjoint(attributes):
+        span.tags = tags_of(attributes.pop(min(_TAGS.intersection(attributes))))
     if openinference.KIND in attributes:
         openinference.read(span, attributes)
     else:
         genai.read(span, attributes, events)
-    span.attributes = {key: text for key, value in attributes.items() if (text := _kept(value)) is not None}
+    kept = span.attributes
+    for key, value in attributes.items():
+        text = value if type(value) is str else text_of(value)
+        if text is not None:
+            kept[key] = text
     return span
-
-
-def _kept(value: Any) -> str | None:
-    return value if type(value) is str else text_of(value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gnomon.instances import SpanKind
 from gnomon.traffic.contents import call_of_tool, definitions, documents
-from gnomon.traffic.formats.otlp import guarded
+from gnomon.traffic.formats.otlp import guarded, within
 from gnomon.traffic.json_text import parsed
 from gnomon.traffic.messages import after_the_last_user, messages
 from gnomon.traffic.traced import Malformed, TracedSpan, flat, identifier, tags_of, text_of, time_ns
@@ -52,7 +52,7 @@ def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
     for number, entry in enumerate(held if isinstance(held, list) else (), 1):
         if isinstance(entry, dict):
             own = {_camel(str(key)): value for key, value in entry.items()}
-            yield guarded(_observation, own, record, inside=f"observation {number}")
+            yield within(guarded(_observation, own, record), f"observation {number}")
         elif not isinstance(entry, str):  # lists of traces hold the IDs alone
             yield Malformed("is not an object", f"observation {number}")
 

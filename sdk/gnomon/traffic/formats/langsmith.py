@@ -5,7 +5,7 @@ from typing import Any
 
 from gnomon.instances import SpanKind
 from gnomon.traffic.contents import call_of_tool, definitions, documents
-from gnomon.traffic.formats.otlp import guarded
+from gnomon.traffic.formats.otlp import guarded, within
 from gnomon.traffic.json_text import parsed
 from gnomon.traffic.messages import after_the_last_user, messages
 from gnomon.traffic.traced import (
@@ -34,8 +34,8 @@ def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
     waiting = [(record, "", "")]
     while waiting:
         run, trace_id, parent = waiting.pop()
-        span = guarded(_run, run, trace_id, parent, inside="" if run is record else "a child run")
-        yield span
+        span = guarded(_run, run, trace_id, parent)
+        yield span if run is record else within(span, "a child run")
         children = parsed(run.get("child_runs"))
         if isinstance(children, list) and isinstance(span, TracedSpan):
             held = [child for child in children if isinstance(child, dict)]

@@ -42,17 +42,25 @@ def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
         for of_scope in _objects(scopes):
             for entry in of_scope.get("spans") or ():
                 number += 1
-                yield guarded(_span, entry, shared, inside=f"span {number}")
+                span = guarded(_span, entry, shared)
+                yield span if type(span) is TracedSpan else within(span, f"span {number}")
 
 
-def guarded(read: Callable[..., TracedSpan], *given: Any, inside: str = "") -> TracedSpan | Malformed:
+def guarded(read: Callable[..., TracedSpan], *given: Any) -> TracedSpan | Malformed:
     """Return a span, or why there is none: an import never ends for one bad record."""
     try:
         return read(*given)
     except MalformedError as error:
-        return Malformed(str(error), inside)
+        return Malformed(str(error))
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return Malformed("has another shape than its format", inside)
+        return Malformed("has another shape than its format")
+
+
+def within(found: TracedSpan | Malformed, place: str) -> TracedSpan | Malformed:
+    """Return what was found, with its place in the record where it is malformed."""
+    if isinstance(found, TracedSpan):
+        return found
+    return Malformed(found.reason, f"{place}, {found.inside}" if found.inside else place)
 
 
 def _span(entry: dict[str, Any], shared: dict[str, Any]) -> TracedSpan:
@@ -96,7 +104,7 @@ def _value(value: dict[str, Any]) -> Any:
             case "stringValue" | "boolValue" | "doubleValue" | "string_value" | "bool_value" | "double_value":
                 return held
             case "intValue" | "int_value":
-                return int(held)
+                return held  # as text, since 64 bits are more than a number of JSON may have
             case "arrayValue" | "array_value":
                 return [_value(entry) for entry in held.get("values") or ()]
             case "kvlistValue" | "kvlist_value":

@@ -8,7 +8,7 @@ from typing import Any
 
 from gnomon.optional import required
 from gnomon.traffic.formats import attributes as conventions
-from gnomon.traffic.formats.otlp import guarded
+from gnomon.traffic.formats.otlp import guarded, within
 from gnomon.traffic.frames import Encoded
 from gnomon.traffic.json_text import INSTALL
 from gnomon.traffic.traced import Malformed, TracedSpan, identifier
@@ -37,7 +37,8 @@ def spans(encoded: Encoded) -> Iterator[TracedSpan | Malformed]:
         for of_scope in of_resource.scope_spans:
             for entry in of_scope.spans:
                 number += 1
-                yield guarded(_span, entry, shared, inside=f"span {number}")
+                span = guarded(_span, entry, shared)
+                yield span if type(span) is TracedSpan else within(span, f"span {number}")
 
 
 def _span(entry: Any, shared: dict[str, Any]) -> TracedSpan:
