@@ -1,6 +1,7 @@
 """`gnomon traffic`: captured traces of LLM applications, as rows to label and to score."""
 
 import datetime
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 _TOLD_EVERY_S = 0.1
+_MUCH_BYTES = 64 * 1024 * 1024
 
 
 class From(StrEnum):
@@ -88,6 +90,10 @@ def import_(
         float, typer.Option(help="The share of traces, or sessions, to keep; each whole.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed draws others.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many read JSON Lines; one a core where there is much to read."),
+    ] = None,
     no_redact: Annotated[
         list[Unredacted] | None, typer.Option(help="Leave these as they are; repeat it.")
     ] = None,
@@ -112,7 +118,12 @@ def import_(
         seed=seed,
     )
     found = traffic.read(
-        files, source=source.value, into=into.value, wanted=wanted, redactions=_redactions(no_redact or ())
+        files,
+        source=source.value,
+        into=into.value,
+        wanted=wanted,
+        redactions=_redactions(no_redact or ()),
+        processes=processes or _processes(files),
     )
     with _shown(session.output) as progress:
         tally = found.write(out, progress)
@@ -141,6 +152,12 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"--where names {key!r} twice")
         pairs[key] = value
     return pairs
+
+
+def _processes(files: Sequence[Path]) -> int:
+    """Return one a core, where what there is to read is worth their start."""
+    size_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    return len(os.sched_getaffinity(0)) if size_bytes > _MUCH_BYTES else 1
 
 
 def _redactions(left: Sequence[Unredacted]) -> list[str]:

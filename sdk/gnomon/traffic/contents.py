@@ -4,7 +4,7 @@ from typing import Any
 
 from gnomon.traffic.json_text import dumped, parsed
 from gnomon.traffic.messages import messages
-from gnomon.traffic.traced import Cells, TracedSpan
+from gnomon.traffic.traced import Cells, TracedSpan, text_of
 
 
 def definitions(value: Any) -> Cells:
@@ -16,7 +16,7 @@ def definitions(value: Any) -> Cells:
         function = entry["function"] if isinstance(entry.get("function"), dict) else entry
         if isinstance(function.get("name"), str) and function["name"]:
             schema = function.get("parameters", function.get("input_schema"))
-            about = {"description": function.get("description"), "parameters": parsed(schema)}
+            about = {"description": text_of(function.get("description")), "parameters": parsed(schema)}
             found.append({"name": function["name"], **{key: item for key, item in about.items() if item}})
     return found
 

@@ -172,7 +172,7 @@ def _call(entry: Any) -> dict[str, Any] | None:
     arguments = function.get("arguments", function.get("args", function.get("input")))
     text = arguments if isinstance(arguments, str) else "" if arguments is None else dumped(arguments)
     call: dict[str, Any] = {"type": "function", "function": {"name": name, "arguments": text}}
-    return {"id": entry["id"], **call} if isinstance(entry.get("id"), str) else call
+    return {"id": entry["id"], **call} if entry.get("id") and isinstance(entry["id"], str) else call
 
 
 def _listed(value: Any) -> list[Any]:

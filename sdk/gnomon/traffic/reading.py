@@ -7,11 +7,12 @@ from typing import Any
 
 from gnomon.traffic.detecting import Source, reader_of
 from gnomon.traffic.filters import Filter, Wanted
+from gnomon.traffic.formats.otlp import MISSHAPEN, OTHER_SHAPE
 from gnomon.traffic.grouping import StoredSpan, stored_span
 from gnomon.traffic.redaction import Redactor
 from gnomon.traffic.rows import Row, redact, span_row
 from gnomon.traffic.tally import Tally
-from gnomon.traffic.traced import Malformed, TracedSpan
+from gnomon.traffic.traced import TracedSpan
 from gnomon.traffic.writing import lines_of
 
 _SPANS_AT_ONCE = 2_000
@@ -84,13 +85,16 @@ class Reading:
         read = reader_of(self.source)
         for place, records in files:
             for number, record in records:
-                for span in read(record):
-                    if isinstance(span, Malformed):
-                        inside = f", {span.inside}" if span.inside else ""
-                        tally.add_malformed(span.reason, f"{place} {number}{inside}")
-                    else:
-                        tally.spans += 1
-                        yield span
+                try:
+                    for span in read(record):
+                        if isinstance(span, TracedSpan):
+                            tally.spans += 1
+                            yield span
+                        else:
+                            inside = f", {span.inside}" if span.inside else ""
+                            tally.add_malformed(span.reason, f"{place} {number}{inside}")
+                except OTHER_SHAPE:  # of the record around its spans
+                    tally.add_malformed(MISSHAPEN.reason, f"{place} {number}")
 
 
 def counted(rows: Iterable[Row], tally: Tally) -> Iterator[Row]:

@@ -41,7 +41,9 @@ def span_row(span: TracedSpan) -> Row:
     row["kind"] = span.kind
     row["name"] = span.name
     row["trace_id"] = span.trace_id
-    return _with_origin(row, span.session_id, span.started_ns, span.tags) | {"attributes": span.attributes}
+    _with_origin(row, span.session_id, span.started_ns, span.tags)
+    row["attributes"] = span.attributes
+    return row
 
 
 def _plain(messages: Cells, role: str) -> Any:

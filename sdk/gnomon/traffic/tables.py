@@ -18,7 +18,13 @@ def csv_rows(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     """Yield each row as an object by the names of the header, with its number; empty cells are left out."""
     csv.field_size_limit(_LARGEST_CELL)
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    reader = csv.reader(text, strict=True)
+    try:
+        yield from _rows(csv.reader(text, strict=True))
+    finally:
+        text.detach()  # the file is closed by whom it belongs to
+
+
+def _rows(reader: Iterator[list[str]]) -> Iterator[tuple[int, Any]]:
     number, header = 0, None
     while True:
         try:

@@ -32,6 +32,6 @@ def read(span: TracedSpan, attributes: Attributes, events: Events = ()) -> Trace
     kept = span.attributes
     for key, value in attributes.items():
         text = value if type(value) is str else text_of(value)
-        if text is not None:
+        if text is not None and type(key) is str:
             kept[key] = text
     return span

@@ -30,7 +30,7 @@ _KEPT = (
 
 def is_ours(record: Any) -> bool:
     """Tell an observation, or a trace, from what others export."""
-    if not isinstance(record, dict) or "span_id" in record:
+    if not isinstance(record, dict) or "span_id" in record or "run_type" in record:
         return False
     keys = record.keys()
     is_observation = "id" in keys and not keys.isdisjoint({"traceId", "trace_id"})

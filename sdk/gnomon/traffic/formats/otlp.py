@@ -6,8 +6,11 @@ from typing import Any
 from gnomon.traffic.formats import attributes as conventions
 from gnomon.traffic.formats.genai import Events
 from gnomon.traffic.json_text import dumped
-from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier
+from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, text_of
 
+# What reading an object as something that it is not raises.
+OTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+MISSHAPEN = Malformed("has another shape than its format")
 _NO_SPANS = frozenset(("resourceLogs", "resourceMetrics", "resource_logs", "resource_metrics"))
 _KEYS = {"resource_spans", *_NO_SPANS}
 
@@ -52,8 +55,8 @@ def guarded(read: Callable[..., TracedSpan], *given: Any) -> TracedSpan | Malfor
         return read(*given)
     except MalformedError as error:
         return Malformed(str(error))
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return Malformed("has another shape than its format")
+    except OTHER_SHAPE:
+        return MISSHAPEN
 
 
 def within(found: TracedSpan | Malformed, place: str) -> TracedSpan | Malformed:
@@ -65,16 +68,25 @@ def within(found: TracedSpan | Malformed, place: str) -> TracedSpan | Malformed:
 
 def _span(entry: dict[str, Any], shared: dict[str, Any]) -> TracedSpan:
     get = entry.get
+    parent = get("parentSpanId") or get("parent_span_id") or ""
     span = TracedSpan(
-        identifier(get("traceId", get("trace_id")), "trace ID"),
-        identifier(get("spanId", get("span_id")), "span ID"),
-        get("parentSpanId") or get("parent_span_id") or "",
-        get("name") or "",
+        span_identifier(get("traceId", get("trace_id")), "trace ID"),
+        span_identifier(get("spanId", get("span_id")), "span ID"),
+        identifier(parent, "parent's ID") if parent.strip("0") else "",
+        text_of(get("name")) or "",
         started_ns=_nanoseconds(get("startTimeUnixNano", get("start_time_unix_nano"))),
     )
     own = shared | _attributes(get("attributes"))
     events = get("events")
     return conventions.read(span, own, _events(events) if events else ())
+
+
+def span_identifier(value: Any, what: str) -> str:
+    """Return an ID; one of zeros alone stands for none."""
+    found = identifier(value, what)
+    if not found.strip("0"):
+        raise MalformedError(f"has no {what}")
+    return found
 
 
 def _nanoseconds(value: Any) -> int:

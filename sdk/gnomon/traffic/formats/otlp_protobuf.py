@@ -8,10 +8,10 @@ from typing import Any
 
 from gnomon.optional import required
 from gnomon.traffic.formats import attributes as conventions
-from gnomon.traffic.formats.otlp import guarded, within
+from gnomon.traffic.formats.otlp import guarded, span_identifier, within
 from gnomon.traffic.frames import Encoded
 from gnomon.traffic.json_text import INSTALL
-from gnomon.traffic.traced import Malformed, TracedSpan, identifier
+from gnomon.traffic.traced import Malformed, TracedSpan
 
 
 def spans(encoded: Encoded) -> Iterator[TracedSpan | Malformed]:
@@ -43,9 +43,9 @@ def spans(encoded: Encoded) -> Iterator[TracedSpan | Malformed]:
 
 def _span(entry: Any, shared: dict[str, Any]) -> TracedSpan:
     span = TracedSpan(
-        identifier(entry.trace_id.hex(), "trace ID"),
-        identifier(entry.span_id.hex(), "span ID"),
-        entry.parent_span_id.hex(),
+        span_identifier(entry.trace_id.hex(), "trace ID"),
+        span_identifier(entry.span_id.hex(), "span ID"),
+        entry.parent_span_id.hex() if any(entry.parent_span_id) else "",
         entry.name,
         started_ns=entry.start_time_unix_nano,
     )
