@@ -1,6 +1,5 @@
 """Brings the spans of a trace, and the traces of a session, together on disk: memory holds one at a time."""
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +52,8 @@ class Gathered:
     """Spans in a temporary file of their own; a context manager. Add all, gather, then read."""
 
     def __init__(self) -> None:
+        import sqlite3  # here: rows of spans do without it
+
         self._folder = tempfile.TemporaryDirectory(prefix="gnomon-traffic-")
         self._database = sqlite3.connect(Path(self._folder.name) / "spans", isolation_level=None)
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):

@@ -1,17 +1,18 @@
 """Reads JSON Lines in several processes: blocks of lines go out, and what is made of them comes back."""
 
 import io
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gnomon.traffic import json_values
 from gnomon.traffic.files import CUT_OFF, File
 from gnomon.traffic.reading import Records
 from gnomon.traffic.traced import Malformed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 _WAITING_EACH = 2
@@ -48,6 +49,9 @@ def blocks(file: File) -> Iterator[Block]:
 
 def in_processes(make: Callable[[Block], T], given: Iterator[Block], processes: int) -> Iterator[T]:
     """Yield what is made of each block, in order, with a bounded number of blocks under way."""
+    import multiprocessing  # here: few need it, and it is slow to import
+    from concurrent.futures import ProcessPoolExecutor
+
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
     with ProcessPoolExecutor(processes, context) as pool:
         waiting: deque[Future[T]] = deque()
