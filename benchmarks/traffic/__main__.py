@@ -1,6 +1,6 @@
 """How fast exported traces are imported, and in how much memory, beside a naive reader.
 
-    python -m benchmarks.traffic [--spans 100000,1000000] [--only "spans,naive"] [--quick]
+    python -m benchmarks.traffic [--spans 100000,1000000] [--only "spans;naive"] [--quick]
 
 Files of OTLP JSON are made in a temporary folder: traces of five spans, of
 which some name persons, and one span in a thousand and one line in five hundred

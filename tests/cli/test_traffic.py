@@ -127,6 +127,10 @@ def test_a_folder_or_a_file_that_is_not_there_is_named(gnomon: Gnomon, tmp_path:
     folder = gnomon("traffic", "import", tmp_path, "--out", tmp_path / "rows.jsonl")
     absent = gnomon("traffic", "import", tmp_path / "absent.jsonl", "--out", tmp_path / "rows.jsonl")
 
+    packed = tmp_path / "traces.jsonl.zst"
+    packed.write_bytes(b"\x28\xb5\x2f\xfd rest")
+
     assert (folder.status, absent.status) == (1, 1)
+    assert "zstd -d" in gnomon("traffic", "import", packed, "--out", tmp_path / "rows.jsonl").err
     assert "is a folder. Name the files in it" in folder.err
     assert "There is no file" in absent.err

@@ -23,6 +23,7 @@ _NOUNS: dict[Layout, str] = {
     "protobuf": "message",
 }
 CUT_OFF = (EOFError, OSError, zlib.error)  # gzip that ends too early or is damaged, or a disk that fails
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _BUFFER_BYTES = 1 << 20
 _PEEKED_BYTES = 64 * 1024
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1b")
@@ -38,7 +39,10 @@ class File:
         if not path.exists():
             raise InvalidRequestError(f"There is no file {path}.")
         with self._open() as file:
-            self.layout = _layout(_peek(file))
+            head = _peek(file)
+        if head.startswith(_ZSTANDARD):
+            raise InvalidRequestError(f"{path} is packed with Zstandard. Unpack it first: zstd -d {path}.")
+        self.layout = _layout(head)
 
     @property
     def place(self) -> str:
