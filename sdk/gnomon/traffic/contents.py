@@ -16,7 +16,8 @@ def definitions(value: Any) -> Cells:
         function = entry["function"] if isinstance(entry.get("function"), dict) else entry
         if isinstance(function.get("name"), str) and function["name"]:
             schema = function.get("parameters", function.get("input_schema"))
-            about = {"description": text_of(function.get("description")), "parameters": parsed(schema)}
+            schema = schema if isinstance(schema, str) or not schema else dumped(schema)
+            about = {"description": text_of(function.get("description")), "parameters": schema}
             found.append({"name": function["name"], **{key: item for key, item in about.items() if item}})
     return found
 

@@ -68,7 +68,7 @@ _SECRET = re.compile(
 _NAMED_SECRET = re.compile(
     r"""((?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|(?:access|auth|refresh)[_-]?token|password|passwd)
         \\?["']?\s*(?:[:=]|\bis\b)\s*\\?["']?)
-        (?=[^\s"'\\]*\d)(?=[^\s"'\\]*[A-Za-z])([A-Za-z0-9_./+=~!@\#$%^&*-]{8,})""",
+        (?=[^\s"'\\]{0,256}\d)(?=[^\s"'\\]{0,256}[A-Za-z])([A-Za-z0-9_./+=~!@\#$%^&*-]{8,})""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DIGITS = "0123456789"

@@ -1,5 +1,6 @@
 """From spans to rows, with the columns that a dataset's upload reads. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +12,24 @@ Row = dict[str, Any]
 
 
 def redact(span: TracedSpan, redactor: Redactor) -> None:
-    """Replace what the redactor finds, in texts, in arguments of calls, and in attributes."""
+    """Replace what the redactor finds in everything that is kept but the IDs of traces, spans and calls."""
     text, clean = redactor.text, redactor.clean
     for message in (*span.input, *span.output):
         message["content"] = text(message["content"])
         for call in message.get("tool_calls", ()):
             call["function"]["arguments"] = text(call["function"]["arguments"])
-    for document in span.documents:
-        document["content"] = text(document["content"])
+    for held in (*span.documents, *span.tools):
+        for key, value in held.items():
+            held[key] = text(value)
     span.attributes = {
         key: value if value in clean else text(value) for key, value in span.attributes.items()
     }
     span.name = text(span.name)
     span.tags = tuple(map(text, span.tags))
+    if (session := text(span.session_id)) != span.session_id:
+        # Two persons' sessions are two sessions still.
+        digest = hashlib.blake2b(span.session_id.encode(), digest_size=6).hexdigest()
+        span.session_id = f"{session}-{digest}"
 
 
 def span_row(span: TracedSpan) -> Row:

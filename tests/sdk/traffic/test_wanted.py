@@ -210,6 +210,15 @@ def test_an_import_can_be_read_again_and_counts_anew(file: Path) -> None:
     assert found.tally.rows == 5
 
 
+def test_sessions_named_after_persons_stay_apart_without_their_names(tmp_path: Path) -> None:
+    spans = [chat(f"t{n}", gen_ai__conversation__id=f"{'ab'[n % 2]}@example.org") for n in range(4)]
+    rows, _ = rows_of(lines(tmp_path / "t.jsonl", [request(span) for span in spans]), into="sessions")
+
+    assert [len(row["session"]["traces"]) for row in rows] == [2, 2]
+    assert all(row["id"].startswith("[EMAIL]-") for row in rows)
+    assert "@" not in str(rows)
+
+
 def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted(tmp_path: Path) -> None:
     said = "I am ann@example.org"
     spans = [
@@ -217,15 +226,16 @@ def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted
         otlp_span("t", "b", gen_ai__operation__name="execute_tool", gen_ai__tool__name="pay",
                   gen_ai__tool__call__arguments='{"card": "4111 1111 1111 1111"}'),
         otlp_span("t", "c", gen_ai__operation__name="retrieval",
-                  gen_ai__retrieval__documents='[{"content": "key sk-abcdefghijklmnop1234"}]'),
+                  gen_ai__retrieval__documents='[{"content": "key sk-abcdefghijklmnop1234"}]',
+                  gen_ai__tool__definitions='[{"name": "x", "description": "ask boss@example.org"}]'),
     ]  # fmt: skip
     file = lines(tmp_path / "t.jsonl", [request(*spans)])
     for into in ("spans", "traces"):
         rows, tally = rows_of(file, into=into)
         told = str(rows)
-        assert all(secret not in told for secret in ("ann@", "1234567", "4111", "sk-abc"))
+        assert all(secret not in told for secret in ("ann@", "boss@", "1234567", "4111", "sk-abc"))
         assert all(marker in told for marker in ("[EMAIL]", "[PHONE]", "[CARD]", "[SECRET]"))
-        assert tally.redacted == {"email": 3, "phone": 1, "card": 1, "secret": 1}
+        assert tally.redacted == {"email": 4, "phone": 1, "card": 1, "secret": 1}
 
     rows, tally = rows_of(file, redactions=["card"])
     assert kept(rows[:1], "input") == [(said,)]
