@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gnomon.cli import bulk, parquet
+from gnomon import parquet
+from gnomon.cli import bulk
 from gnomon.cli.score_file import Pace
 from gnomon.errors import InvalidRequestError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb

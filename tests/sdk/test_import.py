@@ -34,6 +34,29 @@ def test_importing_gnomon_pulls_in_nothing_heavy() -> None:
     assert result.stderr == ""
 
 
+def test_importing_traffic_waits_with_what_only_some_files_need() -> None:
+    late = ["orjson", "pyarrow", "opentelemetry", "sqlite3", "multiprocessing.context", *HEAVY]
+    code = f"import gnomon.traffic, sys; print(*(set({late}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(("module", "file"), [("orjson", "langsmith.jsonl"), ("pyarrow", "spans.parquet")])
+def test_a_library_that_is_missing_is_named_with_what_installs_it(
+    module: str, file: str, tmp_path: Path
+) -> None:
+    source = tmp_path / file
+    source.write_bytes(b"PAR1" if module == "pyarrow" else b"{}")
+    code = f"""
+import sys; sys.modules[{module!r}] = None
+from gnomon import errors, traffic
+try: list(traffic.read({str(source)!r}))
+except errors.InvalidRequestError as error: print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"needs {module}: pip install 'gnomon[" in result.stdout
+
+
 def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
     command = [sys.executable, ROOT / "tools" / "unasync.py", "--check"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

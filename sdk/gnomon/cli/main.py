@@ -23,6 +23,7 @@ from gnomon.cli import (
     score,
     score_file,
     status,
+    traffic,
     up,
     versions,
 )
@@ -59,7 +60,19 @@ app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
-for _group in (projects, metrics, datasets, recipes, base_models, providers, judge, runs, versions, aliases):
+for _group in (
+    projects,
+    metrics,
+    datasets,
+    traffic,
+    recipes,
+    base_models,
+    providers,
+    judge,
+    runs,
+    versions,
+    aliases,
+):
     app.add_typer(_group.app, rich_help_panel="Use")
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from gnomon import _scoring
+from gnomon import _scoring, parquet
 from gnomon._scoring import COLUMNS
-from gnomon.cli import parquet
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Instance, Step
 

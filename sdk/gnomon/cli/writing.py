@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
-from gnomon.cli import parquet
+from gnomon import parquet
 from gnomon.cli.rows import Source, format_of
 
 

@@ -1,0 +1,135 @@
+"""OTLP in JSON: objects of `ExportTraceServiceRequest`, as exporters send and collectors write them. Pure."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gnomon.traffic.formats import attributes as conventions
+from gnomon.traffic.formats.genai import Events
+from gnomon.traffic.json_text import dumped
+from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, text_of
+
+# What reading an object as something that it is not raises.
+OTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+MISSHAPEN = Malformed("has another shape than its format")
+_NO_SPANS = frozenset(("resourceLogs", "resourceMetrics", "resource_logs", "resource_metrics"))
+_KEYS = {"resource_spans", *_NO_SPANS}
+
+
+def is_ours(record: Any) -> bool:
+    """Tell a request, or one span of one, from what others export."""
+    if not isinstance(record, dict):
+        return False
+    return (
+        "resourceSpans" in record
+        or not _KEYS.isdisjoint(record)
+        or isinstance(record.get("attributes"), list)
+    )
+
+
+def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
+    """Yield the spans of one object, of any number of resources and scopes; or the span that it is."""
+    groups = _either(record, "resourceSpans", "resource_spans")
+    if groups is None:
+        if _NO_SPANS.isdisjoint(record):
+            yield guarded(_span, record, {})
+        else:
+            yield Malformed("holds logs or metrics, of which no spans are made")
+        return
+    number = 0
+    for of_resource in _objects(groups):
+        resource = of_resource.get("resource")
+        shared = _attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
+        scopes = _either(of_resource, "scopeSpans", "scope_spans") or of_resource.get(
+            "instrumentationLibrarySpans"
+        )
+        for of_scope in _objects(scopes):
+            for entry in of_scope.get("spans") or ():
+                number += 1
+                span = guarded(_span, entry, shared)
+                yield span if type(span) is TracedSpan else within(span, f"span {number}")
+
+
+def guarded(read: Callable[..., TracedSpan], *given: Any) -> TracedSpan | Malformed:
+    """Return a span, or why there is none: an import never ends for one bad record."""
+    try:
+        return read(*given)
+    except MalformedError as error:
+        return Malformed(str(error))
+    except OTHER_SHAPE:
+        return MISSHAPEN
+
+
+def within(found: TracedSpan | Malformed, place: str) -> TracedSpan | Malformed:
+    """Return what was found, with its place in the record where it is malformed."""
+    if isinstance(found, TracedSpan):
+        return found
+    return Malformed(found.reason, f"{place}, {found.inside}" if found.inside else place)
+
+
+def _span(entry: dict[str, Any], shared: dict[str, Any]) -> TracedSpan:
+    get = entry.get
+    parent = get("parentSpanId") or get("parent_span_id") or ""
+    span = TracedSpan(
+        span_identifier(get("traceId", get("trace_id")), "trace ID"),
+        span_identifier(get("spanId", get("span_id")), "span ID"),
+        identifier(parent, "parent's ID") if parent.strip("0") else "",
+        text_of(get("name")) or "",
+        started_ns=_nanoseconds(get("startTimeUnixNano", get("start_time_unix_nano"))),
+    )
+    own = shared | _attributes(get("attributes"))
+    events = get("events")
+    return conventions.read(span, own, _events(events) if events else ())
+
+
+def span_identifier(value: Any, what: str) -> str:
+    """Return an ID; one of zeros alone stands for none."""
+    found = identifier(value, what)
+    if not found.strip("0"):
+        raise MalformedError(f"has no {what}")
+    return found
+
+
+def _nanoseconds(value: Any) -> int:
+    """OTLP writes 64-bit numbers as text."""
+    try:
+        return int(value) if value else 0
+    except (TypeError, ValueError):
+        raise MalformedError("has a time that is none") from None
+
+
+def _events(entries: list[dict[str, Any]]) -> Events:
+    return [(entry.get("name", ""), _attributes(entry.get("attributes"))) for entry in entries]
+
+
+def _attributes(entries: Any) -> dict[str, Any]:
+    found = {}
+    for entry in entries or ():
+        value = entry["value"]
+        text = value.get("stringValue")
+        found[entry["key"]] = text if text is not None else _value(value)
+    return found
+
+
+def _value(value: dict[str, Any]) -> Any:
+    for key, held in value.items():
+        match key:
+            case "stringValue" | "boolValue" | "doubleValue" | "string_value" | "bool_value" | "double_value":
+                return held
+            case "intValue" | "int_value":
+                return held  # as text, since 64 bits are more than a number of JSON may have
+            case "arrayValue" | "array_value":
+                return [_value(entry) for entry in held.get("values") or ()]
+            case "kvlistValue" | "kvlist_value":
+                return _attributes(held.get("values"))
+            case "bytesValue" | "bytes_value":
+                return held if isinstance(held, str) else dumped(held)
+    return None
+
+
+def _either(record: dict[str, Any], camel: str, snake: str) -> Any:
+    return record[camel] if camel in record else record.get(snake)
+
+
+def _objects(entries: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, dict))

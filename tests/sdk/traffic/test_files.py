@@ -1,0 +1,245 @@
+"""Files as they come: packed, framed, over many lines, broken; with any number of processes."""
+
+import gzip
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gnomon import traffic
+from gnomon.errors import InvalidRequestError
+from tests.sdk.traffic.made import GOLDEN, chat, kept, lines, request, rows_of
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in GOLDEN.iterdir()))
+def test_gzip_of_everything_gives_the_same_rows(file: str, tmp_path: Path) -> None:
+    packed = tmp_path / f"{file}.gz"
+    packed.write_bytes(gzip.compress((GOLDEN / file).read_bytes()))
+
+    assert rows_of(packed)[0] == rows_of(GOLDEN / file)[0] != []
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("as_array", [True, False])
+def test_documents_and_arrays_are_read_as_lines_are(
+    tmp_path: Path, indent: int | None, as_array: bool
+) -> None:
+    requests = [request(chat(span=f"s{n}", said=f'{n} "}}]')) for n in range(5)]
+    file = tmp_path / "traces.json"
+    whole = json.dumps(requests, indent=indent)
+    file.write_text(whole if as_array else "\n".join(json.dumps(r, indent=indent) for r in requests))
+
+    rows, tally = rows_of(file)
+
+    assert kept(rows, "input") == [(f'{n} "}}]',) for n in range(5)]
+    assert not tally.malformed
+
+
+def test_an_array_that_is_cut_off_gives_what_came_before(tmp_path: Path) -> None:
+    file = tmp_path / "traces.json"
+    file.write_text(json.dumps([request(chat(span=f"s{n}")) for n in range(3)])[:-20])
+
+    rows, tally = rows_of(file)
+
+    assert len(rows) == 2
+    assert tally.as_dict()["malformed"].popitem()[1] == {"count": 1, "first": ["traces.json, record 3"]}
+
+
+def protobuf(count: int, resource: str = "shop") -> Any:
+    pb = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    message = pb.TracesData()
+    of_resource = message.resource_spans.add()
+    of_resource.resource.attributes.add(key="service.name").value.string_value = resource
+    scope = of_resource.scope_spans.add()
+    for number in range(count):
+        span = scope.spans.add(
+            trace_id=bytes(15) + b"\1",
+            span_id=number.to_bytes(8, "big"),
+            name="chat",
+            start_time_unix_nano=10**18,
+        )
+        told = chat(said=f"Question {number}")["attributes"]
+        for entry in told:
+            span.attributes.add(key=entry["key"]).value.string_value = entry["value"]["stringValue"]
+        span.attributes.add(key="gen_ai.usage.input_tokens").value.int_value = 7
+        span.attributes.add(key="tags").value.array_value.values.add().string_value = "beta"
+    return message
+
+
+def varint(value: int) -> bytes:
+    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value > 0x7F else bytes([value])
+
+
+@pytest.mark.parametrize("framing", ["one message", "lengths of four bytes", "lengths as varints"])
+def test_protobuf_is_read_in_each_framing(tmp_path: Path, framing: str) -> None:
+    messages = [protobuf(3).SerializeToString(), protobuf(2, "other").SerializeToString()]
+    frame = {
+        "one message": lambda content: content,  # two of them, joined, are one with the fields of both
+        "lengths of four bytes": lambda content: struct.pack(">I", len(content)) + content,
+        "lengths as varints": lambda content: varint(len(content)) + content,
+    }[framing]
+    file = tmp_path / "traces.binpb"
+    file.write_bytes(b"".join(map(frame, messages)))
+
+    rows, tally = rows_of(file)
+
+    assert kept(rows, "input", "tags") == [(f"Question {n}", ["beta"]) for n in (1, 2, 1)]
+    assert [row["attributes"]["service.name"] for row in rows] == ["shop", "shop", "other"]
+    assert rows[0]["attributes"]["gen_ai.usage.input_tokens"] == "7"
+    assert rows[0]["trace_id"] == "0" * 31 + "1"
+    assert tally.malformed == {"has no span ID": 2}  # zeros alone stand for none
+
+
+def test_protobuf_that_ends_too_early_is_counted(tmp_path: Path) -> None:
+    content = protobuf(2).SerializeToString()
+    file = tmp_path / "traces.binpb"
+    file.write_bytes(struct.pack(">I", len(content)) + content + struct.pack(">I", 10_000) + b"abc")
+
+    rows, tally = rows_of(file)
+
+    assert len(rows) == 1
+    assert list(tally.places.values()) == [["traces.binpb, message 1, span 1"], ["traces.binpb, message 2"]]
+
+
+def test_what_is_malformed_is_counted_by_reason_with_its_places(tmp_path: Path) -> None:
+    nameless = chat(span="")
+    cut = chat(span="s3")
+    cut["attributes"][1]["value"]["stringValue"] = '[{"role": "user", "parts": [{"ty'
+    late = chat(span="s4") | {"startTimeUnixNano": "yesterday"}
+    odd = chat(span="s5") | {"attributes": [{"key": "gen_ai.operation.name"}]}
+    records = [
+        request(chat()),
+        request(nameless, cut, late),
+        "{broken",
+        request(odd),
+        [],
+        7,
+        {"a": 1},
+        "",
+        request(chat()),
+    ]
+    rows, tally = rows_of(lines(tmp_path / "traces.jsonl", records))
+
+    assert len(rows) == 2
+    assert tally.places == {
+        "has no span ID": ["traces.jsonl, line 2, span 1"],
+        "has messages or tools that are not whole JSON (cut by a limit on attributes?)": [
+            "traces.jsonl, line 2, span 2"
+        ],
+        "has a time that is none": ["traces.jsonl, line 2, span 3"],
+        "is not JSON: unexpected character, expected a string key": ["traces.jsonl, line 3"],
+        "has another shape than its format": ["traces.jsonl, line 4, span 1"],
+        "is of no format that is known": ["traces.jsonl, line 6", "traces.jsonl, line 7"],
+    }
+
+
+def test_only_the_first_few_places_are_kept(tmp_path: Path) -> None:
+    _, tally = rows_of(lines(tmp_path / "traces.jsonl", ["{broken"] * 100))
+
+    ((reason, count),) = tally.malformed.items()
+    assert count == 100
+    assert tally.places[reason] == [f"traces.jsonl, line {n}" for n in range(1, 6)]
+
+
+def test_logs_are_told_apart_from_spans(tmp_path: Path) -> None:
+    _, tally = rows_of(lines(tmp_path / "logs.jsonl", [{"resourceLogs": []}]))
+
+    assert tally.malformed == {"holds logs or metrics, of which no spans are made": 1}
+
+
+@pytest.mark.parametrize("into", ["spans", "traces", "sessions"])
+def test_any_number_of_processes_writes_the_same_file(
+    tmp_path: Path, into: traffic.Into, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.traffic.processes._BLOCK_BYTES", 2_000)
+    told = {"gen_ai__conversation__id": "c1"}
+    records = [
+        request(chat(f"t{n % 7}", f"s{n}", said=f"Write to a{n}@b.org", second=n, **told)) for n in range(60)
+    ]
+    first = lines(tmp_path / "a.jsonl", [*records[:30], "{broken"])
+    second = tmp_path / "b.jsonl.gz"
+    second.write_bytes(gzip.compress("\n".join(map(json.dumps, records[30:])).encode())[:-12])
+    written = []
+    for processes in (1, 2):
+        found = traffic.read([first, second], into=into, processes=processes)
+        tally = found.write(tmp_path / "rows.jsonl")
+        written.append(((tmp_path / "rows.jsonl").read_bytes(), tally.as_dict()["malformed"].keys()))
+        assert tally.rows > 0
+
+    assert written[0][0].splitlines()[:5] == written[1][0].splitlines()[:5]
+    assert written[0][1] == written[1][1]
+
+
+def test_rows_are_written_packed_and_whole_or_not_at_all(tmp_path: Path) -> None:
+    source = lines(tmp_path / "traces.jsonl", [request(chat())])
+    target = tmp_path / "rows.jsonl.gz"
+    traffic.read(source).write(target)
+
+    assert json.loads(gzip.decompress(target.read_bytes()))["input"] == "Hello"
+    with pytest.raises(InvalidRequestError, match=r"must end with \.jsonl"):
+        traffic.read(source).write(tmp_path / "rows.csv")
+    with pytest.raises(InvalidRequestError, match="There is no file"):
+        traffic.read(tmp_path / "absent.jsonl").write(tmp_path / "other.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl.gz", "traces.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"source": "zipkin"}, {"into": "turns"}, {"redactions": ["names"]}, {"processes": 0}],
+)
+def test_arguments_that_are_none_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError):
+        traffic.read("traces.jsonl", **arguments)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    file=st.sampled_from([path.name for path in GOLDEN.iterdir() if path.suffix != ".csv"]),
+    replaced=st.integers(0, 400),
+    value=json_values,
+)
+def test_an_import_never_ends_for_what_is_in_a_file(
+    file: str, replaced: int, value: Any, tmp_path: Path
+) -> None:
+    text = (GOLDEN / file).read_text()
+    records = (
+        [json.loads(text)] if file.endswith(".json") else [json.loads(line) for line in text.splitlines()]
+    )
+    places = [place for record in records for place in _places(record)]
+    held, key = places[replaced % len(places)]
+    held[key] = value
+    source = lines(tmp_path / "traces.jsonl", records)
+
+    for into in ("spans", "traces", "sessions"):
+        rows, _ = rows_of(source, into=into)
+        assert len(list(traffic.read(source, into=into).instances())) == len(rows)
+
+
+def _places(value: Any) -> Any:
+    """Yield each place in JSON at which something stands."""
+    for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(item, dict | list):
+            yield from _places(item)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300))
+def test_any_bytes_can_be_tried(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "noise"
+    file.write_bytes(content)
+
+    rows, _ = rows_of(file)
+
+    assert rows == []
