@@ -8,6 +8,7 @@
                     toxicity@shadow         metrics/toxicity/versions/shadow
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
+    review          tickets/first           datasets/tickets/reviews/first
     recipe          small                   recipes/small
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
@@ -20,6 +21,7 @@ from gnomon.names import (
     MetricVersionName,
     ProjectName,
     RecipeName,
+    ReviewName,
     RunName,
 )
 
@@ -80,6 +82,14 @@ def alias_of(metric_name: str, alias_id: str) -> str:
 
 def dataset(name: str) -> str:
     return str(DatasetName.parse(_under("datasets", name), "dataset"))
+
+
+def review(name: str) -> str:
+    """Read `datasets/{dataset}/reviews/{review}` or `{dataset}/{review}`."""
+    head, slash, tail = name.partition("/")
+    if slash and "/" not in tail:
+        name = f"datasets/{head}/reviews/{tail}"
+    return str(ReviewName.parse(name, "review"))
 
 
 def recipe(name: str) -> str:

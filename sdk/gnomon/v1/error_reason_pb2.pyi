@@ -42,6 +42,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL: _ClassVar[ErrorReason]
     SERVICE_OBJECTIVE_MISSED: _ClassVar[ErrorReason]
     RUNS_NOT_COMPARABLE: _ClassVar[ErrorReason]
+    REVIEW_STATE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -78,3 +79,4 @@ UNIMPLEMENTED: ErrorReason
 INTERNAL: ErrorReason
 SERVICE_OBJECTIVE_MISSED: ErrorReason
 RUNS_NOT_COMPARABLE: ErrorReason
+REVIEW_STATE: ErrorReason

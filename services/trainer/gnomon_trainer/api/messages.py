@@ -37,10 +37,11 @@ def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dat
         extra_columns=dataset.extra_columns,
         size_bytes=dataset.size_bytes,
         source_filename=dataset.source_filename,
-        create_time=_timestamp(dataset.create_time),
+        review=dataset.review,
+        create_time=timestamp(dataset.create_time),
     )
     if dataset.delete_time is not None:
-        message.delete_time.CopyFrom(_timestamp(dataset.delete_time))
+        message.delete_time.CopyFrom(timestamp(dataset.delete_time))
     return message
 
 
@@ -88,7 +89,7 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         chosen_recipe=spec.chosen_recipe,
         attempts=run.attempts,
         etag=run.etag,
-        create_time=_timestamp(run.create_time),
+        create_time=timestamp(run.create_time),
     )
     if (objective := spec.service_objective) is not None:
         asked = asdict(objective) | {"on_miss": objective.on_miss.name}
@@ -98,9 +99,9 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
     if run.report is not None:
         _read_report(run.report, message.report)
     if run.start_time is not None:
-        message.start_time.CopyFrom(_timestamp(run.start_time))
+        message.start_time.CopyFrom(timestamp(run.start_time))
     if run.end_time is not None:
-        message.end_time.CopyFrom(_timestamp(run.end_time))
+        message.end_time.CopyFrom(timestamp(run.end_time))
     return message
 
 
@@ -186,7 +187,8 @@ def _status(error: RunFailure | None) -> status_pb2.Status | None:
     return status
 
 
-def _timestamp(seconds: float) -> Timestamp:
+def timestamp(seconds: float) -> Timestamp:
+    """Return seconds since the epoch as a message."""
     stamp = Timestamp()
     stamp.FromMicroseconds(int(seconds * 1e6))
     return stamp
