@@ -11,6 +11,7 @@ from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
 from gnomon._async.recipes import AsyncRecipes
+from gnomon._async.reviews import AsyncReviews
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
@@ -59,6 +60,7 @@ class AsyncClient(AsyncScoring):
         self.aliases = AsyncAliases(self._registry)
         self.datasets = AsyncDatasets(self._trainer)
         self.recipes = AsyncRecipes(self._trainer)
+        self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)
 
     async def __aenter__(self) -> Self:

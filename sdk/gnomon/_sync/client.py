@@ -14,6 +14,7 @@ from gnomon._sync.datasets import Datasets
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
 from gnomon._sync.recipes import Recipes
+from gnomon._sync.reviews import Reviews
 from gnomon._sync.runs import Runs
 from gnomon._sync.scoring import Scoring
 from gnomon._sync.versions import Versions
@@ -61,6 +62,7 @@ class Client(Scoring):
         self.aliases = Aliases(self._registry)
         self.datasets = Datasets(self._trainer)
         self.recipes = Recipes(self._trainer)
+        self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)
 
     def __enter__(self) -> Self:
