@@ -47,6 +47,7 @@ class ReviewScreen(App[None]):
     #status { height: 1; background: $panel; }
     #row { height: 1fr; padding: 1 2; }
     #classes { height: auto; max-height: 40%; padding: 0 2; border-top: solid $panel; }
+    #note { height: auto; padding: 0 2; color: $warning; display: none; }
     #search { display: none; }
     #help { height: 1; color: $text-muted; }
     """
@@ -72,13 +73,15 @@ class ReviewScreen(App[None]):
         with VerticalScroll(id="row"):
             yield Static(id="content")
         with VerticalScroll(id="classes", can_focus=False):
-            yield Static(showing.classes(self._desk.review.classes), id="choices")
+            yield Static(id="choices")
+        yield Static(id="note")
         yield Input(placeholder="a class; Enter takes the first one, Escape goes back", id="search")
         keep = "" if self._desk.review.blind else "k keep the label · "
         yield Static(Text(keep + _HELP), id="help")
 
     async def on_mount(self) -> None:
         self.query_one("#row").focus()
+        self._show_classes("")
         await self._do(self._desk.load)
 
     async def on_key(self, event: Key) -> None:
@@ -111,9 +114,7 @@ class ReviewScreen(App[None]):
         search.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        found = choosing.matching(event.value, self._desk.review.classes)
-        everything = self._desk.review.classes if not event.value.strip() else found
-        self.query_one("#choices", Static).update(showing.classes(list(everything)))
+        self._show_classes(event.value)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         found = choosing.matching(event.value, self._desk.review.classes)
@@ -131,7 +132,7 @@ class ReviewScreen(App[None]):
         search = self.query_one("#search", Input)
         search.value = ""
         search.display = False
-        self.query_one("#choices", Static).update(showing.classes(self._desk.review.classes))
+        self._show_classes("")
         self.query_one("#row").focus()
         self._show_status()
 
@@ -141,6 +142,11 @@ class ReviewScreen(App[None]):
         await asyncio.to_thread(work)
         self._show_row()
         self._show_status()
+
+    def _show_classes(self, sought: str) -> None:
+        classes = self._desk.review.classes
+        found = choosing.matching(sought, classes)
+        self.query_one("#choices", Static).update(showing.classes(classes, found))
 
     def _show_row(self) -> None:
         desk = self._desk
@@ -157,6 +163,8 @@ class ReviewScreen(App[None]):
         row = f"row {desk.item.row} · " if desk.item is not None else ""
         blind = " · blind" if desk.review.blind else ""
         pending = f" · {self._pending}_" if self._pending else ""
-        note = f" · {showing.plain(desk.note)}" if desk.note else ""
-        line = f" {row}{desk.done} done · {desk.left} left · {desk.reviewer}{blind}{pending}{note}"
+        line = f" {row}{desk.done} done · {desk.left} left · {desk.reviewer}{blind}{pending}"
         self.query_one("#status", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
+        note = self.query_one("#note", Static)
+        note.update(Text(showing.plain(desk.note)))
+        note.display = bool(desk.note)
