@@ -40,7 +40,7 @@ def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "resource", [None, "projects", "metrics", "versions", "aliases", "datasets", "recipes", "runs"]
+    "resource", [None, "projects", "metrics", "versions", "aliases", "datasets", "reviews", "recipes", "runs"]
 )
 def test_both_clients_have_the_same_methods(resource: str | None) -> None:
     clients = gnomon.AsyncClient(), gnomon.Client()

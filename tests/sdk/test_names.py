@@ -17,6 +17,7 @@ from gnomon.names import (
     OperationName,
     ProjectName,
     RecipeName,
+    ReviewName,
     RunName,
     check_id,
 )
@@ -25,6 +26,7 @@ IDS = st.from_regex(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 NUMBERS = st.integers(1, 999_999_999)
 CLASSES: list[Any] = [
     ProjectName,
+    ReviewName,
     RunName,
     MetricName,
     MetricVersionName,
@@ -35,6 +37,7 @@ CLASSES: list[Any] = [
 ]
 NAMES = st.one_of(
     st.builds(ProjectName, IDS),
+    st.builds(ReviewName, IDS, IDS),
     st.builds(RunName, IDS, IDS),
     st.builds(MetricName, IDS),
     st.builds(MetricVersionName, IDS, NUMBERS),

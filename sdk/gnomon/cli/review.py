@@ -3,7 +3,7 @@
 import getpass
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -18,16 +18,13 @@ from gnomon.errors import InvalidRequestError
 from gnomon.names import DatasetName
 from gnomon.v1 import reviews_pb2 as pb
 
-if TYPE_CHECKING:
-    import click
-
 _INSTALL = 'pip install "gnomon[review]"'
 
 
 class _OpensByDefault(TyperGroup):
     """Takes `gnomon review NAME` as `gnomon review open NAME`."""
 
-    def parse_args(self, ctx: "click.Context", args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the context's class has moved in typer
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             args.insert(0, "open")
         return super().parse_args(ctx, args)
