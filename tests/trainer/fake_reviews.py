@@ -7,7 +7,7 @@ from gnomon.names import DatasetName, ReviewName
 from gnomon_trainer.domain import reviews as rules
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request
 from gnomon_trainer.domain.review_agreement import Progress
-from gnomon_trainer.domain.review_store import HandedOut, check_applicable, handed_out
+from gnomon_trainer.domain.review_store import HandedOut, check_applicable, rows_left
 from gnomon_trainer.domain.reviews import Decision, Item, Review, Said
 from tests.trainer.fakes import FakeStores
 
@@ -63,10 +63,11 @@ class FakeReviewStore:
     ) -> HandedOut:
         progress = self.progress(name)
         held = [(row, who) for (of, row, who), expires in self._holds.items() if of == name and expires > now]
-        handed = handed_out(progress, held, reviewer, count)
-        for item in handed.items:
-            self._holds[name, item.row, reviewer] = now + hold_s
-        return handed
+        rows = [item.row for item in progress.items]
+        left = rows_left(progress.review, rows, progress.live, held, reviewer=reviewer)
+        for row in left[:count]:
+            self._holds[name, row, reviewer] = now + hold_s
+        return HandedOut(tuple(self.item(name, row) for row in left[:count]), len(left))
 
     def record(self, name: ReviewName, said: Said, request: Request | None, now: float) -> Decision:
         if request and (known := self._stores.find(request)) is not None:

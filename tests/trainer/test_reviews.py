@@ -347,6 +347,22 @@ async def test_decisions_outlive_a_restart(tmp_path: Path, registry: FakeRegistr
         assert (await undo(trainer)).decision.row == 1
 
 
+async def test_people_who_ask_at_once_get_different_rows_and_one_of_them_answers_each(
+    trainer: Trainer,
+) -> None:
+    await create(trainer)
+    people = [f"person {n}" for n in range(8)]
+
+    handed = await asyncio.gather(*(rows_of(trainer, person, 4) for person in people))
+    said = await asyncio.gather(
+        *(say(trainer, 7, "true", reviewer=person) for person in people), return_exceptions=True
+    )
+
+    rows = [row for some in handed for row in some]
+    assert len(rows) == len(set(rows)) == 32
+    assert len([answer for answer in said if isinstance(answer, pb.ReviewDecision)]) == 1
+
+
 # ------------------------------------------------------------------- two reviewers
 
 
@@ -491,6 +507,25 @@ async def test_a_review_is_not_applied_to_rows_that_were_uploaded_since(trainer:
 
     assert isinstance(error, ReviewStateError)
     assert "datasets/train@2 was uploaded" in error.message
+
+
+async def test_a_review_is_not_applied_with_labels_that_are_no_classes_any_more(
+    trainer: Trainer, registry: FakeRegistry
+) -> None:
+    rows = [{"input": f"q {n}", "label": "billing"} for n in range(10)]
+    await trainer.upload(jsonl(rows), dataset_id="topics", metric="metrics/topic")
+    await create(trainer, "datasets/topics")
+    name = "datasets/topics/reviews/first"
+    await say(trainer, 1, "other", name=name)
+    metric = resources.Metric()
+    metric.CopyFrom(registry.metrics["metrics/topic"])
+    del metric.classes[2]
+    registry.metrics["metrics/topic"] = metric
+
+    error = await refused(apply(trainer, name=name))
+
+    assert isinstance(error, DatasetUnsuitableError)
+    assert "'other'" in error.message
 
 
 async def test_a_decision_that_is_made_while_a_review_is_applied_is_not_lost(

@@ -72,7 +72,7 @@ class Reviews:
         return self._trainer.unary(f"{_SERVICE}/GetReview", request, pb.Review)
 
     def list(self, dataset: str | None = None) -> Iterator[pb.Review]:
-        """Yield the reviews of a dataset, or of all, newest first, without their counts."""
+        """Yield the reviews of a dataset, or of all, newest first, without what was done in them."""
         parent = "datasets/-" if dataset is None else shorthand.dataset(dataset)
         request, response = pb.ListReviewsRequest(parent=parent), pb.ListReviewsResponse
         for page in self._trainer.pages(f"{_SERVICE}/ListReviews", request, response):

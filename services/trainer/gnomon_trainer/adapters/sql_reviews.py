@@ -19,7 +19,7 @@ from gnomon_trainer.adapters.tables import reviews as table
 from gnomon_trainer.domain import reviews as rules
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request
 from gnomon_trainer.domain.review_agreement import Progress
-from gnomon_trainer.domain.review_store import HandedOut, check_applicable, handed_out
+from gnomon_trainer.domain.review_store import HandedOut, check_applicable, rows_left
 from gnomon_trainer.domain.reviews import Answer, Decision, Item, Order, Reason, Review, Said, Signals
 
 
@@ -76,19 +76,22 @@ class SqlReviewStore:
     ) -> HandedOut:
         with self._database.write() as connection:
             review = _get(connection, name)
-            query = select(holds.c.row, holds.c.reviewer).where(
-                holds.c.review == review.number, holds.c.expires > now
+            left = rows_left(
+                review,
+                _rows_of(connection, review),
+                _live(connection, review),
+                _held(connection, review, now),
+                reviewer=reviewer,
             )
-            held = [(row.row, row.reviewer) for row in connection.execute(query)]
-            handed = handed_out(_progress(connection, review), held, reviewer, count)
-            for item in handed.items:
+            items = tuple(_item_of(connection, review, row) for row in left[:count])
+            for item in items:
                 values = {"review": review.number, "row": item.row, "reviewer": reviewer}
                 connection.execute(
                     upsert(holds)
                     .values(**values, expires=now + hold_s)
                     .on_conflict_do_update(index_elements=list(values), set_={"expires": now + hold_s})
                 )
-        return handed
+        return HandedOut(items, len(left))
 
     def record(self, name: ReviewName, said: Said, request: Request | None, now: float) -> Decision:
         with self._database.write() as connection:
@@ -172,6 +175,19 @@ def _progress(connection: Connection, review: Review) -> Progress:
     query = select(items_table).where(items_table.c.review == review.number).order_by(items_table.c.rank)
     items = [_item(row) for row in connection.execute(query)]
     return Progress(review, items, _live(connection, review))
+
+
+def _rows_of(connection: Connection, review: Review) -> list[int]:
+    """Return the rows of the queue in its order; what is known of them takes long to read."""
+    query = select(items_table.c.row).where(items_table.c.review == review.number)
+    return list(connection.execute(query.order_by(items_table.c.rank)).scalars())
+
+
+def _held(connection: Connection, review: Review, now: float) -> list[tuple[int, str]]:
+    query = select(holds.c.row, holds.c.reviewer).where(
+        holds.c.review == review.number, holds.c.expires > now
+    )
+    return [(row.row, row.reviewer) for row in connection.execute(query)]
 
 
 def _item_of(connection: Connection, review: Review, row: int) -> Item:

@@ -7,6 +7,7 @@ from gnomon_trainer.domain.checks import RowChecks
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, RowStore
 from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_corrections import COLUMN, corrected
+from gnomon_trainer.domain.review_reading import check_labels
 from gnomon_trainer.domain.reviews import Outcome, Review, Verdict
 from gnomon_trainer.domain.rows import StoredRow, row_of
 from gnomon_trainer.domain.soft_labels import COLUMN as SHARES
@@ -31,6 +32,7 @@ def next_draft(
 
     Raises:
         ReviewStateError: nothing was settled, or other rows were uploaded since.
+        DatasetUnsuitableError: there are labels that the metric declares no longer.
     """
     review = progress.review
     settled = {
@@ -44,6 +46,7 @@ def next_draft(
             "dataset_changed",
             f"{foreign[0].name} was uploaded since {review.reviewed} was reviewed. Make a review of it.",
         )
+    check_labels(newest, [*newest.class_counts, *(reached.label for reached in settled.values())], metric)
     return _draft(review, newest, settled, metric=metric, rows=rows, pause=pause)
 
 

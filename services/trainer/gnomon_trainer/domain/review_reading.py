@@ -1,6 +1,6 @@
 """From a dataset's rows to what speaks for and against their labels. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,12 +62,7 @@ def questioned(
         DatasetUnsuitableError: it carries labels that the metric has no longer.
         ArtifactCorruptError: its rows cannot be read.
     """
-    if unknown := sorted(set(dataset.class_counts) - set(metric.classes)):
-        raise DatasetUnsuitableError(
-            f"{dataset.name} has labels that {metric.name} declares no longer, such as {unknown[0]!r}. "
-            "Upload the rows again.",
-            resource=str(dataset.name),
-        )
+    check_labels(dataset, dataset.class_counts, metric)
     asks_probe = order.order is not Order.JUDGE_DISAGREEMENT
     template = template_for(metric.input_shape)
     found = Questioned([], [], [])
@@ -80,6 +75,16 @@ def questioned(
             found.texts.append(render(row.instance, template, metric.step))
             found.labels.append(metric.classes.index(row.label))
     return found
+
+
+def check_labels(dataset: Dataset, labels: Iterable[str], metric: MetricDefinition) -> None:
+    """Raise DatasetUnsuitableError if the metric declares one of the labels no longer."""
+    if unknown := sorted(set(labels) - set(metric.classes)):
+        raise DatasetUnsuitableError(
+            f"{dataset.name} has labels that {metric.name} declares no longer, such as {unknown[0]!r}. "
+            "Upload the rows again.",
+            resource=str(dataset.name),
+        )
 
 
 def _of_judge(row: Row, metric: MetricDefinition, column: str) -> Signals:

@@ -1,14 +1,14 @@
 """The port that keeps reviews. Pure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gnomon.errors import EtagMismatchError
 from gnomon.names import ReviewName
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request
-from gnomon_trainer.domain.review_agreement import Progress
+from gnomon_trainer.domain.review_agreement import Progress, by_row
 from gnomon_trainer.domain.reviews import Decision, Item, Review, Said, check_open, may_answer
 
 
@@ -20,23 +20,31 @@ class HandedOut:
     left: int
 
 
-def handed_out(progress: Progress, held: Sequence[tuple[int, str]], reviewer: str, count: int) -> HandedOut:
-    """Return what to hand to a person. `held` are the rows that were just handed out, and to whom.
+def rows_left(
+    review: Review,
+    rows: Iterable[int],
+    live: Iterable[Decision],
+    held: Iterable[tuple[int, str]],
+    *,
+    reviewer: str,
+) -> list[int]:
+    """Return which of the rows, in their order, a person may still be handed.
+
+    `held` are the rows that were just handed out, and to whom.
 
     Raises:
         ReviewStateError: the review was applied.
     """
-    check_open(progress.review)
-    decisions, holders = progress.of_rows(), defaultdict[int, set[str]](set)
+    check_open(review)
+    decisions, holders = by_row(live), defaultdict[int, set[str]](set)
     for row, holder in held:
         holders[row].add(holder)
-    wanted = progress.review.reviewers_per_row
-    left = [
-        item
-        for item in progress.items
-        if may_answer(reviewer, decisions.get(item.row, ()), holders[item.row], wanted)
+    wanted = review.reviewers_per_row
+    return [
+        row
+        for row in rows
+        if may_answer(reviewer, decisions.get(row, ()), holders.get(row, frozenset()), wanted)
     ]
-    return HandedOut(tuple(left[:count]), len(left))
 
 
 def check_applicable(read: Review, now: Review, base: Dataset, newest: Dataset) -> None:
