@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-quality bench-scorer bench-triton loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-quality bench-review bench-scorer bench-triton loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -54,6 +54,10 @@ bench-quality: $(VENV)/.dev
 # What the data checks find of test rows that are planted in training sets, on the same public data: a minute.
 bench-data-checks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.data_checks $(if $(DATA),--data $(DATA)) $(ARGS)
+
+# What a review finds of flipped labels, and what correcting them gives back: about 15 minutes a seed.
+bench-review: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.review $(if $(DATA),--data $(DATA)) $(ARGS)
 
 # An exported evaluator on a real Triton server, which is installed into build/triton the first time.
 bench-triton: $(VENV)/.dev

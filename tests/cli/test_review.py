@@ -202,6 +202,20 @@ def test_a_chat_with_tools_reads_from_top_to_bottom() -> None:
     assert "\x1b" not in text
 
 
+def test_a_session_reads_turn_by_turn() -> None:
+    item = pb.ReviewItem(row=1)
+    for question in ("Hello?", "Still there?"):
+        trace = item.instance.session.traces.add()
+        trace.spans.add().input.add(role="user", content=question)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(showing.row(item))
+
+    text = console.export_text()
+
+    places = [text.index(part) for part in ("turn 1", "Hello?", "turn 2", "Still there?")]
+    assert places == sorted(places)
+
+
 # -------------------------------------------------------------------------------- desk
 
 
