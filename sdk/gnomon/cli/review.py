@@ -94,6 +94,11 @@ def open_(
             "The full-screen review needs a terminal. `gnomon review next` and `decide` do without."
         )
     review = _review_of(session, name)
+    if review.state == pb.Review.APPLIED:
+        raise InvalidRequestError(
+            f"{review.name} was applied and made {review.applied_version}. To review that one: "
+            f"gnomon review {view.short(review.applied_version)}"
+        )
     metric = session.client.metrics.get(review.metric)
     rubrics = {entry.label: entry.rubric for entry in metric.classes}
     desk = Desk(session.client, review, reviewer.strip(), rubrics)

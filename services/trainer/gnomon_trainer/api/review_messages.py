@@ -13,7 +13,7 @@ from gnomon_trainer.domain import review_corrections, soft_labels
 from gnomon_trainer.domain.measures import Measure
 from gnomon_trainer.domain.review_agreement import Agreement, Progress
 from gnomon_trainer.domain.review_use_cases import Disagreement, Shown
-from gnomon_trainer.domain.reviews import Answer, Decision, Outcome, Review, Signals
+from gnomon_trainer.domain.reviews import Answer, Decision, Item, Outcome, Review
 from gnomon_trainer.domain.training import JUDGE_LABEL
 
 _ANSWER = "REVIEW_ANSWER_"
@@ -88,8 +88,7 @@ def item_message(shown: Shown) -> pb.ReviewItem:
         columns=_columns({name: cell for name, cell in row.extra.items() if name not in told}),
     )
     if not review.blind:
-        message.MergeFrom(pb.ReviewItem(reason=item.reason.name))
-        message.MergeFrom(_signals_message(item.signals))
+        message.MergeFrom(_signals_message(item))
     return message
 
 
@@ -102,8 +101,10 @@ def _columns(extra: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _signals_message(signals: Signals) -> pb.ReviewItem:
+def _signals_message(item: Item) -> pb.ReviewItem:
+    signals = item.signals
     return pb.ReviewItem(
+        reason=item.reason.name,
         label=signals.label,
         expected_label=signals.expected_label,
         label_probability=signals.label_probability,
