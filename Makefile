@@ -55,7 +55,7 @@ bench-quality: $(VENV)/.dev
 bench-data-checks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.data_checks $(if $(DATA),--data $(DATA)) $(ARGS)
 
-# What a review finds of flipped labels, and what correcting them gives back: about 15 minutes a seed.
+# What a review finds of flipped labels, and what correcting them gives back, on one public set.
 bench-review: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.review $(if $(DATA),--data $(DATA)) $(ARGS)
 

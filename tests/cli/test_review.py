@@ -296,7 +296,7 @@ async def test_a_search_keeps_the_numbers_of_the_classes_and_takes_the_first(
             await person.press("escape", "slash", *"card 7")
             await asyncio.sleep(0)
             await person.press("enter")
-            await person.press("slash", "z", "enter", "1", "2")
+            await person.press("slash", *"unknown quirks", "enter", "1", "2")
             await person.press("ctrl+c")
 
     assert [(entry.row, entry.label) for entry in fake.said] == [(4, "card 7"), (9, "card 12")]

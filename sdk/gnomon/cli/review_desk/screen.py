@@ -61,6 +61,8 @@ class ReviewScreen(App[None]):
         ("question_mark", "rubric", "Rubric"),
         ("q", "quit", "Leave"),
         ("ctrl+c", "quit", "Leave"),
+        ("escape", "back", "Back"),
+        *((digit, f"digit('{digit}')", "Label") for digit in "0123456789"),
     ]
 
     def __init__(self, desk: Desk) -> None:
@@ -84,14 +86,11 @@ class ReviewScreen(App[None]):
         self._show_classes("")
         await self._do(self._desk.load)
 
-    async def on_key(self, event: Key) -> None:
-        if event.key == "escape":
-            self._close_search()
-        elif event.character and event.character in "0123456789" and not self._is_searching:
-            self._pending, label = choosing.typed(self._pending, event.character, self._desk.review.classes)
-            if label is not None:
-                await self._do(lambda: self._desk.label(label))
-            self._show_status()
+    async def action_digit(self, digit: str) -> None:
+        self._pending, label = choosing.typed(self._pending, digit, self._desk.review.classes)
+        if label is not None:
+            await self._do(lambda: self._desk.label(label))
+        self._show_status()
 
     async def action_undo(self) -> None:
         await self._do(self._desk.undo)
@@ -119,15 +118,12 @@ class ReviewScreen(App[None]):
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         found = choosing.matching(event.value, self._desk.review.classes)
         chosen = found[0] if event.value.strip() and found else None
-        self._close_search()
+        self.action_back()
         if chosen is not None:
             await self._do(lambda: self._desk.label(chosen))
 
-    @property
-    def _is_searching(self) -> bool:
-        return bool(self.query_one("#search", Input).display)
-
-    def _close_search(self) -> None:
+    def action_back(self) -> None:
+        """End a search, and forget half a number."""
         self._pending = ""
         search = self.query_one("#search", Input)
         search.value = ""
