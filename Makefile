@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-quality bench-scorer bench-triton bench-traffic loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -60,6 +60,10 @@ bench-data-checks: $(VENV)/.dev
 # How fast exported traces become rows, and in how much memory: some minutes, and 2 GB of temporary files.
 bench-traffic: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.traffic $(ARGS)
+
+# What a review finds of flipped labels, and what correcting them gives back, on one public set.
+bench-review: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.review $(if $(DATA),--data $(DATA)) $(ARGS)
 
 # An exported evaluator on a real Triton server, which is installed into build/triton the first time.
 bench-triton: $(VENV)/.dev

@@ -20,9 +20,9 @@ def write(content: Content, file: Path = FILE) -> None:
     put("quality", rendered(content), file)
 
 
-def put(name: str, text: str, file: Path = FILE) -> None:
-    """Put a text in the place of the one of that name, or at the end."""
-    begin, end = f"<!-- {name}: made by benchmarks/quality, do not edit -->", f"<!-- /{name} -->"
+def put(name: str, text: str, file: Path = FILE, by: str = "benchmarks/quality") -> None:
+    """Put a text, made `by` some benchmark, in the place of the one of that name, or at the end."""
+    begin, end = f"<!-- {name}: made by {by}, do not edit -->", f"<!-- /{name} -->"
     whole = file.read_text(encoding="utf-8")
     before, found, rest = whole.partition(begin)
     after = rest.partition(end)[2] if found else "\n"

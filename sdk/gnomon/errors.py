@@ -158,6 +158,11 @@ class RunsNotComparableError(GnomonError):
     reason = "RUNS_NOT_COMPARABLE"
 
 
+class ReviewStateError(GnomonError):
+    code = 9
+    reason = "REVIEW_STATE"
+
+
 class GateFailedError(GnomonError):
     code = 9
     reason = "GATE_FAILED"

@@ -143,6 +143,21 @@ class DatasetName:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewName:
+    dataset: str
+    review: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "ReviewName":
+        rule = "of the form datasets/{dataset}/reviews/{review}"
+        match = _match(f"datasets/({_ID})/reviews/({_ID})", name, field, rule)
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"datasets/{self.dataset}/reviews/{self.review}"
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeName:
     recipe: str
 

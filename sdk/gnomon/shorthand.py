@@ -8,6 +8,7 @@
                     toxicity@shadow         metrics/toxicity/versions/shadow
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
+    review          tickets/first           datasets/tickets/reviews/first
     recipe          small                   recipes/small
     provider        openai                  providers/openai
 
@@ -22,6 +23,7 @@ from gnomon.names import (
     ProjectName,
     ProviderName,
     RecipeName,
+    ReviewName,
     RunName,
 )
 
@@ -82,6 +84,14 @@ def alias_of(metric_name: str, alias_id: str) -> str:
 
 def dataset(name: str) -> str:
     return str(DatasetName.parse(_under("datasets", name), "dataset"))
+
+
+def review(name: str) -> str:
+    """Read `datasets/{dataset}/reviews/{review}` or `{dataset}/{review}`."""
+    head, slash, tail = name.partition("/")
+    if slash and "/" not in tail:
+        name = f"datasets/{head}/reviews/{tail}"
+    return str(ReviewName.parse(name, "review"))
 
 
 def recipe(name: str) -> str:

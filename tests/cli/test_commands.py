@@ -155,6 +155,7 @@ def test_a_check_shows_what_it_found_and_the_rows_most_suspect(gnomon):
     assert "LIKELY_MISLABELLED: 2 of 300 rows." in ran.out
     (line,) = (line for line in ran.out.splitlines() if "red" in line)
     assert line.split() == ["9", "Where", "is", "my", "[red]", "card?", "true", "(0.04)", "false", "(0.96)"]
+    assert "To correct them: gnomon review rows" in ran.out
     assert len(gnomon("datasets", "check", "rows", "--json").json["suspect_labels"]) == 2
 
 

@@ -1,18 +1,23 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import pytest
+from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from gnomon._async import connection
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import registry_service_pb2_grpc as registry
 from gnomon.v1 import resources_pb2
+from gnomon_rpc import server as rpc_server
 from gnomon_rpc.server import ListenError, Server, Service
 from gnomon_rpc.settings import ServerSettings
 from tests.rpc.serving import NAME, Scripted
@@ -67,6 +72,16 @@ async def test_the_address_file_is_there_only_while_calls_are_accepted(tmp_path)
 
     assert written == one.address
     assert not file.exists()
+
+
+def test_every_option_is_one_that_grpc_knows():
+    # A misspelt one is ignored in silence, and clients that wait for minutes are sent away.
+    library = Path(cygrpc.__file__).read_bytes()
+    sources = [Path(rpc_server.__file__), Path(connection.__file__)]
+    named = {name for source in sources for name in re.findall(r'"(grpc\.[a-z0-9_.]+)"', source.read_text())}
+
+    assert "grpc.http2.min_ping_interval_without_data_ms" in named
+    assert [name for name in sorted(named) if name.encode() not in library] == []
 
 
 async def test_a_taken_port_is_an_error_in_words():

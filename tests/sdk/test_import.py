@@ -72,6 +72,7 @@ def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
         "versions",
         "aliases",
         "datasets",
+        "reviews",
         "recipes",
         "runs",
         "providers",

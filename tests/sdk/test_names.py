@@ -18,6 +18,7 @@ from gnomon.names import (
     PresetEdition,
     ProjectName,
     RecipeName,
+    ReviewName,
     RunName,
     check_id,
 )
@@ -26,6 +27,7 @@ IDS = st.from_regex(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 NUMBERS = st.integers(1, 999_999_999)
 CLASSES: list[Any] = [
     ProjectName,
+    ReviewName,
     RunName,
     MetricName,
     MetricVersionName,
@@ -37,6 +39,7 @@ CLASSES: list[Any] = [
 ]
 NAMES = st.one_of(
     st.builds(ProjectName, IDS),
+    st.builds(ReviewName, IDS, IDS),
     st.builds(RunName, IDS, IDS),
     st.builds(MetricName, IDS),
     st.builds(MetricVersionName, IDS, NUMBERS),

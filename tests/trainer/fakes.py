@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +255,12 @@ class FakeRowStore:
     def read(self, digest: str) -> Iterator[dict[str, Any]]:
         for line in self._content(digest).splitlines():
             yield json.loads(line)
+
+    def pick(self, digest: str, numbers: Set[int]) -> dict[int, dict[str, Any]]:
+        found = {number: record for number, record in enumerate(self.read(digest), 1) if number in numbers}
+        if len(found) < len(numbers):
+            raise ArtifactCorruptError("Rows are missing.", resource=digest, path="")
+        return found
 
     def parts(self, digest: str, part_bytes: int) -> Iterator[bytes]:
         content = self._content(digest)

@@ -20,7 +20,7 @@ from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_trainer import wiring
 from gnomon_trainer.adapters import label_probe, label_probing
 from gnomon_trainer.adapters.label_probe import ProcessProbe
-from gnomon_trainer.domain.label_checks import LEAST_CLASS_ROWS, MOST_ROWS, Suspect, examined
+from gnomon_trainer.domain.label_checks import LEAST_CLASS_ROWS, MOST_ROWS, Opinion, Suspect, examined
 from gnomon_trainer.domain.work import training_plan
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused, trainer_at, two_sets
@@ -46,6 +46,9 @@ class FakeProbe:
         finally:
             self.left.set()
         return [Suspect(place, 1 - labels[place], 0.1, 0.9) for place in self.places]
+
+    async def opinions(self, texts: Sequence[Rendered], labels: Sequence[int]) -> Sequence[Opinion]:
+        return [Opinion(label, 0.9, 0.9, 0.8) for label in labels]
 
 
 @pytest.fixture
@@ -221,6 +224,22 @@ def test_flipped_labels_are_suspected() -> None:
     assert all(suspect["suggested"] == 4 - labels[suspect["place"]] for suspect in right)
 
 
+def test_flipped_labels_are_the_least_believed() -> None:
+    texts, labels, flipped = rows_with_flipped_labels()
+
+    found = label_probing.opinions([(text, None) for text in texts], np.array(labels), "")
+
+    assert len(found) == len(texts)
+    order = sorted(range(len(found)), key=lambda place: found[place]["label_probability"])
+    assert len(flipped & set(order[: len(flipped)])) >= 0.75 * len(flipped)
+    for place, said in enumerate(found):
+        assert 0 <= said["label_probability"] <= said["expected_probability"] <= 1
+        assert said["margin"] == pytest.approx(2 * said["expected_probability"] - 1)  # of two classes
+        assert said["expected"] in (0, 4)
+        believed = said["expected"] == labels[place]
+        assert believed == (said["label_probability"] == said["expected_probability"])
+
+
 @pytest.mark.slow
 async def test_the_probe_in_its_own_process_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_probe, "_BASE_MODEL", "./absent")
@@ -230,6 +249,9 @@ async def test_the_probe_in_its_own_process_says_the_same(monkeypatch: pytest.Mo
 
     expected = label_probing.suspects([(text, None) for text in texts], np.array(labels), "")
     assert [asdict(suspect) for suspect in found] == expected
+    opinions = await ProcessProbe(None).opinions([Rendered(text) for text in texts], labels)
+    whole = label_probing.opinions([(text, None) for text in texts], np.array(labels), "")
+    assert [asdict(opinion) for opinion in opinions] == whole
 
 
 def test_a_probe_is_asked_about_classes_with_enough_rows_and_not_too_many() -> None:

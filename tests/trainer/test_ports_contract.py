@@ -43,6 +43,18 @@ def test_rows_come_back_as_they_were_written(rows: Any) -> None:
     assert all(len(part) <= 10 for part in parts)
 
 
+def test_some_rows_are_picked_by_their_numbers(rows: Any) -> None:
+    digest, _ = kept(rows)
+
+    assert rows.pick(digest, {2}) == {2: RECORDS[1]}
+    assert rows.pick(digest, {1, 2}) == {1: RECORDS[0], 2: RECORDS[1]}
+    assert rows.pick(digest, set()) == {}
+    with pytest.raises(ArtifactCorruptError):
+        rows.pick(digest, {3})
+    with pytest.raises(ArtifactCorruptError):
+        rows.pick("0" * 64, {1})
+
+
 def test_the_same_rows_have_the_same_digest(rows: Any) -> None:
     import hashlib
 

@@ -5,6 +5,7 @@ from typing import Any
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon_trainer.domain.datasets import DatasetDraft
 from gnomon_trainer.domain.findings import finding
+from gnomon_trainer.domain.reviews import Order, Review
 from gnomon_trainer.domain.runs import Run, RunSpec, new_uid
 from gnomon_trainer.domain.training import MetricDefinition, Parameters
 
@@ -49,3 +50,21 @@ def new_run(run: str = "first", project: str = "demo", **fields: Any) -> Run:
     )
     uid = new_uid((project + run).encode().ljust(16, b"."))
     return Run(uid=uid, project=project, run=run, display_name="", spec=spec, create_time=1.0, **fields)
+
+
+def new_review(review: str = "first", **fields: Any) -> Review:
+    values = {
+        "dataset": "train",
+        "version": 1,
+        "metric": "metrics/toxicity",
+        "classes": ("false", "true"),
+        "order": Order.COMBINED,
+        "limit": 10,
+        "blind": False,
+        "reviewers_per_row": 1,
+        "judge_column": "",
+        "include_reviewed": False,
+        "item_count": 3,
+        "create_time": 1.5,
+    }
+    return Review(review=review, **(values | fields))

@@ -13,6 +13,7 @@ from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
 from gnomon._async.providers import AsyncProviders
 from gnomon._async.recipes import AsyncRecipes
+from gnomon._async.reviews import AsyncReviews
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
@@ -63,6 +64,7 @@ class AsyncClient(AsyncScoring):
         self.providers = AsyncProviders(self._trainer)
         self.judges = AsyncJudges(self._trainer)
         self.recipes = AsyncRecipes(self._trainer)
+        self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)
 
     async def __aenter__(self) -> Self:

@@ -16,6 +16,7 @@ from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
 from gnomon._sync.providers import Providers
 from gnomon._sync.recipes import Recipes
+from gnomon._sync.reviews import Reviews
 from gnomon._sync.runs import Runs
 from gnomon._sync.scoring import Scoring
 from gnomon._sync.versions import Versions
@@ -65,6 +66,7 @@ class Client(Scoring):
         self.providers = Providers(self._trainer)
         self.judges = Judges(self._trainer)
         self.recipes = Recipes(self._trainer)
+        self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)
 
     def __enter__(self) -> Self:

@@ -129,6 +129,7 @@ def _checked(answer: trainer_pb.CheckDatasetResponse, limit: int) -> RenderableT
     lines += [Text(f"  {finding.code}: {finding.message}") for finding in dataset.findings]
     if answer.suspect_labels:
         lines.append(table(answer.suspect_labels[:limit], _SUSPECTS, "Likely mislabelled"))
+        lines.append(Text(f"To correct them: gnomon review {view.short(dataset.name)}"))
     return Group(*lines)
 
 

@@ -22,6 +22,8 @@ def short(name: str) -> str:
             return f"{metric}@{version}"
         case ["projects", project, "runs", run]:
             return f"{project}/{run}"
+        case ["datasets", dataset, "reviews", review]:
+            return f"{dataset}/{review}"
         case ["metrics" | "projects" | "datasets" | "recipes" | "providers", resource]:
             return resource
     return name

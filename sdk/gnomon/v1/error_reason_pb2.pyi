@@ -49,6 +49,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
     PROVIDER_ANSWER_INVALID: _ClassVar[ErrorReason]
     JUDGE_BUDGET_SPENT: _ClassVar[ErrorReason]
+    REVIEW_STATE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -92,3 +93,4 @@ PROVIDER_REFUSED: ErrorReason
 PROVIDER_UNAVAILABLE: ErrorReason
 PROVIDER_ANSWER_INVALID: ErrorReason
 JUDGE_BUDGET_SPENT: ErrorReason
+REVIEW_STATE: ErrorReason

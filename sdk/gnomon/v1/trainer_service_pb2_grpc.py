@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from gnomon.v1 import resources_pb2 as gnomon_dot_v1_dot_resources__pb2
+from gnomon.v1 import reviews_pb2 as gnomon_dot_v1_dot_reviews__pb2
 from gnomon.v1 import trainer_service_pb2 as gnomon_dot_v1_dot_trainer__service__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
@@ -73,6 +74,56 @@ class TrainerServiceStub:
                 '/gnomon.v1.TrainerService/CheckDataset',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.FromString,
+                _registered_method=True)
+        self.CreateReview = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CreateReview',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.CreateReviewRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.Review.FromString,
+                _registered_method=True)
+        self.GetReview = channel.unary_unary(
+                '/gnomon.v1.TrainerService/GetReview',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.GetReviewRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.Review.FromString,
+                _registered_method=True)
+        self.ListReviews = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListReviews',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewsResponse.FromString,
+                _registered_method=True)
+        self.NextReviewItems = channel.unary_unary(
+                '/gnomon.v1.TrainerService/NextReviewItems',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsResponse.FromString,
+                _registered_method=True)
+        self.RecordReviewDecision = channel.unary_unary(
+                '/gnomon.v1.TrainerService/RecordReviewDecision',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.RecordReviewDecisionRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.FromString,
+                _registered_method=True)
+        self.WithdrawReviewDecision = channel.unary_unary(
+                '/gnomon.v1.TrainerService/WithdrawReviewDecision',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionResponse.FromString,
+                _registered_method=True)
+        self.ListReviewDecisions = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListReviewDecisions',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsResponse.FromString,
+                _registered_method=True)
+        self.ListDisagreements = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListDisagreements',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsResponse.FromString,
+                _registered_method=True)
+        self.AdjudicateDisagreement = channel.unary_unary(
+                '/gnomon.v1.TrainerService/AdjudicateDisagreement',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.AdjudicateDisagreementRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.FromString,
+                _registered_method=True)
+        self.ApplyReview = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ApplyReview',
+                request_serializer=gnomon_dot_v1_dot_reviews__pb2.ApplyReviewRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_reviews__pb2.ApplyReviewResponse.FromString,
                 _registered_method=True)
         self.ListRecipes = channel.unary_unary(
                 '/gnomon.v1.TrainerService/ListRecipes',
@@ -211,6 +262,82 @@ class TrainerServiceServicer:
         different labels, and for labels that are likely wrong. What is found
         replaces the dataset's findings, and runs repeat it. Takes seconds to
         minutes; ends when the call is cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateReview(self, request, context):
+        """Orders the rows of a dataset for people to look at their labels, those
+        first where that helps most. Takes seconds to minutes where a probe is
+        asked; ends when the call is cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReview(self, request, context):
+        """Gets a review, with its counts and how well reviewers agree.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviews(self, request, context):
+        """Lists the reviews of a dataset, newest first, without what was done in them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextReviewItems(self, request, context):
+        """Hands out the next rows to a person: never one that this person answered,
+        and never one that as many others answered or were just handed as are
+        wanted. What was handed out and not answered comes again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordReviewDecision(self, request, context):
+        """Keeps what a person says of a row.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawReviewDecision(self, request, context):
+        """Takes a decision back, as if it had not been made; it stays on record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviewDecisions(self, request, context):
+        """Lists who said what, when.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDisagreements(self, request, context):
+        """Lists rows that people answered differently, for somebody else to settle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjudicateDisagreement(self, request, context):
+        """Settles a row that people answered differently.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyReview(self, request, context):
+        """Makes the next version of the dataset, in which every settled row has the
+        label that it got and a column `label_review` that says who gave it, when,
+        and what it was before. All other rows stay as they are. Ends the review.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -373,6 +500,56 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.CheckDataset,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.SerializeToString,
+            ),
+            'CreateReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateReview,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.CreateReviewRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.Review.SerializeToString,
+            ),
+            'GetReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReview,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.GetReviewRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.Review.SerializeToString,
+            ),
+            'ListReviews': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviews,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'NextReviewItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextReviewItems,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsResponse.SerializeToString,
+            ),
+            'RecordReviewDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordReviewDecision,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.RecordReviewDecisionRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.SerializeToString,
+            ),
+            'WithdrawReviewDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawReviewDecision,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionResponse.SerializeToString,
+            ),
+            'ListReviewDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviewDecisions,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsResponse.SerializeToString,
+            ),
+            'ListDisagreements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDisagreements,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsResponse.SerializeToString,
+            ),
+            'AdjudicateDisagreement': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjudicateDisagreement,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.AdjudicateDisagreementRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.SerializeToString,
+            ),
+            'ApplyReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyReview,
+                    request_deserializer=gnomon_dot_v1_dot_reviews__pb2.ApplyReviewRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_reviews__pb2.ApplyReviewResponse.SerializeToString,
             ),
             'ListRecipes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRecipes,
@@ -646,6 +823,276 @@ class TrainerService:
             '/gnomon.v1.TrainerService/CheckDataset',
             gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.CheckDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CreateReview',
+            gnomon_dot_v1_dot_reviews__pb2.CreateReviewRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/GetReview',
+            gnomon_dot_v1_dot_reviews__pb2.GetReviewRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListReviews',
+            gnomon_dot_v1_dot_reviews__pb2.ListReviewsRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextReviewItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/NextReviewItems',
+            gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.NextReviewItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordReviewDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/RecordReviewDecision',
+            gnomon_dot_v1_dot_reviews__pb2.RecordReviewDecisionRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawReviewDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/WithdrawReviewDecision',
+            gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.WithdrawReviewDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviewDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListReviewDecisions',
+            gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ListReviewDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDisagreements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListDisagreements',
+            gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ListDisagreementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjudicateDisagreement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/AdjudicateDisagreement',
+            gnomon_dot_v1_dot_reviews__pb2.AdjudicateDisagreementRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ReviewDecision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ApplyReview',
+            gnomon_dot_v1_dot_reviews__pb2.ApplyReviewRequest.SerializeToString,
+            gnomon_dot_v1_dot_reviews__pb2.ApplyReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,7 +57,8 @@ class Server:
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+                # Clients ask every 10 s whether a service that works for minutes is still there.
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ],
         )
         self.address = ""

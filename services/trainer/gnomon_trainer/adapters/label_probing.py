@@ -1,4 +1,4 @@
-"""The probe of labels, a process: reads a job from its input, writes the suspects to its output.
+"""The probe of labels, a process: reads a job from its input, writes what it found to its output.
 
 Confident learning (Northcutt et al., 2021, arXiv:1911.00068) on the
 probabilities that a logistic regression gives rows which it did not learn from.
@@ -46,11 +46,7 @@ def suspects(texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: 
 
     Each class that occurs needs a row for each fold. `base_model` is a folder, or empty.
     """
-    classes, known = np.unique(labels, return_inverse=True)
-    features = [_words(texts)]
-    if base_model:
-        features.append(_frozen(texts, Path(base_model)))
-    probabilities = np.mean([_out_of_fold(of, known, len(classes)) for of in features], axis=0)
+    classes, known, probabilities = _believed(texts, labels, base_model)
     found = find_label_issues(
         known,
         probabilities,
@@ -69,6 +65,37 @@ def suspects(texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: 
         for place in found
         if expected[place] != known[place]
     ]
+
+
+def opinions(texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: str) -> list[dict[str, Any]]:
+    """Return what is expected of every row, in order, as `domain.label_checks.Opinion` has it.
+
+    Takes what `suspects` takes; at least two classes must occur.
+    """
+    classes, known, probabilities = _believed(texts, labels, base_model)
+    first, second = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].T
+    return [
+        {
+            "expected": int(classes[first[place]]),
+            "label_probability": float(row[known[place]]),
+            "expected_probability": float(row[first[place]]),
+            "margin": float(row[first[place]] - row[second[place]]),
+        }
+        for place, row in enumerate(probabilities)
+    ]
+
+
+def _believed(
+    texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: str
+) -> tuple[Ints, Ints, Probabilities]:
+    """Return the classes that occur, each row's as an index of them, and the probabilities of all."""
+    classes, known = np.unique(labels, return_inverse=True)
+    features = [_words(texts)]
+    if base_model:
+        features.append(_frozen(texts, Path(base_model)))
+    each = [_out_of_fold(of, known, len(classes)) for of in features]
+    probabilities: Probabilities = np.mean(each, axis=0)
+    return classes, known, probabilities
 
 
 def _out_of_fold(features: Features, labels: Ints, classes: int) -> Probabilities:
@@ -127,9 +154,9 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     job = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print is no part of the answer
-        found = suspects(
-            [(text, pair) for text, pair in job["texts"]], np.array(job["labels"]), job["base_model"]
-        )
+        ask = opinions if job["of_every_row"] else suspects
+        texts = [(text, pair) for text, pair in job["texts"]]
+        found = ask(texts, np.array(job["labels"]), job["base_model"])
     json.dump(found, sys.stdout)
 
 

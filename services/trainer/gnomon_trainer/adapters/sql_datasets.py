@@ -30,14 +30,14 @@ class SqlDatasetStore:
         with self._database.write() as connection:
             if request and (known := _replayed(connection, request)) is not None:
                 return known
-            stored = tuple(_add(connection, draft, now) for draft in drafts)
+            stored = tuple(add_version(connection, draft, now) for draft in drafts)
             if request:
                 keep_request(connection, request, [str(dataset.name) for dataset in stored], now)
             return stored
 
     def get(self, name: DatasetName, *, deleted: bool = False) -> Dataset:
         with self._database.read() as connection:
-            return _get(connection, name, deleted=deleted)
+            return get_version(connection, name, deleted=deleted)
 
     def page(self, after: str | None, size: int) -> Sequence[Dataset]:
         newest = (
@@ -56,7 +56,7 @@ class SqlDatasetStore:
 
     def keep_findings(self, name: DatasetName, findings: tuple[Finding, ...]) -> Dataset:
         with self._database.write() as connection:
-            dataset = _get(connection, name)
+            dataset = get_version(connection, name)
             connection.execute(
                 update(table)
                 .where(table.c.dataset == dataset.dataset, table.c.version == dataset.version)
@@ -66,7 +66,7 @@ class SqlDatasetStore:
 
     def delete(self, dataset: str, now: float) -> None:
         with self._database.write() as connection:
-            _get(connection, DatasetName(dataset))
+            get_version(connection, DatasetName(dataset))
             _check_unused(connection, dataset)
             connection.execute(
                 update(table)
@@ -81,17 +81,18 @@ class SqlDatasetStore:
 
 def check_there(connection: Connection, name: DatasetName) -> None:
     """Raise NotFoundError if the dataset was deleted."""
-    _get(connection, name)
+    get_version(connection, name)
 
 
 def _replayed(connection: Connection, request: Request) -> tuple[Dataset, ...] | None:
     names = find_request(connection, request)
     if names is None:
         return None
-    return tuple(_get(connection, DatasetName.parse(name), deleted=True) for name in names)
+    return tuple(get_version(connection, DatasetName.parse(name), deleted=True) for name in names)
 
 
-def _add(connection: Connection, draft: DatasetDraft, now: float) -> Dataset:
+def add_version(connection: Connection, draft: DatasetDraft, now: float) -> Dataset:
+    """Store a draft as `next_version` says, as part of a transaction."""
     newest = _newest(connection, draft.dataset)
     dataset = next_version(newest, draft, now)
     if dataset is not newest:
@@ -105,7 +106,8 @@ def _newest(connection: Connection, dataset: str) -> Dataset | None:
     return _dataset(row) if row else None
 
 
-def _get(connection: Connection, name: DatasetName, *, deleted: bool = False) -> Dataset:
+def get_version(connection: Connection, name: DatasetName, *, deleted: bool = False) -> Dataset:
+    """Return a version as `SqlDatasetStore.get` does, as part of a transaction."""
     query = select(table).where(table.c.dataset == name.dataset)
     if name.version is not None:
         query = query.where(table.c.version == name.version)

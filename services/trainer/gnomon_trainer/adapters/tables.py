@@ -35,6 +35,7 @@ dataset_versions = Table(
     Column("display_name", String, nullable=False),
     Column("create_time", Float, nullable=False),
     Column("delete_time", Float),
+    Column("review", String, nullable=False),
 )
 
 runs = Table(
@@ -111,4 +112,62 @@ requests = Table(
     Column("body", String(64), nullable=False),
     Column("answer", JSON, nullable=False),
     Column("create_time", Float, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("dataset", String(63), nullable=False),
+    Column("review", String(63), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("metric", String(80), nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("order", String(32), nullable=False),
+    Column("limit", Integer, nullable=False),
+    Column("blind", Boolean, nullable=False),
+    Column("reviewers_per_row", Integer, nullable=False),
+    Column("judge_column", String, nullable=False),
+    Column("include_reviewed", Boolean, nullable=False),
+    Column("item_count", Integer, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("applied_version", Integer),
+    Column("apply_time", Float),
+    UniqueConstraint("dataset", "review"),
+)
+
+review_items = Table(
+    "review_items",
+    metadata,
+    Column("review", _Serial, primary_key=True),  # its number
+    Column("row", Integer, primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("signals", JSON, nullable=False),
+)
+
+# Who was handed a row last and has not answered it: others wait until `expires`.
+review_holds = Table(
+    "review_holds",
+    metadata,
+    Column("review", _Serial, primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("reviewer", String(63), primary_key=True),
+    Column("expires", Float, nullable=False),
+)
+
+review_decisions = Table(
+    "review_decisions",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("review", _Serial, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("reviewer", String(63), nullable=False),
+    Column("answer", String(16), nullable=False),
+    Column("label", String, nullable=False),
+    Column("adjudicates", Boolean, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("withdraw_time", Float),
+    Index("review_decisions_by_row", "review", "row"),
 )

@@ -37,6 +37,7 @@ def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dat
         extra_columns=dataset.extra_columns,
         size_bytes=dataset.size_bytes,
         source_filename=dataset.source_filename,
+        review=dataset.review,
         create_time=timestamp(dataset.create_time),
     )
     if dataset.delete_time is not None:
@@ -187,6 +188,7 @@ def _status(error: RunFailure | None) -> status_pb2.Status | None:
 
 
 def timestamp(seconds: float) -> Timestamp:
+    """Return seconds since the epoch as a message."""
     stamp = Timestamp()
     stamp.FromMicroseconds(int(seconds * 1e6))
     return stamp

@@ -9,11 +9,13 @@ from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
 from gnomon_trainer.api.judge_calls import JudgeCalls
 from gnomon_trainer.api.provider_calls import ProviderCalls
+from gnomon_trainer.api.review_calls import ReviewCalls
 from gnomon_trainer.api.run_calls import RunCalls
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_use_cases import Runs
 
 FULL_NAME = "gnomon.v1.TrainerService"
@@ -31,9 +33,17 @@ class TrainerServicer(rpc.TrainerServiceServicer):
     # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
     def __init__(
-        self, datasets: Datasets, checks: Checks, runs: Runs, providers: Providers, judges: Judges
+        self,
+        *,
+        datasets: Datasets,
+        checks: Checks,
+        reviews: Reviews,
+        runs: Runs,
+        providers: Providers,
+        judges: Judges,
     ) -> None:
         self._datasets = DatasetCalls(datasets, checks)
+        self._reviews = ReviewCalls(reviews)
         self._runs = RunCalls(runs)
         self._providers = ProviderCalls(providers)
         self._judges = JudgeCalls(judges)
@@ -59,6 +69,36 @@ class TrainerServicer(rpc.TrainerServiceServicer):
     async def DownloadDataset(self, request: Any, context: Any) -> AsyncIterator[Any]:
         async for response in self._datasets.download(request):
             yield response
+
+    async def CreateReview(self, request: Any, context: Any) -> Any:
+        return await self._reviews.create(request)
+
+    async def GetReview(self, request: Any, context: Any) -> Any:
+        return await self._reviews.get(request)
+
+    async def ListReviews(self, request: Any, context: Any) -> Any:
+        return await self._reviews.list(request)
+
+    async def NextReviewItems(self, request: Any, context: Any) -> Any:
+        return await self._reviews.next_items(request)
+
+    async def RecordReviewDecision(self, request: Any, context: Any) -> Any:
+        return await self._reviews.record(request)
+
+    async def WithdrawReviewDecision(self, request: Any, context: Any) -> Any:
+        return await self._reviews.withdraw(request)
+
+    async def ListReviewDecisions(self, request: Any, context: Any) -> Any:
+        return await self._reviews.list_decisions(request)
+
+    async def ListDisagreements(self, request: Any, context: Any) -> Any:
+        return await self._reviews.list_disagreements(request)
+
+    async def AdjudicateDisagreement(self, request: Any, context: Any) -> Any:
+        return await self._reviews.adjudicate(request)
+
+    async def ApplyReview(self, request: Any, context: Any) -> Any:
+        return await self._reviews.apply(request)
 
     async def ListRecipes(self, request: Any, context: Any) -> Any:
         return await self._runs.list_recipes(request)

@@ -1,15 +1,12 @@
 """What can be looked for in a dataset once it is stored. Blocking work runs in threads."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from gnomon.errors import ArtifactCorruptError, CancelledError, InstanceInvalidError
+from gnomon.errors import ArtifactCorruptError, InstanceInvalidError
 from gnomon.names import DatasetName, MetricName
 from gnomon.rendering import Rendered, render, template_for
-from gnomon.threads import in_thread
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.checks import RowChecks
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore
@@ -25,10 +22,9 @@ from gnomon_trainer.domain.nearness import Neighbours, affordable
 from gnomon_trainer.domain.rows import StoredRow, row_of
 from gnomon_trainer.domain.texts import normalised, rendered
 from gnomon_trainer.domain.training import MetricDefinition, Row
+from gnomon_trainer.domain.wanted_work import while_wanted
 
 MOST_SHOWN = 1000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ class Checks:
         self.under_way.append(dataset.name)
         try:
             async with self.heavy:
-                read = await _while_wanted(lambda pause: self._read(dataset, metric, pause))
+                read = await while_wanted(lambda pause: self._read(dataset, metric, pause))
             suspects = await self._suspects(read, metric)
         finally:
             self.under_way.remove(dataset.name)
@@ -130,20 +126,3 @@ def _suspect_row(row: Row, suspect: Suspect, metric: MetricDefinition) -> Suspec
 def _unknown_labels(unknown: Sequence[str], metric: MetricDefinition) -> Finding:
     names = ", ".join(map(repr, unknown[:8])) + (", …" if len(unknown) > 8 else "")
     return finding("UNKNOWN_LABELS", f"{metric.name} declares {names} no longer. Upload the rows again.")
-
-
-async def _while_wanted(work: Callable[[Callable[[], None]], T]) -> T:
-    """Do blocking work in a thread. When the caller leaves, what `work` was given raises, and it ends."""
-    left = threading.Event()
-
-    def pause() -> None:
-        if left.is_set():
-            raise CancelledError("The caller has left.")
-
-    call = asyncio.ensure_future(in_thread(work, pause))
-    try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        left.set()
-        await asyncio.wait([call])
-        raise

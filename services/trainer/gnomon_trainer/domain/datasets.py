@@ -1,6 +1,6 @@
 """Datasets: labelled rows in numbered, immutable versions. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ class DatasetDraft:
     size_bytes: int
     source_filename: str
     display_name: str = ""
+    review: str = ""  # datasets/{dataset}/reviews/{review}, where its decisions made these rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Dataset:
     display_name: str
     create_time: float
     delete_time: float | None = None
+    review: str = ""
 
     def state(self, *, is_checked_now: bool = False) -> DatasetState:
         if is_checked_now:
@@ -97,6 +99,7 @@ def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dat
         source_filename=draft.source_filename,
         display_name=draft.display_name or (newest.display_name if newest else ""),
         create_time=now,
+        review=draft.review,
     )
 
 
@@ -205,6 +208,15 @@ class RowStore(Protocol):
         Raises:
             ArtifactCorruptError: they are missing, or at the end: they are not
                 those that were stored.
+        """
+        ...
+
+    def pick(self, digest: str, numbers: Set[int]) -> dict[int, dict[str, Any]]:
+        """Return some of the records by their numbers, which count from 1.
+
+        Raises:
+            ArtifactCorruptError: one is missing or cannot be read. Whether it
+                is the one that was stored is not looked at.
         """
         ...
 

@@ -26,6 +26,20 @@ class Suspect:
     suggested_probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a probe, which learned from other rows, expects of a row.
+
+    `expected` is an index of the classes; `margin` is how much less probable
+    the next class is.
+    """
+
+    expected: int
+    label_probability: float
+    expected_probability: float
+    margin: float
+
+
 class LabelProbe(Protocol):
     """Predicts each row's label by what it learned from other rows."""
 
@@ -35,9 +49,12 @@ class LabelProbe(Protocol):
         `labels` are indices of the metric's classes, each with at least `LEAST_CLASS_ROWS` rows.
 
         Raises:
-            BaseModelMissingError: what it needs is not at hand.
-            TrainingFailedError: it broke down.
+            InternalError: it broke down.
         """
+        ...
+
+    async def opinions(self, texts: Sequence[Rendered], labels: Sequence[int]) -> Sequence[Opinion]:
+        """Return what it expects of every row, in order. Takes, raises and ends as `suspects` does."""
         ...
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from gnomon_trainer.domain.columns import ID
 from gnomon_trainer.domain.measures import Ints
+from gnomon_trainer.domain.review_corrections import COLUMN as REVIEWED
 from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import JUDGE_LABEL, MetricDefinition, ReportOptions, Row
 
@@ -70,7 +71,7 @@ def _band(length: int) -> str:
 def _columns(extras: Sequence[Mapping[str, Any]], options: ReportOptions) -> list[str]:
     if options.slice_columns:
         return list(options.slice_columns)
-    left_out = {ID, options.judge_column or JUDGE_LABEL}
+    left_out = {ID, options.judge_column or JUDGE_LABEL, REVIEWED}
     names = {name for extra in extras for name in extra}
     return sorted(names - left_out)
 

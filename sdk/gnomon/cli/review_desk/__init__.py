@@ -1,0 +1,1 @@
+"""Where one person labels rows: `desk` knows what a decision does, `screen` is the terminal."""

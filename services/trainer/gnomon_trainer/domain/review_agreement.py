@@ -1,0 +1,111 @@
+"""How far a review is, and how well its reviewers agree. Pure, with NumPy."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnomon_trainer.domain import measures
+from gnomon_trainer.domain.measures import Floats, Measure
+from gnomon_trainer.domain.reviews import Answer, Decision, Item, Outcome, Review, Verdict, verdict
+
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two people on the rows that both labelled; `kappa` is None where it is not defined."""
+
+    first_reviewer: str
+    second_reviewer: str
+    row_count: int
+    agreement: Measure
+    kappa: Measure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A review with its queue and the decisions that were not withdrawn, at one moment."""
+
+    review: Review
+    items: Sequence[Item]
+    live: Sequence[Decision]
+
+    def of_rows(self) -> dict[int, list[Decision]]:
+        """Return the decisions of each row that has any."""
+        return by_row(self.live)
+
+    def verdicts(self) -> Iterator[tuple[Item, Verdict]]:
+        """Yield where every row stands, in the order of the queue."""
+        decisions = self.of_rows()
+        for item in self.items:
+            yield item, verdict(decisions.get(item.row, ()), self.review.reviewers_per_row)
+
+    def counts(self) -> Counter[str]:
+        """Return the rows of each `Outcome`, and how many are `corrected`."""
+        found: Counter[str] = Counter()
+        for item, reached in self.verdicts():
+            found[reached.outcome] += 1
+            found["corrected"] += reached.outcome is Outcome.SETTLED and reached.label != item.signals.label
+        return found
+
+    def of_reviewers(self) -> dict[str, Counter[Answer]]:
+        """Return how often each person gave each answer, by name; without adjudications."""
+        found: dict[str, Counter[Answer]] = defaultdict(Counter)
+        for decision in self.live:
+            if not decision.adjudicates:
+                found[decision.reviewer][decision.answer] += 1
+        return dict(sorted(found.items()))
+
+    def agreements(self) -> list[Agreement]:
+        """Return how well each two people agree that labelled the same rows."""
+        pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for decisions in self.of_rows().values():
+            labels = {
+                d.reviewer: d.label for d in decisions if d.answer is Answer.LABEL and not d.adjudicates
+            }
+            for pair in itertools.combinations(sorted(labels), 2):
+                pairs[pair].append((labels[pair[0]], labels[pair[1]]))
+        return [agreement(*people, labels) for people, labels in sorted(pairs.items())]
+
+
+def by_row(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:
+    """Return the decisions of each row."""
+    found: dict[int, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        found[decision.row].append(decision)
+    return found
+
+
+def agreement(first: str, second: str, labels: Sequence[tuple[str, str]]) -> Agreement:
+    """Return how well two people agree, with 95 % bootstrap intervals. `labels` has a pair for each row."""
+    classes = {label: n for n, label in enumerate(sorted({label for pair in labels for label in pair}))}
+    said = np.array([[classes[label] for label in pair] for pair in labels], dtype=np.int64)
+    draws = measures.draw(len(labels), _SEED)
+    matrices = measures.confusion(said[:, 0], said[:, 1], len(classes), draws)
+    observed, kappa = _observed(matrices), cohens_kappa(matrices)
+    shared = measures.interval("agreement", observed)
+    assert shared is not None  # there is a row
+    return Agreement(first, second, len(labels), shared, measures.interval("kappa", kappa))
+
+
+def _observed(matrices: Floats) -> Floats:
+    found: Floats = np.trace(matrices, axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
+    return found
+
+
+def cohens_kappa(matrices: Floats) -> Floats:
+    """Return Cohen's kappa of each confusion matrix, shape (n, classes, classes); NaN where not defined.
+
+    κ = (o - e) / (1 - e), with the observed agreement o and that of two people
+    who give the same shares of labels at random, e (Cohen, 1960).
+    """
+    rows = matrices.sum(axis=(1, 2))
+    chance = (matrices.sum(axis=1) * matrices.sum(axis=2)).sum(axis=1) / rows**2
+    beyond = 1 - chance
+    found: Floats = np.divide(
+        _observed(matrices) - chance, beyond, out=np.full(len(rows), np.nan), where=beyond > 1e-12
+    )
+    return found
