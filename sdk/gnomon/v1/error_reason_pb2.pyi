@@ -42,6 +42,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL: _ClassVar[ErrorReason]
     SERVICE_OBJECTIVE_MISSED: _ClassVar[ErrorReason]
     RUNS_NOT_COMPARABLE: _ClassVar[ErrorReason]
+    LINEAGE_MISSING: _ClassVar[ErrorReason]
+    FEEDBACK_MISSING: _ClassVar[ErrorReason]
+    VERSION_NOT_BETTER: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -78,3 +81,6 @@ UNIMPLEMENTED: ErrorReason
 INTERNAL: ErrorReason
 SERVICE_OBJECTIVE_MISSED: ErrorReason
 RUNS_NOT_COMPARABLE: ErrorReason
+LINEAGE_MISSING: ErrorReason
+FEEDBACK_MISSING: ErrorReason
+VERSION_NOT_BETTER: ErrorReason

@@ -55,3 +55,10 @@ class TrainerSettings(ServerSettings):
     )
     max_rows: int = Field(default=2_000_000, ge=1, description="The most rows of a dataset.")
     max_cell_characters: int = Field(default=1_000_000, ge=1, description="The longest text of a cell.")
+    feedback_held_out_share: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="How much of the feedback, by class, is never trained on, so that versions can be "
+        "compared on it.",
+    )

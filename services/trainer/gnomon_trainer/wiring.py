@@ -28,6 +28,7 @@ from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
+from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
@@ -36,6 +37,7 @@ from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
@@ -120,7 +122,19 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         heavy=heavy,
     )
     dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
-    services = _services(dataset_use_cases, checks, run_use_cases)
+    feedback = FeedbackCases(
+        store=SqlFeedbackStore(database, secrets.token_bytes),
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        runs=run_use_cases,
+        neighbours=neighbours,
+        clock=time.time,
+        heavy=heavy,
+        held_out_share=settings.feedback_held_out_share,
+        max_cell_characters=settings.max_cell_characters,
+    )
+    services = _services(dataset_use_cases, checks, run_use_cases, feedback)
     return TrainerApp(
         server=Server(settings, services, servicer.PER_ITEM, Telemetry("trainer", settings)),
         database=database,
@@ -196,12 +210,12 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(datasets: Datasets, checks: Checks, runs: Runs) -> list[Service]:
+def _services(datasets: Datasets, checks: Checks, runs: Runs, feedback: FeedbackCases) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
             trainer_service_pb2_grpc.add_TrainerServiceServicer_to_server,
-            servicer.TrainerServicer(datasets, checks, runs),
+            servicer.TrainerServicer(datasets, checks, runs, feedback),
         ),
         Service(
             operations.FULL_NAME,

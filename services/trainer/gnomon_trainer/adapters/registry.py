@@ -15,6 +15,7 @@ from gnomon.errors import (
 )
 from gnomon.names import MetricName, MetricVersionName, ProjectName
 from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain.catalog import VersionOrigin
 from gnomon_trainer.domain.training import MetricDefinition
 
 _RETRY_AFTER_S = 1.0
@@ -47,6 +48,13 @@ class RegistryCatalog:
                     f"There is no {name} in the registry. `gnomon metrics list` shows what there is.",
                     resource=str(name),
                 ) from error
+
+    async def version(self, name: MetricVersionName) -> VersionOrigin:
+        with _absence_is_told():
+            found = await self._client.versions.get(str(name))
+        number = MetricVersionName.parse(found.name).number
+        assert number is not None, "the registry answers with numbers"
+        return VersionOrigin(name.metric, number, found.lineage.run)
 
     async def check_project(self, name: ProjectName) -> None:
         with _absence_is_told():

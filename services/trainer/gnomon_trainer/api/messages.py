@@ -37,10 +37,10 @@ def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dat
         extra_columns=dataset.extra_columns,
         size_bytes=dataset.size_bytes,
         source_filename=dataset.source_filename,
-        create_time=_timestamp(dataset.create_time),
+        create_time=timestamp(dataset.create_time),
     )
     if dataset.delete_time is not None:
-        message.delete_time.CopyFrom(_timestamp(dataset.delete_time))
+        message.delete_time.CopyFrom(timestamp(dataset.delete_time))
     return message
 
 
@@ -88,19 +88,21 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         chosen_recipe=spec.chosen_recipe,
         attempts=run.attempts,
         etag=run.etag,
-        create_time=_timestamp(run.create_time),
+        create_time=timestamp(run.create_time),
     )
     if (objective := spec.service_objective) is not None:
         asked = asdict(objective) | {"on_miss": objective.on_miss.name}
         message.service_objective.CopyFrom(pb.ServiceObjective(**asked))
     if spec.report_options != ReportOptions():
         message.report_options.CopyFrom(pb.ReportOptions(**asdict(spec.report_options)))
+    if (origin := spec.feedback_origin) is not None:
+        message.feedback_origin.CopyFrom(pb.FeedbackOrigin(**asdict(origin)))
     if run.report is not None:
         _read_report(run.report, message.report)
     if run.start_time is not None:
-        message.start_time.CopyFrom(_timestamp(run.start_time))
+        message.start_time.CopyFrom(timestamp(run.start_time))
     if run.end_time is not None:
-        message.end_time.CopyFrom(_timestamp(run.end_time))
+        message.end_time.CopyFrom(timestamp(run.end_time))
     return message
 
 
@@ -186,7 +188,7 @@ def _status(error: RunFailure | None) -> status_pb2.Status | None:
     return status
 
 
-def _timestamp(seconds: float) -> Timestamp:
+def timestamp(seconds: float) -> Timestamp:
     stamp = Timestamp()
     stamp.FromMicroseconds(int(seconds * 1e6))
     return stamp

@@ -7,14 +7,20 @@ from typing import Any
 
 from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
+from gnomon_trainer.api.feedback_calls import FeedbackCalls
 from gnomon_trainer.api.run_calls import RunCalls
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.run_use_cases import Runs
 
 FULL_NAME = "gnomon.v1.TrainerService"
-# An update names its run and what it changes; what a create needs is not asked of it.
-PER_ITEM = {f"/{FULL_NAME}/UpdateRun": frozenset({"run"})}
+# An update names its run and what it changes; what a create needs is not asked of it. An entry of
+# feedback that lacks something has an error of its own.
+PER_ITEM = {
+    f"/{FULL_NAME}/UpdateRun": frozenset({"run"}),
+    f"/{FULL_NAME}/RecordFeedback": frozenset({"entries"}),
+}
 
 
 class TrainerServicer(rpc.TrainerServiceServicer):
@@ -22,9 +28,10 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
-    def __init__(self, datasets: Datasets, checks: Checks, runs: Runs) -> None:
+    def __init__(self, datasets: Datasets, checks: Checks, runs: Runs, feedback: FeedbackCases) -> None:
         self._datasets = DatasetCalls(datasets, checks)
         self._runs = RunCalls(runs)
+        self._feedback = FeedbackCalls(feedback)
 
     async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
         return await self._datasets.upload(request_iterator)
@@ -75,3 +82,15 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def ListPredictions(self, request: Any, context: Any) -> Any:
         return await self._runs.list_predictions(request)
+
+    async def RecordFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.record(request)
+
+    async def ListFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.list(request)
+
+    async def CollectFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.collect(request)
+
+    async def TrainFromFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.train(request)

@@ -1,6 +1,7 @@
 """What the trainer asks of the registry. Pure."""
 
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -8,14 +9,31 @@ from gnomon.names import MetricName, MetricVersionName, ProjectName
 from gnomon_trainer.domain.training import MetricDefinition
 
 
+@dataclass(frozen=True, slots=True)
+class VersionOrigin:
+    """A version by its number, and the run that made it; `run` is empty if it was trained elsewhere."""
+
+    metric: str
+    number: int
+    run: str
+
+    @property
+    def name(self) -> MetricVersionName:
+        return MetricVersionName(self.metric, self.number)
+
+
 class Catalog(Protocol):
-    """Reads metrics and projects.
+    """Reads metrics, versions and projects.
 
     Every method raises RegistryUnavailableError while the registry is away.
     """
 
     async def metric(self, name: MetricName) -> MetricDefinition:
         """Return a metric, or raise NotFoundError."""
+        ...
+
+    async def version(self, name: MetricVersionName) -> VersionOrigin:
+        """Return a version by its number or an alias, or raise NotFoundError."""
         ...
 
     async def check_project(self, name: ProjectName) -> None:
