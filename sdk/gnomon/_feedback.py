@@ -1,12 +1,9 @@
-"""From what a user says of a score to messages, and from both versions' answers to a comparison. Pure."""
+"""Between `client.feedback` and the messages of the services. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from gnomon import shorthand
-from gnomon._requests import refused
-from gnomon._scoring import Given, Outcome, message_of
+from gnomon._scoring import Outcome
 from gnomon.cells import instance as read_cells
 from gnomon.errors import EtagMismatchError, GnomonError, InternalError, RunStateError, VersionNotBetterError
 from gnomon.feedback_comparison import FeedbackComparison, HeldOutRow, compare
@@ -17,49 +14,6 @@ from gnomon.v1 import trainer_service_pb2 as trainer
 
 _MOST_ENTRIES = 256
 _REQUEST_BYTES = 2 * 1024 * 1024  # far below what a service takes; one larger entry goes alone
-
-Scored = str | pb.Score
-
-
-def entry_of(
-    scored: Scored,
-    instance: Given,
-    *,
-    label: str | bool,
-    score_label: str | bool | None = None,
-    score_probability: float | None = None,
-    reviewer: str = "",
-    review_time: datetime | None = None,
-    comment: str = "",
-    external_id: str = "",
-) -> pb.Feedback:
-    """Return an entry about a score, or about what a version said; labels may also be booleans."""
-    if isinstance(scored, pb.Score):
-        version = scored.metric_version
-        told = next((c.probability for c in scored.classes if c.label == scored.label), None)
-        score_label = scored.label if score_label is None else score_label
-        score_probability = told if score_probability is None else score_probability
-    else:
-        version = shorthand.metric_version(scored)
-    entry = pb.Feedback(
-        metric_version=version,
-        instance=message_of(instance),
-        label=_text(label),
-        score_label=_text(score_label),
-        score_probability=score_probability,
-        reviewer=reviewer,
-        comment=comment,
-        external_id=external_id,
-    )
-    if review_time is not None:
-        if review_time.tzinfo is None:
-            raise refused("review_time", "must have a time zone")
-        entry.review_time.FromDatetime(review_time)
-    return entry
-
-
-def _text(label: Any) -> str:
-    return "" if label is None else str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def requests_of(entries: Iterable[pb.Feedback], new_id: Any) -> Iterator[trainer.RecordFeedbackRequest]:

@@ -21,6 +21,7 @@ from gnomon.v1 import registry_service_pb2 as registry_pb
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
+from tests.cli.fake_feedback import FakeFeedback
 from tests.sdk.serving import serving
 
 
@@ -108,10 +109,11 @@ def a_report() -> pb.EvaluationReport:
     )
 
 
-class FakeServices:
+class FakeServices(FakeFeedback):
     """What the services would remember. Methods are named as in the protos."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.projects: dict[str, pb.Project] = {}
         self.metrics: dict[str, pb.Metric] = {}
         self.aliases: dict[str, pb.Alias] = {}

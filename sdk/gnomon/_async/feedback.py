@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from google.longrunning import operations_pb2
 
-from gnomon import _feedback, _scoring, shorthand
+from gnomon import _feedback, _scoring, feedback, shorthand
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.operation import AsyncOperation
-from gnomon._feedback import Scored
 from gnomon._requests import new_request_id
 from gnomon._scoring import Given, Outcome
 from gnomon.errors import GnomonError, NotFoundError
+from gnomon.feedback import Scored
 from gnomon.feedback_comparison import FeedbackComparison
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
@@ -67,7 +67,7 @@ class AsyncFeedback:
             NotFoundError: there is no such version.
             AlreadyExistsError: `external_id` was recorded with other content.
         """
-        entry = _feedback.entry_of(
+        entry = feedback.entry(
             scored,
             _scoring.one_instance(instance, input, output, documents, messages),
             label=label,
@@ -84,7 +84,11 @@ class AsyncFeedback:
         return outcome
 
     async def record_many(self, entries: Iterable[pb.Feedback]) -> Sequence[pb.Feedback | GnomonError]:
-        """Record many entries; each gives what was stored, or its error, in their order."""
+        """Record many entries, made by `gnomon.feedback.entry`.
+
+        Returns:
+            For each entry, in their order, what was stored, or its error.
+        """
         outcomes: list[pb.Feedback | GnomonError] = []
         for request in _feedback.requests_of(entries, new_request_id):
             method, response = f"{_SERVICE}/RecordFeedback", trainer.RecordFeedbackResponse

@@ -13,6 +13,7 @@ from gnomon.cli import (
     base_models,
     datasets,
     demo,
+    feedback,
     metrics,
     problems,
     projects,
@@ -57,7 +58,7 @@ app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
-for _group in (projects, metrics, datasets, recipes, base_models, runs, versions, aliases):
+for _group in (projects, metrics, datasets, recipes, base_models, runs, versions, aliases, feedback):
     app.add_typer(_group.app, rich_help_panel="Use")
 
 

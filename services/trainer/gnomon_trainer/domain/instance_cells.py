@@ -28,8 +28,8 @@ def cells_of(instance: Instance, metric: MetricDefinition) -> dict[str, Any]:
 
 def _parts(span: Span) -> dict[str, Any]:
     return {
-        "input": _messages(span.input),
-        "output": _messages(span.output),
+        "input": _messages(span.input, "user"),
+        "output": _messages(span.output, "assistant"),
         "documents": [_document(document) for document in span.documents],
         "tools": [_tool(tool) for tool in span.tools],
     }
@@ -52,9 +52,9 @@ def _span(span: Span) -> dict[str, Any]:
     return {name: part for name, part in found.items() if part}
 
 
-def _messages(messages: Sequence[Message]) -> str | list[dict[str, Any]]:
-    """One message that is nothing but text is its text: no evaluator reads its role."""
-    if len(messages) == 1 and messages[0] == Message(messages[0].content, messages[0].role):
+def _messages(messages: Sequence[Message], role: str) -> str | list[dict[str, Any]]:
+    """One message that is nothing but text of the side's own role is its text."""
+    if len(messages) == 1 and messages[0] == Message(messages[0].content, role):
         return messages[0].content
     return [_message(message) for message in messages]
 
