@@ -44,7 +44,11 @@ def upload(client: gnomon.Client, folder: Path, name: str, rows: Sequence[dict[s
 
 
 def train_first(
-    client: gnomon.Client, folder: Path, training: Sequence[dict[str, Any]], test: Sequence[dict[str, Any]]
+    client: gnomon.Client,
+    folder: Path,
+    training: Sequence[dict[str, Any]],
+    test: Sequence[dict[str, Any]],
+    parameters: dict[str, Any],
 ) -> pb.Run:
     classes = sorted({row["label"] for row in training})
     client.projects.create("feedback")
@@ -52,7 +56,12 @@ def train_first(
     upload(client, folder, "davidson-train", training)
     upload(client, folder, "davidson-test", test)
     run: pb.Run = client.runs.create(
-        "feedback", metric=METRIC, training_set="davidson-train", test_set="davidson-test", run_id="first"
+        "feedback",
+        metric=METRIC,
+        training_set="davidson-train",
+        test_set="davidson-test",
+        run_id="first",
+        **parameters,
     ).result(timeout_s=RUN_TIMEOUT_S)
     client.aliases.set(METRIC, "production", run.metric_version)
     return run
@@ -89,22 +98,26 @@ def record(client: gnomon.Client, scored: Sequence[Scored], corrections: int) ->
     }
 
 
-def measure(client: gnomon.Client, folder: Path, data: Path, rows: int, corrections: int) -> dict[str, Any]:
-    every = [json.loads(line) for line in (data / "davidson_hate.jsonl").open(encoding="utf-8")]
+def measure(client: gnomon.Client, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    every = [json.loads(line) for line in (asked.data / "davidson_hate.jsonl").open(encoding="utf-8")]
     learnable = [row for row in every if row["split"] == "train"]
     test = [row for row in every if row["split"] == "test"]
     random.Random(0).shuffle(learnable)
+    random.Random(0).shuffle(test)
+    test, live = test[: asked.test_rows], learnable[asked.rows :][: asked.live_rows]
     began = time.monotonic()
-    train_first(client, folder, learnable[:rows], test)
+    parameters = {"epochs": asked.epochs} if asked.epochs else {}
+    train_first(client, folder, learnable[: asked.rows], test, parameters)
     trained = time.monotonic()
-    scored = score(client, learnable[rows:])
-    said = record(client, scored, corrections)
+    scored = score(client, live)
+    said = record(client, scored, asked.corrections)
     recorded = time.monotonic()
     found = client.feedback.train(METRIC, run_id="second", timeout_s=RUN_TIMEOUT_S)
     ended = time.monotonic()
     kind = (said["kind"]["label"], said["kind"]["said"])
     return {
-        "rows": {"training": rows, "live": len(scored), "test": len(test)},
+        "parameters": parameters,
+        "rows": {"training": asked.rows, "live": len(scored), "test": len(test)},
         **said,
         "comparison": asdict(found) | {"verdict": found.verdict, "may_be_promoted": found.may_be_promoted},
         "corrected_kind": next(asdict(k) for k in found.error_kinds if (k.true_label, k.label) == kind),
@@ -129,12 +142,13 @@ def targets(found: FeedbackComparison, kind: tuple[str, str]) -> dict[str, bool]
 
 def section(figures: dict[str, Any]) -> str:
     """Return the section of RESULTS.md."""
-    rows, kind = figures["rows"], figures["corrected_kind"]
+    rows, kind, parameters = figures["rows"], figures["corrected_kind"], figures["parameters"]
+    epochs = f" with {parameters['epochs']} epochs" if parameters else ""
     lines = [
         "## From corrected scores to the next version",
         "",
         f"`python -m benchmarks.feedback --data FOLDER`, {figures['date']}, `{figures['commit']}`, "
-        f"{figures['machine']}, other work beside it; one seed, recipe `small`. `davidson_hate`: "
+        f"{figures['machine']}, other work beside it; one seed, recipe `small`{epochs}. `davidson_hate`: "
         f"{rows['training']:,} training rows, {rows['live']:,} others as live traffic, on which version 1 "
         f"made {figures['live_errors']:,} errors; {figures['corrected']} of its commonest kind were "
         f"corrected and {figures['confirmed']} scores of the same label confirmed; a fifth is held out.",
@@ -156,6 +170,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
     parser.add_argument("--rows", type=int, default=4000, help="rows that train version 1")
+    parser.add_argument("--live-rows", type=int, help="rows of live traffic; all others if not given")
+    parser.add_argument("--test-rows", type=int, help="rows to measure on; all if not given")
+    parser.add_argument("--epochs", type=int, help="the recipe's if not given")
     parser.add_argument("--corrections", type=int, default=375, help="a fifth of them is held out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -167,7 +184,7 @@ def main() -> int:
             local.start(services)
             addresses = {name: service.address for name, service in services.items()}
             with gnomon.Client(**addresses, timeout_s=300) as client:
-                found = measure(client, Path(home), arguments.data, arguments.rows, arguments.corrections)
+                found = measure(client, Path(home), arguments)
         finally:
             local.stop(services)
     figures = found | origin()

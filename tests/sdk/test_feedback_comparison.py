@@ -131,9 +131,7 @@ def test_agreement_without_rows_is_none() -> None:
     assert agreement([]) is None
 
 
-@pytest.mark.parametrize(
-    "run", [pb.Run(state=pb.Run.REGISTERED), pb.Run(feedback_origin=pb.FeedbackOrigin())]
-)
+@pytest.mark.parametrize("run", [pb.Run(metric_version=NEW), pb.Run(feedback_origin=pb.FeedbackOrigin())])
 def test_only_a_run_that_learned_from_feedback_and_has_a_version_is_compared(run: pb.Run) -> None:
     with pytest.raises(errors.RunStateError):
         _feedback.origin_of(run)
