@@ -189,6 +189,9 @@ def train(
     if run.state != pb.Run.REGISTERED:
         session.output.note(f"Go on with it: gnomon runs resume {name}, then gnomon feedback compare {name}")
         operation.result()
+    session.output.note(
+        f"{run.metric_version} is registered. To compare again: gnomon feedback compare {name}"
+    )
     _compare(session, name, promote, allow_protected)
 
 

@@ -51,7 +51,11 @@ class RegistryCatalog:
 
     async def version(self, name: MetricVersionName) -> VersionOrigin:
         with _absence_is_told():
-            found = await self._client.versions.get(str(name))
+            try:
+                found = await self._client.versions.get(str(name))
+            except NotFoundError as error:
+                hint = f"`gnomon versions list {name.metric}` shows what there is."
+                raise NotFoundError(f"{error.message} {hint}", resource=str(name)) from error
         number = MetricVersionName.parse(found.name).number
         assert number is not None, "the registry answers with numbers"
         return VersionOrigin(name.metric, number, found.lineage.run)

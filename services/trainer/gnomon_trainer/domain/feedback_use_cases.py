@@ -162,6 +162,7 @@ class FeedbackCases:
         return stored
 
     def _words(self, metric: MetricDefinition) -> list[Feedback]:
+        """Return the last words whose label the metric still declares, of which there must be one."""
         words = [said for said in last_words(self.store.all(metric.name)) if said.label in metric.classes]
         if not words:
             raise FeedbackMissingError(
