@@ -134,7 +134,8 @@ def measure(client: gnomon.Client, folder: Path, asked: argparse.Namespace) -> d
 def targets(found: FeedbackComparison, kind: tuple[str, str]) -> dict[str, bool]:
     of_kind = next(k for k in found.error_kinds if (k.true_label, k.label) == kind)
     return {
-        "the corrected kind of error falls on the test set": of_kind.new < of_kind.old,
+        "the corrected kind of error falls on the test set (p < 0.05)": of_kind.new < of_kind.old
+        and of_kind.mcnemar_p < 0.05,
         "macro-F1 on the test set does not fall": found.test.difference >= 0,
         "the comparison calls it no worse on the test set": found.test.verdict != "worse",
     }
