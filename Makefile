@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -64,6 +64,10 @@ bench-traffic: $(VENV)/.dev
 # What a review finds of flipped labels, and what correcting them gives back, on one public set.
 bench-review: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.review $(if $(DATA),--data $(DATA)) $(ARGS)
+
+# A version that learned from corrected scores beside the one before it, on public data: two trainings.
+bench-feedback: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.feedback --data $(or $(DATA),../shared/data) $(ARGS)
 
 # An exported evaluator on a real Triton server, which is installed into build/triton the first time.
 bench-triton: $(VENV)/.dev

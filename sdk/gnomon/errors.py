@@ -163,6 +163,21 @@ class ReviewStateError(GnomonError):
     reason = "REVIEW_STATE"
 
 
+class LineageMissingError(GnomonError):
+    code = 9
+    reason = "LINEAGE_MISSING"
+
+
+class FeedbackMissingError(GnomonError):
+    code = 9
+    reason = "FEEDBACK_MISSING"
+
+
+class VersionNotBetterError(GnomonError):
+    code = 9
+    reason = "VERSION_NOT_BETTER"
+
+
 class GateFailedError(GnomonError):
     code = 9
     reason = "GATE_FAILED"

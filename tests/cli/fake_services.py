@@ -21,6 +21,7 @@ from gnomon.v1 import registry_service_pb2 as registry_pb
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
+from tests.cli.fake_feedback import FakeFeedback
 from tests.cli.fake_reviews import FakeReviews
 from tests.sdk.serving import serving
 
@@ -109,7 +110,7 @@ def a_report() -> pb.EvaluationReport:
     )
 
 
-class FakeServices(FakeReviews):
+class FakeServices(FakeReviews, FakeFeedback):
     """What the services would remember. Methods are named as in the protos."""
 
     def __init__(self) -> None:

@@ -39,6 +39,8 @@ class FakeRegistry(rpc.RegistryServiceServicer):
         self.projects = {"projects/demo", "projects/other"}
         self.blobs: set[str] = set()
         self.versions: list[resources.MetricVersion] = []
+        self.made_by: dict[str, str] = {}  # from a version to the run that made it
+        self.aliases: dict[str, str] = {}  # from metrics/{metric}/versions/{alias} to a version
         self.refuses = False
         self.address = "127.0.0.1:0"
         self._by_request: dict[str, tuple[bytes, resources.MetricVersion]] = {}
@@ -66,6 +68,12 @@ class FakeRegistry(rpc.RegistryServiceServicer):
         if request.name not in self.projects:
             raise NotFoundError(f"There is no {request.name}.", resource=request.name)
         return resources.Project(name=request.name)
+
+    async def GetMetricVersion(self, request: Any, context: Any) -> Any:
+        name = self.aliases.get(request.name, request.name)
+        if name not in self.made_by:
+            raise NotFoundError(f"There is no {request.name}.", resource=request.name)
+        return resources.MetricVersion(name=name, lineage=resources.Lineage(run=self.made_by[name]))
 
     async def FindMissingBlobs(self, request: Any, context: Any) -> Any:
         missing = [sha256 for sha256 in request.sha256 if sha256 not in self.blobs]

@@ -1,6 +1,7 @@
 """Two runs beside each other: pure, and over the wire with real workers."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_two_runs_differ_where_one_of_them_is_weak() -> None:
     assert (worst["key"], worst["value"], worst["rows"]) == ("column:language", "de", 80)
     assert worst == found["slices"][0]
     assert not any(entry["value"] == "en" for entry in found["slices"])  # no difference there
+
+
+def test_kinds_of_error_count_the_rows_that_each_run_took_for_another_class() -> None:
+    runs = predicted(0.9, 1), predicted(0.6, 2)
+    found = run_comparison.compared(*runs, METRIC, ReportOptions())["error_kinds"]
+    for run, side in zip(runs, ("first", "second"), strict=True):
+        errors = Counter((p.row.label, p.label) for p in run if p.label != p.row.label)
+        assert {(k["true_label"], k["label"]): k[side] for k in found if k[side]} == errors
+    both = [kind["first"] + kind["second"] for kind in found]
+    assert both == sorted(both, reverse=True)
+    assert all(k["rows"] == sum(p.row.label == k["true_label"] for p in runs[0]) for k in found)
 
 
 def test_a_run_compared_with_itself_differs_in_nothing() -> None:

@@ -8,6 +8,7 @@ from typing import Self
 from gnomon._async.aliases import AsyncAliases
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.datasets import AsyncDatasets
+from gnomon._async.feedback import AsyncFeedback
 from gnomon._async.judges import AsyncJudges
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
@@ -66,6 +67,7 @@ class AsyncClient(AsyncScoring):
         self.recipes = AsyncRecipes(self._trainer)
         self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)
+        self.feedback = AsyncFeedback(self, self._trainer)
 
     async def __aenter__(self) -> Self:
         return self

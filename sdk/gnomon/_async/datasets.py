@@ -1,10 +1,11 @@
 """`client.datasets`."""
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
@@ -154,6 +155,12 @@ class AsyncDatasets:
         finally:
             await in_thread(target.discard)
         return dataset
+
+    async def rows(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """Return a dataset's rows, as they are stored."""
+        rows = _Rows()
+        await self._read(await self.get(name), rows)
+        return await in_thread(lambda: list(map(json.loads, rows.content.splitlines())))
 
     async def to_pandas(self, name: str) -> "pd.DataFrame":
         """Return a dataset's rows as a DataFrame.

@@ -11,6 +11,7 @@ from gnomon._requests import caller_metadata
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
+from gnomon._sync.feedback import Feedback
 from gnomon._sync.judges import Judges
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
@@ -68,6 +69,7 @@ class Client(Scoring):
         self.recipes = Recipes(self._trainer)
         self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)
+        self.feedback = Feedback(self, self._trainer)
 
     def __enter__(self) -> Self:
         return self

@@ -2,11 +2,12 @@
 
 """`client.datasets`."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
@@ -153,6 +154,12 @@ class Datasets:
         finally:
             in_thread(target.discard)
         return dataset
+
+    def rows(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """Return a dataset's rows, as they are stored."""
+        rows = _Rows()
+        self._read(self.get(name), rows)
+        return in_thread(lambda: list(map(json.loads, rows.content.splitlines())))
 
     def to_pandas(self, name: str) -> "pd.DataFrame":
         """Return a dataset's rows as a DataFrame.

@@ -13,6 +13,7 @@ from gnomon.cli import (
     base_models,
     datasets,
     demo,
+    feedback,
     judge,
     metrics,
     problems,
@@ -74,6 +75,7 @@ for _group in (
     runs,
     versions,
     aliases,
+    feedback,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
 

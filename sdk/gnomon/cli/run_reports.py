@@ -23,6 +23,7 @@ Page = Annotated[
 ]
 
 _SHOWN = 20
+_KINDS_SHOWN = 8
 _LONGEST_TEXT = 2_000  # characters
 
 
@@ -94,6 +95,9 @@ def _compared(found: trainer_pb.CompareRunsResponse) -> RenderableType:
             f"(McNemar's exact test: p {p_value(pair.mcnemar_p)})."
         ),
     ]
+    if found.error_kinds:
+        shown_kinds = found.error_kinds[:_KINDS_SHOWN]
+        parts.append(table(shown_kinds, _ERROR_KINDS, "What is taken for what"))
     if found.slices:
         parts.append(table(found.slices, _SLICES, "Where their accuracy differs most"))
     if found.flipped_rows:
@@ -116,6 +120,14 @@ _MEASURES: Columns[trainer_pb.MeasurePair] = {
     "B": lambda pair: f"{pair.second:.3f}",
     "difference": _difference,
     "": lambda pair: "" if pair.difference.low > 0 or pair.difference.high < 0 else "may be chance",
+}
+_ERROR_KINDS: Columns[trainer_pb.ErrorKind] = {
+    "label": lambda kind: kind.true_label,
+    "taken for": lambda kind: kind.label,
+    "of rows": lambda kind: kind.rows,
+    "A": lambda kind: kind.first,
+    "B": lambda kind: kind.second,
+    "p": lambda kind: p_value(kind.mcnemar_p),
 }
 _SLICES: Columns[trainer_pb.SlicePair] = {
     "part": lambda part: f"{part.key.removeprefix('column:')}: {part.value}",

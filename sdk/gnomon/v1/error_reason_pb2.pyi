@@ -50,6 +50,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROVIDER_ANSWER_INVALID: _ClassVar[ErrorReason]
     JUDGE_BUDGET_SPENT: _ClassVar[ErrorReason]
     REVIEW_STATE: _ClassVar[ErrorReason]
+    LINEAGE_MISSING: _ClassVar[ErrorReason]
+    FEEDBACK_MISSING: _ClassVar[ErrorReason]
+    VERSION_NOT_BETTER: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -94,3 +97,6 @@ PROVIDER_UNAVAILABLE: ErrorReason
 PROVIDER_ANSWER_INVALID: ErrorReason
 JUDGE_BUDGET_SPENT: ErrorReason
 REVIEW_STATE: ErrorReason
+LINEAGE_MISSING: ErrorReason
+FEEDBACK_MISSING: ErrorReason
+VERSION_NOT_BETTER: ErrorReason

@@ -842,7 +842,7 @@ class ResolvedParameter(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options")
+    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options", "feedback_origin")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Run.State]
@@ -883,6 +883,7 @@ class Run(_message.Message):
     SERVICE_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_RECIPE_FIELD_NUMBER: _ClassVar[int]
     REPORT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_ORIGIN_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     metric: str
@@ -907,7 +908,58 @@ class Run(_message.Message):
     service_objective: ServiceObjective
     chosen_recipe: str
     report_options: ReportOptions
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ...) -> None: ...
+    feedback_origin: FeedbackOrigin
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ..., feedback_origin: _Optional[_Union[FeedbackOrigin, _Mapping]] = ...) -> None: ...
+
+class FeedbackOrigin(_message.Message):
+    __slots__ = ("metric_version", "run", "held_out_set", "held_out_rows", "added_rows", "relabelled_rows", "known_rows", "test_rows", "contradicting_test_rows")
+    METRIC_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    HELD_OUT_SET_FIELD_NUMBER: _ClassVar[int]
+    HELD_OUT_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ADDED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    RELABELLED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_ROWS_FIELD_NUMBER: _ClassVar[int]
+    TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    CONTRADICTING_TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    metric_version: str
+    run: str
+    held_out_set: str
+    held_out_rows: int
+    added_rows: int
+    relabelled_rows: int
+    known_rows: int
+    test_rows: int
+    contradicting_test_rows: int
+    def __init__(self, metric_version: _Optional[str] = ..., run: _Optional[str] = ..., held_out_set: _Optional[str] = ..., held_out_rows: _Optional[int] = ..., added_rows: _Optional[int] = ..., relabelled_rows: _Optional[int] = ..., known_rows: _Optional[int] = ..., test_rows: _Optional[int] = ..., contradicting_test_rows: _Optional[int] = ...) -> None: ...
+
+class Feedback(_message.Message):
+    __slots__ = ("name", "metric_version", "instance", "label", "score_label", "score_probability", "reviewer", "review_time", "comment", "external_id", "held_out", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METRIC_VERSION_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_TIME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    HELD_OUT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    metric_version: str
+    instance: Instance
+    label: str
+    score_label: str
+    score_probability: float
+    reviewer: str
+    review_time: _timestamp_pb2.Timestamp
+    comment: str
+    external_id: str
+    held_out: bool
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., metric_version: _Optional[str] = ..., instance: _Optional[_Union[Instance, _Mapping]] = ..., label: _Optional[str] = ..., score_label: _Optional[str] = ..., score_probability: _Optional[float] = ..., reviewer: _Optional[str] = ..., review_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., external_id: _Optional[str] = ..., held_out: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RunProgress(_message.Message):
     __slots__ = ("stage", "step", "total_steps", "latest", "remaining")

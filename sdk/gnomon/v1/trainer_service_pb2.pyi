@@ -285,7 +285,7 @@ class CompareRunsRequest(_message.Message):
     def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ...) -> None: ...
 
 class CompareRunsResponse(_message.Message):
-    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices")
+    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices", "error_kinds")
     FIRST_RUN_FIELD_NUMBER: _ClassVar[int]
     SECOND_RUN_FIELD_NUMBER: _ClassVar[int]
     TEST_SET_FIELD_NUMBER: _ClassVar[int]
@@ -294,6 +294,7 @@ class CompareRunsResponse(_message.Message):
     FLIPPED_ROWS_FIELD_NUMBER: _ClassVar[int]
     FLIPPED_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_KINDS_FIELD_NUMBER: _ClassVar[int]
     first_run: str
     second_run: str
     test_set: str
@@ -302,7 +303,24 @@ class CompareRunsResponse(_message.Message):
     flipped_rows: _containers.RepeatedCompositeFieldContainer[FlippedRow]
     flipped_row_count: int
     slices: _containers.RepeatedCompositeFieldContainer[SlicePair]
-    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ...) -> None: ...
+    error_kinds: _containers.RepeatedCompositeFieldContainer[ErrorKind]
+    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ..., error_kinds: _Optional[_Iterable[_Union[ErrorKind, _Mapping]]] = ...) -> None: ...
+
+class ErrorKind(_message.Message):
+    __slots__ = ("true_label", "label", "rows", "first", "second", "mcnemar_p")
+    TRUE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    MCNEMAR_P_FIELD_NUMBER: _ClassVar[int]
+    true_label: str
+    label: str
+    rows: int
+    first: int
+    second: int
+    mcnemar_p: float
+    def __init__(self, true_label: _Optional[str] = ..., label: _Optional[str] = ..., rows: _Optional[int] = ..., first: _Optional[int] = ..., second: _Optional[int] = ..., mcnemar_p: _Optional[float] = ...) -> None: ...
 
 class MeasurePair(_message.Message):
     __slots__ = ("key", "first", "second", "difference")
@@ -491,3 +509,65 @@ class Judgement(_message.Message):
     source: Judgement.Source
     votes: int
     def __init__(self, label: _Optional[str] = ..., explanation: _Optional[str] = ..., classes: _Optional[_Iterable[_Union[Judgement.ClassShare, _Mapping]]] = ..., source: _Optional[_Union[Judgement.Source, str]] = ..., votes: _Optional[int] = ...) -> None: ...
+
+class RecordFeedbackRequest(_message.Message):
+    __slots__ = ("entries", "request_id")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Feedback]
+    request_id: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[_resources_pb2.Feedback, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RecordFeedbackResponse(_message.Message):
+    __slots__ = ("outcomes",)
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[FeedbackOutcome]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[FeedbackOutcome, _Mapping]]] = ...) -> None: ...
+
+class FeedbackOutcome(_message.Message):
+    __slots__ = ("feedback", "error")
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    feedback: _resources_pb2.Feedback
+    error: _status_pb2.Status
+    def __init__(self, feedback: _Optional[_Union[_resources_pb2.Feedback, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class ListFeedbackRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListFeedbackResponse(_message.Message):
+    __slots__ = ("feedback", "next_page_token")
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    feedback: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Feedback]
+    next_page_token: str
+    def __init__(self, feedback: _Optional[_Iterable[_Union[_resources_pb2.Feedback, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CollectFeedbackRequest(_message.Message):
+    __slots__ = ("parent", "dataset_id")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    dataset_id: str
+    def __init__(self, parent: _Optional[str] = ..., dataset_id: _Optional[str] = ...) -> None: ...
+
+class TrainFromFeedbackRequest(_message.Message):
+    __slots__ = ("metric_version", "project", "run_id", "display_name", "request_id")
+    METRIC_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    metric_version: str
+    project: str
+    run_id: str
+    display_name: str
+    request_id: str
+    def __init__(self, metric_version: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., display_name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -205,6 +205,26 @@ class TrainerServiceStub:
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/gnomon.v1.TrainerService/RecordFeedback',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
+        self.ListFeedback = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListFeedback',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackResponse.FromString,
+                _registered_method=True)
+        self.CollectFeedback = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CollectFeedback',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.CollectFeedbackRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_resources__pb2.Dataset.FromString,
+                _registered_method=True)
+        self.TrainFromFeedback = channel.unary_unary(
+                '/gnomon.v1.TrainerService/TrainFromFeedback',
+                request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.TrainFromFeedbackRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class TrainerServiceServicer:
@@ -463,6 +483,39 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordFeedback(self, request, context):
+        """Stores what people say of scores, each entry by itself: one that cannot be
+        stored has an error and never fails its neighbours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeedback(self, request, context):
+        """Lists the feedback on a metric, newest first, every word that was said.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CollectFeedback(self, request, context):
+        """Makes a dataset of the feedback on a metric: the last word on every text,
+        with the columns `score_label`, `score_probability`, `reviewer`,
+        `review_time`, `metric_version` and `held_out`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrainFromFeedback(self, request, context):
+        """Queues a run like the one that made a version, on the rows of its training
+        set with what feedback adds and corrects. It is measured on the same test
+        set, and moves no alias. `Run.feedback_origin` says what it was made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -630,6 +683,26 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.JudgeInstances,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.SerializeToString,
+            ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackResponse.SerializeToString,
+            ),
+            'ListFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeedback,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackResponse.SerializeToString,
+            ),
+            'CollectFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectFeedback,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.CollectFeedbackRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_resources__pb2.Dataset.SerializeToString,
+            ),
+            'TrainFromFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrainFromFeedback,
+                    request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.TrainFromFeedbackRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1525,6 +1598,114 @@ class TrainerService:
             '/gnomon.v1.TrainerService/JudgeInstances',
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/RecordFeedback',
+            gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.RecordFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListFeedback',
+            gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackRequest.SerializeToString,
+            gnomon_dot_v1_dot_trainer__service__pb2.ListFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CollectFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CollectFeedback',
+            gnomon_dot_v1_dot_trainer__service__pb2.CollectFeedbackRequest.SerializeToString,
+            gnomon_dot_v1_dot_resources__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrainFromFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/TrainFromFeedback',
+            gnomon_dot_v1_dot_trainer__service__pb2.TrainFromFeedbackRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

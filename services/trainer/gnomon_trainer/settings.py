@@ -77,3 +77,10 @@ class TrainerSettings(ServerSettings):
     judge_timeout_s: float = Field(
         default=60.0, gt=0, description="How long one answer of a judge may take before it is asked again."
     )
+    feedback_held_out_share: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="How much of the feedback, by class, is never trained on, so that versions can be "
+        "compared on it.",
+    )

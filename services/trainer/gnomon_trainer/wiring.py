@@ -33,6 +33,7 @@ from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
+from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
@@ -45,6 +46,7 @@ from gnomon_trainer.api import operations, servicer
 from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
@@ -128,6 +130,18 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         heavy=heavy,
     )
     dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
+    feedback = FeedbackCases(
+        store=SqlFeedbackStore(database, secrets.token_bytes),
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        runs=run_use_cases,
+        neighbours=MinHashNeighbours(),
+        clock=time.time,
+        heavy=heavy,
+        held_out_share=settings.feedback_held_out_share,
+        max_cell_characters=settings.max_cell_characters,
+    )
     outbound = OutboundClient(_allowed_hosts(settings))
     providers = _providers(settings, database, outbound)
     trainer = servicer.TrainerServicer(
@@ -137,6 +151,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         runs=run_use_cases,
         providers=providers,
         judges=_judges(settings, providers, catalog),
+        feedback=feedback,
     )
     return TrainerApp(
         server=Server(

@@ -61,7 +61,7 @@ class ReviewScreen(App[None]):
         ("question_mark", "rubric", "Rubric"),
         ("q", "quit", "Leave"),
         ("ctrl+c", "quit", "Leave"),
-        ("escape", "back", "Back"),
+        ("escape", "forget", "Back"),
         *((digit, f"digit('{digit}')", "Label") for digit in "0123456789"),
     ]
 
@@ -118,11 +118,11 @@ class ReviewScreen(App[None]):
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         found = choosing.matching(event.value, self._desk.review.classes)
         chosen = found[0] if event.value.strip() and found else None
-        self.action_back()
+        self.action_forget()
         if chosen is not None:
             await self._do(lambda: self._desk.label(chosen))
 
-    def action_back(self) -> None:
+    def action_forget(self) -> None:
         """End a search, and forget half a number."""
         self._pending = ""
         search = self.query_one("#search", Input)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon_trainer.adapters.tables import requests
 from gnomon_trainer.domain.datasets import Request, check_same_body
+from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.runs import Progress, RunFailure, RunSpec
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
@@ -60,6 +61,7 @@ def spec_from(raw: Mapping[str, Any]) -> RunSpec:
             "left_out": _numbers(raw.get("left_out")),
             "service_objective": _objective_from(raw.get("service_objective")),
             "report_options": _report_options_from(raw.get("report_options", {})),
+            "feedback_origin": _origin_from(raw.get("feedback_origin")),
         }
     )
 
@@ -70,6 +72,10 @@ def _numbers(raw: Sequence[int] | None) -> tuple[int, ...] | None:
 
 def _objective_from(raw: Mapping[str, Any] | None) -> ServiceObjective | None:
     return ServiceObjective(**{**raw, "on_miss": OnMiss(raw["on_miss"])}) if raw else None
+
+
+def _origin_from(raw: Mapping[str, Any] | None) -> FeedbackOrigin | None:
+    return FeedbackOrigin(**raw) if raw else None
 
 
 def _report_options_from(raw: Mapping[str, Any]) -> ReportOptions:

@@ -15,6 +15,7 @@ from gnomon.errors import (
 )
 from gnomon.names import MetricName, MetricVersionName, ProjectName
 from gnomon.v1 import resources_pb2 as pb
+from gnomon_trainer.domain.catalog import VersionOrigin
 from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
 from gnomon_trainer.domain.training import MetricDefinition
 
@@ -62,6 +63,17 @@ class RegistryCatalog:
                     f"There is no {name} in the registry. `gnomon metrics list` shows what there is.",
                     resource=str(name),
                 ) from error
+
+    async def version(self, name: MetricVersionName) -> VersionOrigin:
+        with _absence_is_told():
+            try:
+                found = await self._client.versions.get(str(name))
+            except NotFoundError as error:
+                hint = f"`gnomon versions list {name.metric}` shows what there is."
+                raise NotFoundError(f"{error.message} {hint}", resource=str(name)) from error
+        number = MetricVersionName.parse(found.name).number
+        assert number is not None, "the registry answers with numbers"
+        return VersionOrigin(name.metric, number, found.lineage.run)
 
     async def check_project(self, name: ProjectName) -> None:
         with _absence_is_told():

@@ -105,6 +105,33 @@ providers = Table(
     Column("update_time", Float, nullable=False),
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("uid", String(63), nullable=False, unique=True),
+    Column("metric", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("cells", JSON, nullable=False),
+    Column("text", BigInteger, nullable=False),
+    Column("label", String, nullable=False),
+    Column("score_label", String, nullable=False),
+    Column("score_probability", Float),
+    Column("reviewer", String, nullable=False),
+    Column("review_time", Float, nullable=False),
+    Column("comment", String, nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("body", String(64), nullable=False),
+    Column("first_stratum", String),  # of the first word on a text: what its side was decided by
+    Column("held_out", Boolean, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Index("feedback_by_metric", "metric", "number"),
+    Index("feedback_by_text", "metric", "text"),
+    Index("feedback_by_external_id", "metric", "external_id"),
+    Index("feedback_by_stratum", "metric", "first_stratum"),
+    sqlite_autoincrement=True,  # pages are told apart by number
+)
+
 requests = Table(
     "requests",
     metadata,

@@ -96,6 +96,8 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         message.service_objective.CopyFrom(pb.ServiceObjective(**asked))
     if spec.report_options != ReportOptions():
         message.report_options.CopyFrom(pb.ReportOptions(**asdict(spec.report_options)))
+    if (origin := spec.feedback_origin) is not None:
+        message.feedback_origin.CopyFrom(pb.FeedbackOrigin(**asdict(origin)))
     if run.report is not None:
         _read_report(run.report, message.report)
     if run.start_time is not None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
+from gnomon_trainer.api.feedback_calls import FeedbackCalls
 from gnomon_trainer.api.judge_calls import JudgeCalls
 from gnomon_trainer.api.provider_calls import ProviderCalls
 from gnomon_trainer.api.review_calls import ReviewCalls
 from gnomon_trainer.api.run_calls import RunCalls
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
+from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
@@ -20,10 +22,11 @@ from gnomon_trainer.domain.run_use_cases import Runs
 
 FULL_NAME = "gnomon.v1.TrainerService"
 # An update names its run and what it changes; what a create needs is not asked of it.
-# Instances fail one by one.
+# Instances and entries of feedback fail one by one.
 PER_ITEM = {
     f"/{FULL_NAME}/UpdateRun": frozenset({"run"}),
     f"/{FULL_NAME}/JudgeInstances": frozenset({"instances"}),
+    f"/{FULL_NAME}/RecordFeedback": frozenset({"entries"}),
 }
 
 
@@ -41,12 +44,14 @@ class TrainerServicer(rpc.TrainerServiceServicer):
         runs: Runs,
         providers: Providers,
         judges: Judges,
+        feedback: FeedbackCases,
     ) -> None:
         self._datasets = DatasetCalls(datasets, checks)
         self._reviews = ReviewCalls(reviews)
         self._runs = RunCalls(runs)
         self._providers = ProviderCalls(providers)
         self._judges = JudgeCalls(judges)
+        self._feedback = FeedbackCalls(feedback)
 
     async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
         return await self._datasets.upload(request_iterator)
@@ -148,3 +153,15 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def JudgeInstances(self, request: Any, context: Any) -> Any:
         return await self._judges.judge_instances(request)
+
+    async def RecordFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.record(request)
+
+    async def ListFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.list(request)
+
+    async def CollectFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.collect(request)
+
+    async def TrainFromFeedback(self, request: Any, context: Any) -> Any:
+        return await self._feedback.train(request)

@@ -1,6 +1,7 @@
 """What the trainer asks of the registry. Pure."""
 
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +10,21 @@ from gnomon_trainer.domain.judge_prompt import Judged
 from gnomon_trainer.domain.training import MetricDefinition
 
 
+@dataclass(frozen=True, slots=True)
+class VersionOrigin:
+    """A version by its number, and the run that made it; `run` is empty if it was trained elsewhere."""
+
+    metric: str
+    number: int
+    run: str
+
+    @property
+    def name(self) -> MetricVersionName:
+        return MetricVersionName(self.metric, self.number)
+
+
 class Catalog(Protocol):
-    """Reads metrics and projects.
+    """Reads metrics, versions and projects.
 
     Every method raises RegistryUnavailableError while the registry is away.
     """
@@ -21,6 +35,10 @@ class Catalog(Protocol):
 
     async def judged(self, name: MetricName) -> Judged:
         """Return what a judge needs of a metric, or raise NotFoundError."""
+        ...
+
+    async def version(self, name: MetricVersionName) -> VersionOrigin:
+        """Return a version by its number or an alias, or raise NotFoundError."""
         ...
 
     async def check_project(self, name: ProjectName) -> None:

@@ -1,5 +1,6 @@
 """Two runs row by row on one test set. Pure, with NumPy."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
 
 _FLIPPED = 200
 _SLICES = 20
+_ERROR_KINDS = 100
 _MOST_DRAWN = 200_000_000  # rows × resamples: they are in memory, a byte each
 
 
@@ -62,6 +64,7 @@ def compared(
         "flipped_rows": _flipped(a, b, flipped, numbers),
         "flipped_row_count": len(flipped),
         "slices": _slices(a, b, parts, draws),
+        "error_kinds": _error_kinds(a, b),
     }
 
 
@@ -114,6 +117,27 @@ def _flipped(a: Answers, b: Answers, flipped: measures.Ints, numbers: Sequence[i
         }
         for row in flipped[order]
     ]
+
+
+def _error_kinds(a: Answers, b: Answers) -> list[dict[str, Any]]:
+    """Return which class each took for which other one, most errors of both together first."""
+    errors = Counter(
+        (int(t), int(p)) for x in (a, b) for t, p in zip(x.truth, x.predicted, strict=True) if t != p
+    )
+    return [_error_kind(a, b, *kind) for kind, _ in errors.most_common(_ERROR_KINDS)]
+
+
+def _error_kind(a: Answers, b: Answers, truth: int, said: int) -> dict[str, Any]:
+    of_class = a.truth == truth
+    first, second = of_class & (a.predicted == said), of_class & (b.predicted == said)
+    return {
+        "true_label": a.classes[truth],
+        "label": a.classes[said],
+        "rows": int(of_class.sum()),
+        "first": int(first.sum()),
+        "second": int(second.sum()),
+        "mcnemar_p": pairing.mcnemar_p(int((first & ~second).sum()), int((second & ~first).sum())),
+    }
 
 
 def _slices(a: Answers, b: Answers, parts: Sequence[Part], draws: Draws) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
+from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
 from gnomon_trainer.domain.nearness import Neighbours
@@ -58,6 +59,7 @@ class RunOrder:
     display_name: str = ""
     service_objective: ServiceObjective | None = None
     report_options: ReportOptions = field(default_factory=ReportOptions)
+    feedback_origin: FeedbackOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ class Runs:
             report_options=check_report_options(order.report_options, test),
             chosen_recipe=f"recipes/{chosen.recipe}" if chosen else "",
             recipe_reason=chosen.reason if chosen else "",
+            feedback_origin=order.feedback_origin,
         )
 
     def _lengths(

@@ -18,6 +18,7 @@ from gnomon.errors import (
     TrainingFailedError,
 )
 from gnomon.names import OperationName, RunName
+from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective, figures_of
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
@@ -66,6 +67,7 @@ class RunSpec:
     report_options: ReportOptions = field(default_factory=ReportOptions)
     chosen_recipe: str = ""  # recipes/{recipe}, where `recipe` leaves that to the data
     recipe_reason: str = ""  # why that one
+    feedback_origin: FeedbackOrigin | None = None
 
     @property
     def trained_by(self) -> str:

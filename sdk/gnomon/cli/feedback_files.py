@@ -1,0 +1,101 @@
+"""Files of reviewed rows: what was scored, what the score said, and what is right."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gnomon import feedback
+from gnomon.cli import rows
+from gnomon.errors import GnomonError, InvalidRequestError
+from gnomon.instances import Step
+from gnomon.v1 import resources_pb2 as pb
+
+_BATCH = 256
+Entry = pb.Feedback | GnomonError
+
+
+def read(
+    file: Path, columns: Mapping[str, str], metric: pb.Metric, version: str
+) -> Iterator[tuple[str, Entry]]:
+    """Yield the place and the entry, or what is wrong with it, of every row that has a label.
+
+    Args:
+        columns: from the file's column to ours; those not named keep their name.
+        version: what scored, where a row does not tell.
+    """
+    for row in rows.read(file):
+        cells = {columns.get(name, name): cell for name, cell in row.cells.items()}
+        if row.problem:
+            yield row.place, InvalidRequestError(f"The row {row.problem}.")
+        elif cells.get("label") not in (None, ""):
+            yield row.place, _entry(cells, metric, version)
+
+
+def batches(read: Iterable[tuple[str, Entry]]) -> Iterator[tuple[list[str], list[Entry]]]:
+    """Yield places and entries, some at a time, so that a file may be larger than memory."""
+    places: list[str] = []
+    batch: list[Entry] = []
+    for place, entry in read:
+        places.append(place)
+        batch.append(entry)
+        if len(batch) == _BATCH:
+            yield places, batch
+            places, batch = [], []
+    if batch:
+        yield places, batch
+
+
+def _entry(cells: Mapping[str, Any], metric: pb.Metric, version: str) -> Entry:
+    told = _score(cells, metric.name.rpartition("/")[2])
+    try:
+        return feedback.entry(
+            str(cells.get("metric_version") or told.get("version") or version),
+            rows.instance_of(cells, {}, Step[pb.Metric.Step.Name(metric.step)]),
+            label=cells["label"],
+            score_label=cells.get("score_label") or told.get("label"),
+            score_probability=_number(cells.get("score_probability") or told.get("probability")),
+            reviewer=_text(cells.get("reviewer")),
+            review_time=_time(cells.get("review_time")),
+            comment=_text(cells.get("comment")),
+            external_id=_text(cells.get("id")),
+        )
+    except GnomonError as error:
+        return error
+
+
+def _score(cells: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Return what the columns that `gnomon score-file` writes say of the score."""
+    label = cells.get(f"{metric}.label")
+    if label in (None, ""):
+        return {}
+    probability = cells.get(f"{metric}.{label}.probability", cells.get(f"{metric}.{label}"))
+    return {"label": label, "probability": probability, "version": cells.get(f"{metric}.version")}
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _number(cell: Any) -> float | None:
+    if cell in (None, ""):
+        return None
+    try:
+        return float(cell)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"score_probability is {str(cell)[:40]!r}, which is no number.") from error
+
+
+def _time(cell: Any) -> datetime | None:
+    """Read a time as ISO 8601 writes it, in UTC if it names no zone, or seconds since the epoch."""
+    if cell in (None, ""):
+        return None
+    try:
+        if isinstance(cell, int | float):
+            return datetime.fromtimestamp(cell, UTC)
+        found = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
+    except ValueError as error:
+        raise InvalidRequestError(
+            f"review_time is {str(cell)[:40]!r}; write it as 2026-11-22T09:30:00Z."
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
