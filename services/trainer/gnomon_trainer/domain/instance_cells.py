@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gnomon.instances import Document, Instance, Message, Session, Span, Step, Tool, Trace
+from gnomon.instances import Document, Instance, Message, Session, Span, SpanKind, Step, Tool, Trace
 from gnomon_trainer.domain.columns import LABEL, needed
 from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import MetricDefinition
@@ -47,7 +47,7 @@ def _trace(trace: Instance) -> dict[str, Any]:
 
 
 def _span(span: Span) -> dict[str, Any]:
-    about = {"kind": span.kind.value, "span_id": span.span_id, "parent_span_id": span.parent_span_id}
+    about = {"kind": (span.kind or SpanKind.LLM).value, "span_id": span.span_id, "parent_span_id": span.parent_span_id}
     found = {**about, **_parts(span), "attributes": dict(span.attributes)}
     return {name: part for name, part in found.items() if part}
 
