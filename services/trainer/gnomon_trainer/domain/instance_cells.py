@@ -47,7 +47,11 @@ def _trace(trace: Instance) -> dict[str, Any]:
 
 
 def _span(span: Span) -> dict[str, Any]:
-    about = {"kind": (span.kind or SpanKind.LLM).value, "span_id": span.span_id, "parent_span_id": span.parent_span_id}
+    about = {
+        "kind": (span.kind or SpanKind.LLM).value,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+    }
     found = {**about, **_parts(span), "attributes": dict(span.attributes)}
     return {name: part for name, part in found.items() if part}
 
