@@ -66,6 +66,7 @@ class ServiceProcess:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(exist_ok=True)
         self._address_file.unlink(missing_ok=True)
+        master_key.make(self.environment)
         prefix = f"GNOMON_{self.service.upper()}_"
         settings = {
             "LISTEN": self.address or self.listen,
@@ -213,7 +214,6 @@ def start(
     registry.spawn()
     registry.wait_until_listening(timeout_s, cancelled)
     others = [services["trainer"], services["scorer"]]
-    master_key.make(services["trainer"].home)
     for service in others:
         prefix = f"GNOMON_{service.service.upper()}_REGISTRY_ADDRESS"
         service.environment = dict(service.environment) | {prefix: registry.address}

@@ -14,13 +14,13 @@ def setting(home: Path, environment: Mapping[str, str] = os.environ) -> dict[str
     """Return what tells a trainer where its key is; nothing where the environment does so already."""
     if _VARIABLE in environment or f"{_VARIABLE}_FILE" in environment:
         return {}
-    return {f"{_VARIABLE}_FILE": str(_path(home))}
+    return {f"{_VARIABLE}_FILE": str(home / "master.key")}
 
 
-def make(home: Path) -> None:
-    """Write a key that nobody else can read, unless there is one. It is whole or not there."""
-    path = _path(home)
-    if path.exists():
+def make(environment: Mapping[str, str]) -> None:
+    """Write the key file that `setting` named, unless it is there: for its owner alone, whole or not at all."""
+    named = environment.get(f"{_VARIABLE}_FILE")
+    if named is None or (path := Path(named)).exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
@@ -30,7 +30,3 @@ def make(home: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-
-
-def _path(home: Path) -> Path:
-    return home / "master.key"

@@ -12,6 +12,7 @@ class FakeFeedback:
     """Stores every entry but those that are labelled `maybe`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.feedback: list[pb.Feedback] = []
 
     async def RecordFeedback(self, request: Any, context: Any) -> Any:

@@ -25,6 +25,7 @@ class FakeReviews:
     """Methods are named as in the protos."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.reviews: dict[str, reviews_pb.Review] = {}
         self.waiting = [4, 9, 2]
         self.said: list[Any] = []

@@ -9,7 +9,7 @@ import pytest
 
 from gnomon.cli import session
 from gnomon.errors import GateFailedError
-from gnomon.instances import text_span
+from gnomon.instances import SpanKind, text_span
 from gnomon.triton import Serving
 from gnomon.v1 import resources_pb2 as pb
 
@@ -83,7 +83,7 @@ def test_an_engine_is_asked_for_with_the_rows_of_a_file_as_samples(
         {
             "precision": "fp32",
             "max_batch_size": 32,
-            "samples": [text_span(output="good"), text_span(output="bad")],
+            "samples": [text_span(output=text, kind=SpanKind.LLM) for text in ("good", "bad")],
         },
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon import local, master_key
+from gnomon import local
 from gnomon.errors import ProviderUnavailableError
 from tests.sdk.serving import connected
 from tests.trainer.fake_endpoint import KEY, failure, fake_endpoint
@@ -25,7 +25,6 @@ async def test_keys_outlive_a_restart_and_lie_in_no_file_of_the_deployment(tmp_p
             "GNOMON_TRAINER_LOG_LEVEL": "debug",
         }
         for attempt in range(2):
-            master_key.make(trainer.home)
             address = await asyncio.to_thread(trainer.start)
             try:
                 async with connected("async", address) as client:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gnomon import convert, errors
-from gnomon.instances import text_span
+from gnomon.instances import SpanKind, text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
@@ -29,7 +29,9 @@ def registry(registry: FakeRegistry) -> FakeRegistry:
 def entry(text: str = "a", label: str = "true", **fields: Any) -> resources.Feedback:
     values = {
         "metric_version": V1,
-        "instance": convert.instance_to_proto(text_span(input=f"question {text}", output=f"answer {text}")),
+        "instance": convert.instance_to_proto(
+            text_span(input=f"question {text}", output=f"answer {text}", kind=SpanKind.LLM)
+        ),
         "label": label,
         "score_label": "false",
     }
