@@ -18,7 +18,7 @@ def setting(home: Path, environment: Mapping[str, str] = os.environ) -> dict[str
 
 
 def make(environment: Mapping[str, str]) -> None:
-    """Write the key file that `setting` named, unless it is there: for its owner alone, whole or not at all."""
+    """Write the key file that `setting` named, unless it is there: for its owner alone, whole or not."""
     named = environment.get(f"{_VARIABLE}_FILE")
     if named is None or (path := Path(named)).exists():
         return

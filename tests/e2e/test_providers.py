@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon import local
+from gnomon import local, master_key
 from gnomon.errors import ProviderUnavailableError
 from tests.sdk.serving import connected
 from tests.trainer.fake_endpoint import KEY, failure, fake_endpoint
