@@ -182,6 +182,7 @@ def main() -> None:
         parser.error(f"{options.data} lacks {PUBLIC.name} (as NAME.jsonl)")
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"seeds": {}}
     for seed in map(int, options.seeds.split(",")):
+        measured = origin.now(quick=False)
         (division,) = divisions(PUBLIC, options.data, seed)
         figures, rows = found_of(division, seed)
         print(f"seed {seed}: {figures}", flush=True)
@@ -189,7 +190,7 @@ def main() -> None:
         content["seeds"][str(seed)] = figures | {"learned": kept}
         for method in filter(None, options.methods.split(",")):
             kept[method] = learned(method, division, rows, seed)
-        content |= {key: value for key, value in origin.now(quick=False).items() if key != "quick"}
+        content |= {key: measured[key] for key in ("date", "commit", "machine")}
         json_files.write(RESULTS, content)
         section.put("review", rendered(content), by="benchmarks/review.py")
 
