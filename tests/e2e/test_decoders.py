@@ -98,6 +98,7 @@ def test_a_decoder_goes_the_whole_way(client: gnomon.Client, tmp_path: Path) -> 
             assert served.probability == pytest.approx(measured.probability, abs=1e-4)
 
 
+@pytest.mark.slow
 async def test_a_decoder_reads_sessions_in_training_and_serving_alike(tmp_path: Path) -> None:
     random_ = random.Random(3)
     plan = replace(

@@ -165,6 +165,7 @@ def test_a_killed_scorer_makes_its_callers_wait_and_not_fail(deployed, trained):
     assert failures == []
 
 
+@pytest.mark.slow
 def test_an_alias_moves_under_load_without_a_failed_call(deployed, trained, bundle):
     client = deployed.client
     client.metrics.create("moving", output_type="boolean", input_shape="input_output")

@@ -16,7 +16,7 @@ from tests.scorer.serving import FakeRegistry, logits_of, scoring
 from tests.trainer.fine_tuning import tiny
 
 
-@pytest.mark.parametrize("reducer", ["max", "mean"])
+@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
 async def test_a_scorer_gives_long_rows_the_trainers_scores(tmp_path: Path, reducer: str) -> None:
     plan = tiny.plan(epochs=1, max_tokens=12, window_stride=4, max_windows=3, window_reducer=reducer)
     far = Row(61, text_span(input="w1 " * 50_000, output="storm"), "true")

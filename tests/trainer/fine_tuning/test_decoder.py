@@ -243,8 +243,14 @@ def other_decoders() -> list[Any]:
     }
     return [
         pytest.param(Qwen2Config(**common, tie_word_embeddings=False), id="qwen2-with-an-output-layer"),
-        pytest.param(Qwen3Config(**common, head_dim=8, tie_word_embeddings=True), id="qwen3"),
-        pytest.param(LlamaConfig(**common, tie_word_embeddings=False), id="llama-with-an-output-layer"),
+        pytest.param(
+            Qwen3Config(**common, head_dim=8, tie_word_embeddings=True), id="qwen3", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            LlamaConfig(**common, tie_word_embeddings=False),
+            id="llama-with-an-output-layer",
+            marks=pytest.mark.slow,
+        ),
     ]
 
 
@@ -333,7 +339,7 @@ def test_the_bundle_alone_gives_the_predictions(trained: Trained) -> None:
         assert logits == pytest.approx(predicted["logits"], abs=1e-5)
 
 
-@pytest.mark.parametrize("step", [0, 8])
+@pytest.mark.parametrize("step", [pytest.param(0, marks=pytest.mark.slow), 8])
 def test_an_own_head_that_is_better_than_a_fitted_one_is_what_both_passes_begin_with(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

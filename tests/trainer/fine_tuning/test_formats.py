@@ -279,7 +279,7 @@ def test_without_openvino_its_formats_say_what_to_install(
         assert "pip install 'gnomon[trainer]'" in told_of(trained, name).reason
 
 
-@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
+@pytest.mark.parametrize("error", [pytest.param("ImportError", marks=pytest.mark.slow), "RuntimeError"])
 def test_an_openvino_that_is_broken_costs_its_formats_and_no_run(
     base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
@@ -367,6 +367,7 @@ def test_the_gate_gives_every_row_other_company_and_notices_one_that_minds() -> 
     assert worst.value == pytest.approx(0.0025, rel=0.01)
 
 
+@pytest.mark.slow
 def test_no_runtime_is_heard_of_on_the_network_or_leaves_an_id_in_the_home_folder(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -81,7 +81,13 @@ def test_each_parameter_changes_what_is_learned(
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow), 2, 3]
+    "seed",
+    [
+        pytest.param(0, marks=pytest.mark.slow),
+        pytest.param(1, marks=pytest.mark.slow),
+        2,
+        pytest.param(3, marks=pytest.mark.slow),
+    ],
 )
 def test_a_training_with_all_of_them_that_is_killed_ends_as_an_undisturbed_one(
     base_model: Path, tmp_path: Path, weights_of_everything: bytes, seed: int

@@ -316,6 +316,7 @@ def test_a_full_disk_ends_the_training_and_harms_no_checkpoint(
     assert final_weights(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_bundle_leaves_none_and_a_later_call_ends_well(
     base_model: Path, tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +336,7 @@ def test_a_full_disk_at_the_bundle_leaves_none_and_a_later_call_ends_well(
     assert tiny.contents(trained.bundle_folder) == tiny.contents(undisturbed[0].bundle_folder)
 
 
+@pytest.mark.slow
 def test_an_altered_bundle_is_made_again(base_model: Path, tmp_path: Path, undisturbed: Undisturbed) -> None:
     trained = tiny.train(base_model, tmp_path, tiny.plan())
     (trained.bundle_folder / "model.onnx").write_bytes(b"")

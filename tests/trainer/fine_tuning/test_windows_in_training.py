@@ -111,7 +111,7 @@ def far_plan(reducer: str, rows: int = 240, **parameters: float) -> TrainingPlan
     return what
 
 
-@pytest.mark.parametrize("reducer", ["max", "mean"])
+@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
 def test_what_no_first_window_shows_is_learned(base_model: Path, tmp_path: Path, reducer: str) -> None:
     trained = tiny.train(base_model, tmp_path, far_plan(reducer, epochs=3), interval_s=60.0)
     found = {measure["key"]: measure["value"] for measure in trained.report["measures"]}
@@ -127,6 +127,7 @@ def test_logits_that_are_no_numbers_are_none_of_the_row_either(base_model: Path)
     assert [window in LONG for window in one_each(network, highest)] == [True, False]
 
 
+@pytest.mark.slow
 def test_a_warm_up_and_a_second_pass_over_all_rows_learn_from_windows_too(
     base_model: Path, tmp_path: Path
 ) -> None:
