@@ -195,7 +195,8 @@ def _message(entry: Any, role: str, place: str) -> Message:
         found.append(_tool_call(call, f"{place}.function_call"))
     return Message(
         content=_content(record.get("content"), f"{place}.content"),
-        role=_text(record, "role", place) or role,
+        # One that is left out is the side's own; an empty one is none.
+        role=role if record.get("role") is None else _text(record, "role", place),
         tool_calls=tuple(found),
         tool_call_id=_text(record, "tool_call_id", place),
     )

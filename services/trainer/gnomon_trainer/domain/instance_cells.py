@@ -64,8 +64,8 @@ def _messages(messages: Sequence[Message], role: str) -> str | list[dict[str, An
 
 
 def _message(message: Message) -> dict[str, Any]:
-    # A message without a role is rendered as a user's, on either side of a span.
-    found: dict[str, Any] = {"role": message.role or "user", "content": message.content}
+    # No role is kept as none: beside a user's message, one without is another message.
+    found: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         found["tool_calls"] = [
             {"name": call.tool, "arguments": call.arguments, "id": call.id} for call in message.tool_calls
