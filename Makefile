@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Tests wait as long as they compute, so files are tested two at a time.
+SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
@@ -13,10 +15,10 @@ demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SHARED)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(SHARED)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

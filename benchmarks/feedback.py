@@ -4,7 +4,7 @@
 
 Reads `davidson_hate.jsonl` from the folder. Of its training rows some train
 version 1; the others are the live traffic that version 1 scores. Of the kind of
-error that it makes most often there, people correct some, and confirm as many
+error that it makes most often there, people correct some, and confirm some
 scores of the same label. `client.feedback.train` does the rest. Nothing is
 chosen by the test rows, which both versions see once. Figures go to
 benchmarks/results/feedback.json and into benchmarks/RESULTS.md.
@@ -79,11 +79,14 @@ def commonest_error(scored: Sequence[Scored]) -> tuple[str, str]:
     return kinds.most_common(1)[0][0]
 
 
-def record(client: gnomon.Client, scored: Sequence[Scored], corrections: int) -> dict[str, Any]:
-    """Correct scores of one kind of error, and confirm as many of the same label."""
+def record(
+    client: gnomon.Client, scored: Sequence[Scored], corrections: int, confirmations: int | None
+) -> dict[str, Any]:
+    """Correct scores of one kind of error, and confirm others of the same label; as many, if not told."""
     right, given = commonest_error(scored)
     wrong = [pair for pair in scored if (pair[0]["label"], pair[1].label) == (right, given)][:corrections]
-    good = [pair for pair in scored if pair[0]["label"] == pair[1].label == given][: len(wrong)]
+    good = [pair for pair in scored if pair[0]["label"] == pair[1].label == given]
+    good = good[: len(wrong) if confirmations is None else confirmations]
     entries = [
         feedback.entry(said, text_span(input=row["input"]), label=row["label"], external_id=row["id"])
         for row, said in (*wrong, *good)
@@ -110,7 +113,7 @@ def measure(client: gnomon.Client, folder: Path, asked: argparse.Namespace) -> d
     train_first(client, folder, learnable[: asked.rows], test, parameters)
     trained = time.monotonic()
     scored = score(client, live)
-    said = record(client, scored, asked.corrections)
+    said = record(client, scored, asked.corrections, asked.confirmations)
     recorded = time.monotonic()
     found = client.feedback.train(METRIC, run_id="second", timeout_s=RUN_TIMEOUT_S)
     ended = time.monotonic()
@@ -175,6 +178,7 @@ def main() -> int:
     parser.add_argument("--test-rows", type=int, help="rows to measure on; all if not given")
     parser.add_argument("--epochs", type=int, help="the recipe's if not given")
     parser.add_argument("--corrections", type=int, default=375, help="a fifth of them is held out")
+    parser.add_argument("--confirmations", type=int, help="as many as corrections if not given")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         services = local.deployment(Path(home) / "gnomon")

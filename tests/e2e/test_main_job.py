@@ -27,7 +27,7 @@ def test_a_served_score_equals_the_trainers_on_every_test_row(deployed, trained)
     predictions = list(deployed.client.runs.predictions(trained.name))
     instances = [prediction.instance for prediction in predictions]
 
-    rows = deployed.client.score("commitment", instances=instances)
+    rows = deployed.client.score("commitment", instances=instances, timeout_s=240)
 
     assert len(predictions) == trained.report.test_rows >= 150
     assert any(prediction.score.window_count > 1 for prediction in predictions)

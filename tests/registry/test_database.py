@@ -31,9 +31,17 @@ def test_the_migrations_make_the_schema_that_the_code_knows(engine):
         assert compare_metadata(context, metadata) == []
 
 
-def test_migrating_again_changes_nothing(engine):
+def test_migrating_again_changes_nothing(engine, tmp_path):
+    def content():
+        with sqlite3.connect(tmp_path / "deep" / "registry.db") as connection:
+            return list(connection.iterdump())
+
     database.migrate(engine)
+    before = content()
     database.migrate(engine)
+
+    assert content() == before
+    assert any("CREATE TABLE metrics" in line for line in before)
 
 
 def test_metrics_of_the_first_schema_came_from_no_preset(engine, tmp_path):

@@ -238,9 +238,8 @@ async def test_a_slow_reader_is_not_read_ahead_of_without_end(caller):
     while True:  # the transport has buffers of its own; they are full soon
         before = len(sent)
         await asyncio.sleep(0.25)
-        if len(sent) == before:
+        if len(sent) == before and _open_stream(caller).rows_to_score == 0:
             break
-    assert _open_stream(caller).rows_to_score == 0
     assert 512 <= _open_stream(caller).unanswered_rows <= 512 + 256
 
     reading = asyncio.create_task(_read_for_ever(stream))
