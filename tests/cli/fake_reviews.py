@@ -1,8 +1,10 @@
 """What a trainer would remember of one review, in which the rows 4, 9 and 2 are asked."""
 
+import asyncio
+import threading
 from typing import Any
 
-from gnomon.errors import ReviewStateError
+from gnomon.errors import GnomonError, ReviewStateError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import reviews_pb2 as reviews_pb
 
@@ -29,6 +31,10 @@ class FakeReviews:
         self.reviews: dict[str, reviews_pb.Review] = {}
         self.waiting = [4, 9, 2]
         self.said: list[Any] = []
+        self.next_error: GnomonError | None = None
+        self.others_have_the_rest = False
+        self.may_record = threading.Event()
+        self.may_record.set()
 
     async def CreateReview(self, request: Any, context: Any) -> reviews_pb.Review:
         review = request.review
@@ -53,10 +59,13 @@ class FakeReviews:
         return reviews_pb.ListReviewsResponse(reviews=self.reviews.values())
 
     async def NextReviewItems(self, request: Any, context: Any) -> Any:
-        items = map(an_item, self.waiting[: request.count])
+        if self.next_error is not None:
+            raise self.next_error
+        items = map(an_item, [] if self.others_have_the_rest else self.waiting[: request.count])
         return reviews_pb.NextReviewItemsResponse(items=items, left_count=len(self.waiting))
 
     async def RecordReviewDecision(self, request: Any, context: Any) -> Any:
+        await asyncio.to_thread(self.may_record.wait)
         if request.row not in self.waiting:
             raise ReviewStateError(f"Row {request.row} was answered by ben meanwhile.", state="answered")
         self.waiting.remove(request.row)

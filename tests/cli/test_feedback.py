@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gnomon.cli import feedback_files
+from gnomon.errors import GnomonError, InvalidRequestError
 from gnomon.v1 import resources_pb2 as pb
 from tests.cli.conftest import Gnomon
 from tests.cli.fake_services import FakeServices
@@ -90,3 +93,51 @@ def test_rows_that_cannot_be_recorded_are_named_and_the_others_are_recorded(
     assert ran.status == 1
     assert ran.json["recorded"] == len(fake.feedback) == 1
     assert [failed["place"] for failed in ran.json["failed"]] == ["Line 1", "Line 3", "Line 4", "Line 5"]
+
+
+BOOLEAN = pb.Metric(name="metrics/toxic", step="LLM_SPAN", output_type="BOOLEAN")
+
+
+def read_one(folder: Path, **cells: Any) -> pb.Feedback | GnomonError:
+    file = folder / "rows.jsonl"
+    file.write_text(json.dumps({"input": "a", "label": True} | cells) + "\n")
+    ((_, entry),) = feedback_files.read(file, {}, BOOLEAN, "toxic@3")
+    return entry
+
+
+def test_a_score_of_false_and_of_nought_is_a_score(tmp_path: Path) -> None:
+    entry = read_one(tmp_path, score_label=False, score_probability=0.0)
+
+    assert isinstance(entry, pb.Feedback)
+    assert (entry.label, entry.score_label) == ("true", "false")
+    assert entry.HasField("score_probability")
+    assert entry.score_probability == 0.0
+
+
+def test_what_a_row_says_of_its_score_goes_before_what_a_scored_file_says(tmp_path: Path) -> None:
+    scored = {"toxic.label": "true", "toxic.true.probability": 0.9, "toxic.version": "toxic@2"}
+
+    own, written = read_one(tmp_path, score_label=False, **scored), read_one(tmp_path, **scored)
+
+    assert isinstance(own, pb.Feedback)
+    assert isinstance(written, pb.Feedback)
+    assert (own.score_label, own.HasField("score_probability")) == ("false", False)
+    assert (written.score_label, written.score_probability) == ("true", 0.9)
+    assert own.metric_version == written.metric_version == "metrics/toxic/versions/2"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"review_time": 1e20},
+        {"review_time": "0001-01-01T00:00:00+05:00"},
+        {"review_time": "yesterday"},
+        {"score_probability": "nan"},
+        {"score_probability": [1]},
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_named_and_ends_nothing(tmp_path: Path, cells: dict[str, Any]) -> None:
+    entry = read_one(tmp_path, **cells)
+
+    assert isinstance(entry, InvalidRequestError)
+    assert next(iter(cells)) in entry.message

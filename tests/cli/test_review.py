@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from textual.events import Key
 from textual.widgets import Static
 
 from gnomon import Client
@@ -16,12 +17,14 @@ from gnomon.cli import review as commands
 from gnomon.cli.review_desk import choosing, showing
 from gnomon.cli.review_desk.desk import Desk
 from gnomon.cli.review_desk.screen import ReviewScreen
+from gnomon.errors import ReviewStateError
 from gnomon.v1 import reviews_pb2 as pb
 from tests.cli.conftest import Gnomon
 from tests.cli.fake_reviews import an_item
 from tests.cli.fake_services import FakeServices, RunningFake
 
 NAME = "datasets/tickets/reviews/first"
+PROBLEM = ReviewStateError("Not now.", state="busy")
 TWELVE = [f"card {n}" for n in range(1, 13)]
 
 
@@ -264,6 +267,22 @@ def test_what_fails_changes_nothing_but_the_note(desk: Desk) -> None:
     assert (desk.item.row, desk.done, desk.left, desk.note) == (4, 0, 3, "There is nothing to undo.")
 
 
+def test_a_desk_that_could_not_fetch_says_so_and_the_next_key_fetches(desk: Desk, fake: FakeServices) -> None:
+    desk.label("true")
+    desk.label("true")
+    fake.next_error = PROBLEM
+    desk.label("true")
+    assert (desk.item, desk.is_fetched, desk.note) == (None, False, PROBLEM.message)
+
+    fake.next_error = None
+    fake.waiting.append(11)
+    desk.label("false")
+
+    assert desk.item is not None
+    assert (desk.item.row, desk.is_fetched, desk.note) == (11, True, "")
+    assert [entry.row for entry in fake.said] == [4, 9, 2]
+
+
 # ------------------------------------------------------------------------------ screen
 
 
@@ -300,3 +319,52 @@ async def test_a_search_keeps_the_numbers_of_the_classes_and_takes_the_first(
             await person.press("ctrl+c")
 
     assert [(entry.row, entry.label) for entry in fake.said] == [(4, "card 7"), (9, "card 12")]
+
+
+async def test_a_key_that_comes_before_the_next_row_is_seen_decides_nothing(
+    desk: Desk, fake: FakeServices
+) -> None:
+    fake.may_record.clear()
+    screen = ReviewScreen(desk)
+    async with screen.run_test() as person:
+        for _ in range(2):
+            screen.post_message(Key("2", "2"))
+        await asyncio.sleep(0.1)
+        assert shown(screen, "#status").startswith(" row 4 ")
+        fake.may_record.set()
+        while not fake.said:
+            await asyncio.sleep(0.01)
+        await person.pause()
+        await person.press("1")
+
+    assert [(entry.row, entry.label) for entry in fake.said] == [(4, "true"), (9, "false")]
+
+
+async def test_a_search_shows_first_what_enter_takes(running: RunningFake, fake: FakeServices) -> None:
+    classes = ["not spam", "spam"]
+    with Client(registry=running.address, trainer=running.address, scorer=running.address) as client:
+        screen = ReviewScreen(Desk(client, pb.Review(name=NAME, classes=classes), "ann", {}))
+        async with screen.run_test() as person:
+            await person.press("slash", *"spam")
+            console = Console(width=60, record=True, file=io.StringIO())
+            console.print(showing.classes(classes, choosing.matching("spam", classes)))
+            await person.press("enter")
+
+    assert console.export_text().split() == ["2", "spam", "1", "not", "spam"]
+    assert [entry.label for entry in fake.said] == ["spam"]
+
+
+async def test_a_screen_without_a_row_says_whether_it_is_the_end(desk: Desk, fake: FakeServices) -> None:
+    screen = ReviewScreen(desk)
+    async with screen.run_test() as person:
+        await person.press("1", "1")
+        fake.next_error = PROBLEM
+        await person.press("1")
+        assert "could not be fetched" in shown(screen, "#content")
+        fake.next_error, fake.others_have_the_rest = None, True
+        fake.waiting.append(11)
+        await person.press("s")
+        assert "Others have the rows that are left" in shown(screen, "#content")
+        fake.waiting.clear()
+        await person.press("s")
+        assert "Nothing is left for you" in shown(screen, "#content")

@@ -1,5 +1,6 @@
 """Files of reviewed rows: what was scored, what the score said, and what is right."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,11 +51,11 @@ def _entry(cells: Mapping[str, Any], metric: pb.Metric, version: str) -> Entry:
     told = _score(cells, metric.name.rpartition("/")[2])
     try:
         return feedback.entry(
-            str(cells.get("metric_version") or told.get("version") or version),
+            str(_first(cells.get("metric_version"), told["version"], version)),
             rows.instance_of(cells, {}, Step[pb.Metric.Step.Name(metric.step)]),
             label=cells["label"],
-            score_label=cells.get("score_label") or told.get("label"),
-            score_probability=_number(cells.get("score_probability") or told.get("probability")),
+            score_label=told["label"],
+            score_probability=_number(told["probability"]),
             reviewer=_text(cells.get("reviewer")),
             review_time=_time(cells.get("review_time")),
             comment=_text(cells.get("comment")),
@@ -65,12 +66,19 @@ def _entry(cells: Mapping[str, Any], metric: pb.Metric, version: str) -> Entry:
 
 
 def _score(cells: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return what the columns that `gnomon score-file` writes say of the score."""
-    label = cells.get(f"{metric}.label")
-    if label in (None, ""):
-        return {}
-    probability = cells.get(f"{metric}.{label}.probability", cells.get(f"{metric}.{label}"))
-    return {"label": label, "probability": probability, "version": cells.get(f"{metric}.version")}
+    """Return what a row says of the score: in our columns, else in those that `gnomon score-file` writes."""
+    said, scored = cells.get("score_label"), cells.get(f"{metric}.label")
+    probability = cells.get("score_probability")
+    if said in (None, "") and scored not in (None, ""):
+        said = scored
+        written = cells.get(f"{metric}.{scored}.probability", cells.get(f"{metric}.{scored}"))
+        probability = _first(probability, written)
+    return {"label": said, "probability": probability, "version": cells.get(f"{metric}.version")}
+
+
+def _first(*cells: Any) -> Any:
+    """Return the first cell that says something; `false` and 0 do."""
+    return next((cell for cell in cells if cell not in (None, "")), None)
 
 
 def _text(cell: Any) -> str:
@@ -81,7 +89,10 @@ def _number(cell: Any) -> float | None:
     if cell in (None, ""):
         return None
     try:
-        return float(cell)
+        found = float(cell)
+        if not math.isfinite(found):
+            raise ValueError("neither infinite nor NaN")
+        return found
     except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"score_probability is {str(cell)[:40]!r}, which is no number.") from error
 
@@ -94,8 +105,8 @@ def _time(cell: Any) -> datetime | None:
         if isinstance(cell, int | float):
             return datetime.fromtimestamp(cell, UTC)
         found = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell))
-    except ValueError as error:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError) as error:
         raise InvalidRequestError(
             f"review_time is {str(cell)[:40]!r}; write it as 2026-11-22T09:30:00Z."
         ) from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -18,7 +18,11 @@ _AT_ONCE = 10  # rows fetched together
 
 
 class Desk:
-    """`item` is the row to look at, None when nothing is left; `note` says what went wrong last."""
+    """`item` is the row to look at; `note` says what went wrong last.
+
+    There is no item when nothing is left, when others have what is left, and
+    when the trainer could not be asked; then any decision asks it again.
+    """
 
     def __init__(
         self, client: "Client", review: pb.Review, reviewer: str, rubrics: Mapping[str, str]
@@ -30,6 +34,7 @@ class Desk:
         self.rubrics = rubrics
         self.note = ""
         self.left = 0
+        self.is_fetched = False
         self.done = sum(
             person.labelled_count + person.unsure_count + person.skipped_count
             for person in review.reviewers
@@ -58,17 +63,19 @@ class Desk:
 
     def keep(self) -> None:
         """Give the row the label that it has, if the review is not blind."""
-        if self.item is not None and self.item.label:
-            self.label(self.item.label)
+        if self.item is None or self.item.label:
+            self.label(self.item.label if self.item else "")
 
     def undo(self) -> None:
         """Take the newest decision back, also one of an earlier session, and show its row."""
         self._try(self._undo)
 
     def _decide(self, answer: str, label: str = "") -> None:
-        if self.item is not None:
-            row = self.item.row
-            self._try(lambda: self._record(row, answer, label))
+        if self.item is None:
+            self.load()
+            return
+        row = self.item.row
+        self._try(lambda: self._record(row, answer, label))
 
     def _record(self, row: int, answer: str, label: str) -> None:
         try:
@@ -90,9 +97,10 @@ class Desk:
 
     def _fetch(self) -> None:
         if not self._waiting:
+            self.is_fetched = False
             answer = self._reviews.next_items(self.review.name, self.reviewer, _AT_ONCE)
             self._waiting.extend(answer.items)
-            self.left = answer.left_count
+            self.left, self.is_fetched = answer.left_count, True
 
     def _try(self, work: Callable[[], None]) -> None:
         """Do something; where it fails, say why and change nothing else."""

@@ -8,13 +8,14 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.events import Key
+from textual.events import Event, Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from gnomon.cli.review_desk import choosing, showing
 from gnomon.cli.review_desk.desk import Desk
 
+_LEAVING = {"q", "ctrl+c"}
 _HELP = "u undo · s skip · n not sure · / search a class · ? rubric · q leave"
 
 
@@ -69,6 +70,7 @@ class ReviewScreen(App[None]):
         super().__init__()
         self._desk = desk
         self._pending = ""
+        self._shown_at = 0.0  # by the clock of events
 
     def compose(self) -> ComposeResult:
         yield Static(id="status")
@@ -80,6 +82,11 @@ class ReviewScreen(App[None]):
         yield Input(placeholder="a class; Enter takes the first one, Escape goes back", id="search")
         keep = "" if self._desk.review.blind else "k keep the label · "
         yield Static(Text(keep + _HELP), id="help")
+
+    def on_key(self, event: Key) -> None:
+        """Drop a key that was pressed before the row could be seen that it would decide on."""
+        if event.time < self._shown_at and event.key not in _LEAVING:
+            event.prevent_default()
 
     async def on_mount(self) -> None:
         self.query_one("#row").focus()
@@ -133,11 +140,12 @@ class ReviewScreen(App[None]):
         self._show_status()
 
     async def _do(self, work: Callable[[], None]) -> None:
-        """Wait for the trainer before the next key is looked at: what is seen is what is kept."""
+        """Wait for the trainer before another key counts: what is seen is what is kept."""
         self._pending = ""
         await asyncio.to_thread(work)
         self._show_row()
         self._show_status()
+        self._shown_at = Event().time
 
     def _show_classes(self, sought: str) -> None:
         classes = self._desk.review.classes
@@ -146,11 +154,7 @@ class ReviewScreen(App[None]):
 
     def _show_row(self) -> None:
         desk = self._desk
-        nothing = Text(
-            f"Nothing is left for you. To make the next version of the dataset:\n\n"
-            f"  gnomon review apply {desk.review.name}"
-        )
-        content = nothing if desk.item is None else showing.row(desk.item)
+        content = Text(_no_row(desk)) if desk.item is None else showing.row(desk.item)
         self.query_one("#content", Static).update(content)
         self.query_one("#row", VerticalScroll).scroll_home(animate=False)
 
@@ -164,3 +168,14 @@ class ReviewScreen(App[None]):
         note = self.query_one("#note", Static)
         note.update(Text(showing.plain(desk.note)))
         note.display = bool(desk.note)
+
+
+def _no_row(desk: Desk) -> str:
+    if not desk.is_fetched:
+        return "The next row could not be fetched. Press s to try again."
+    if desk.left:
+        return "Others have the rows that are left before them now. Press s to look again."
+    return (
+        "Nothing is left for you. To make the next version of the dataset:\n\n"
+        f"  gnomon review apply {desk.review.name}"
+    )

@@ -1,6 +1,6 @@
 """How a row reads on the terminal."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -82,13 +82,10 @@ def _why(item: pb.ReviewItem) -> Iterator[RenderableType]:
         yield Text.assemble(("judge     ", "dim"), plain(item.judge_label))
 
 
-def classes(labels: Sequence[str], found: Collection[str]) -> RenderableType:
-    """Return those of the classes that were found, with what to type for each."""
-    shown = [
-        Text.assemble((f"{key} ", "bold yellow"), plain(label))
-        for key, label in numbered(labels)
-        if label in found
-    ]
+def classes(labels: Sequence[str], found: Sequence[str]) -> RenderableType:
+    """Return those of the classes that were found, in that order, with what to type for each."""
+    keys = {label: key for key, label in numbered(labels)}
+    shown = [Text.assemble((f"{keys[label]} ", "bold yellow"), plain(label)) for label in found]
     return Columns(shown, padding=(0, 3), column_first=True)
 
 
