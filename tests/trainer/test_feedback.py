@@ -1,5 +1,6 @@
 """Feedback over the real wire: recorded entry by entry, and learned from by the next run."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from gnomon.instances import SpanKind, text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_trainer import wiring
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows, refused, run_of, trainer_at, two_sets
 
@@ -117,6 +119,16 @@ async def test_an_entry_that_cannot_be_stored_does_not_fail_its_neighbours(train
         "missing": errors.InvalidRequestError,
     }
     assert len(await listed(trainer)) == 2
+
+
+async def test_feedback_is_recorded_beside_uploads_that_take_their_time(
+    tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "_HEAVY_AT_ONCE", 0)  # all places are taken
+    async with trainer_at(tmp_path, registry) as trainer, asyncio.timeout(10):
+        (outcome,) = await record(trainer, entry())
+
+    assert outcome.HasField("feedback")
 
 
 async def test_the_same_request_again_stores_nothing_and_answers_the_same(trainer: Trainer) -> None:

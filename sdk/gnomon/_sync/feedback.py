@@ -64,7 +64,7 @@ class Feedback:
             external_id: the application's own ID of this entry: recorded twice, it is stored once.
 
         Raises:
-            InvalidRequestError: the label is no class of the metric.
+            InvalidRequestError: the label is no class of the metric, or `review_time` is to come.
             InstanceInvalidError: the instance lacks what the metric reads.
             NotFoundError: there is no such version.
             AlreadyExistsError: `external_id` was recorded with other content.
