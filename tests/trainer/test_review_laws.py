@@ -1,5 +1,6 @@
 """What holds of every queue, every pair of reviewers and every undo."""
 
+import json
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from gnomon.instances import OutputType, text_span
 from gnomon.names import ReviewName
 from gnomon_trainer.domain.review_agreement import Progress, agreement
+from gnomon_trainer.domain.review_blinding import shown_columns
 from gnomon_trainer.domain.review_corrections import COLUMN, corrected
 from gnomon_trainer.domain.review_order import doubt, queue
 from gnomon_trainer.domain.reviews import (
@@ -25,12 +28,14 @@ from gnomon_trainer.domain.reviews import (
     Signals,
     verdict,
 )
+from gnomon_trainer.domain.training import Row
 from tests.trainer.fake_reviews import FakeReviewStore
 from tests.trainer.fakes import FakeStores
-from tests.trainer.things import draft, new_review
+from tests.trainer.things import TOXICITY, draft, new_review
 
 FIRST = ReviewName("train", "first")
 LABELS = ("false", "true")
+TOPIC = replace(TOXICITY, output_type=OutputType.CATEGORICAL, classes=("Billing", "other", "3"))
 shares = st.none() | st.floats(0, 1)
 signals = st.builds(
     Signals,
@@ -78,6 +83,26 @@ def test_a_shorter_queue_is_the_beginning_of_a_longer_one(given_rows: Any, order
 def test_doubt_is_a_share(found: Signals, order: Order) -> None:
     value = doubt(found, order)
     assert value is None or 0 <= value <= 1
+
+
+# --------------------------------------------------------------------------- blindness
+
+ways_to_name_a_class = st.sampled_from(
+    [
+        *(str.upper, str.title, lambda label: f" {label}\n"),
+        *(lambda label: [label, "?"], lambda label: {label: 0.9}, lambda label: {"gpt": label}),
+        *(lambda label: json.dumps([label]), lambda label: json.dumps({label: 1})),
+    ]
+)
+
+
+@given(label=st.sampled_from(TOPIC.classes), named=ways_to_name_a_class, column=st.text(min_size=1))
+def test_a_blind_review_shows_no_cell_that_names_a_class(label: str, named: Any, column: str) -> None:
+    row = Row(1, text_span(output="x"), label, {column: named(label), "source_": f"{label}.example.com"})
+
+    blind = shown_columns(new_review(blind=True), row, TOPIC)
+    assert blind.keys() <= {"source_"}
+    assert shown_columns(new_review(blind=False), row, TOPIC) == row.extra
 
 
 # -------------------------------------------------------------------------- agreement

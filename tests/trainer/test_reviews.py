@@ -193,6 +193,38 @@ async def test_a_blind_review_tells_no_label_in_any_field(trainer: Trainer) -> N
         assert dict(item.columns) == {"source": "web", "n": "3"}
 
 
+@pytest.mark.parametrize("judge_column", ["", "second_opinion"])
+async def test_a_blind_review_hides_what_judges_applications_and_people_said(
+    trainer: Trainer, judge_column: str
+) -> None:
+    said = {
+        "judge_label": "maybe",
+        "judge_explanation": "Insults.",
+        "second_opinion": "true, I think",
+        "score_label": "false",
+        "score_probability": 0.9,
+        "reviewer": "ann",
+        "held_out": True,
+        "review_time": 1.0,
+        "metric_version": "metrics/toxicity/versions/1",
+        "gold": " TRUE",
+        "mturk": ["no", "hm"],
+        "shares": '{"False": 0.8}',
+        "n": 1,
+        "source": "web",
+    }
+    await trainer.upload(jsonl([row | said for row in labelled_rows(40)]))
+
+    await create(trainer, blind=True, judge_column=judge_column)
+    await create(trainer, blind=False, review_id="seen")
+
+    (item,) = (await following(trainer)).items
+    own = {} if judge_column else {"second_opinion": "true, I think"}
+    assert dict(item.columns) == {"source": "web"} | own
+    (item,) = (await following(trainer, name="datasets/train/reviews/seen")).items
+    assert dict(item.columns).keys() == said.keys()
+
+
 async def test_a_review_of_labels_that_are_no_classes_any_more_is_refused(
     trainer: Trainer, registry: FakeRegistry
 ) -> None:

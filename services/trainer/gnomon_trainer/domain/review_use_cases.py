@@ -12,6 +12,7 @@ from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowSt
 from gnomon_trainer.domain.label_checks import LabelProbe
 from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_applying import next_draft
+from gnomon_trainer.domain.review_blinding import shown_columns
 from gnomon_trainer.domain.review_order import queue
 from gnomon_trainer.domain.review_reading import Questioned, ReviewOrder, questioned, with_opinions
 from gnomon_trainer.domain.review_store import ReviewStore
@@ -39,11 +40,12 @@ MOST_REVIEWERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entry of a queue with its row."""
+    """An entry of a queue with its row. `columns` are those beside what the metric reads that may be seen."""
 
     review: Review
     item: Item
     row: Row
+    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,8 @@ class Reviews:
         records: Mapping[int, dict[str, Any]] = await asyncio.to_thread(
             self.rows.pick, dataset.digest, numbers
         )
-        return [Shown(review, item, row_of(item.row, records[item.row], metric)) for item in items]
+        found = [(item, row_of(item.row, records[item.row], metric)) for item in items]
+        return [Shown(review, item, row, shown_columns(review, row, metric)) for item, row in found]
 
 
 def _check(order: ReviewOrder) -> None:
