@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,11 @@ from gnomon.v1 import reviews_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from gnomon_trainer import wiring
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
+from gnomon_trainer.api import review_calls
+from gnomon_trainer.api.review_messages import progress_message
 from gnomon_trainer.domain import review_use_cases
 from gnomon_trainer.domain.label_checks import Opinion, Suspect
+from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.reviews import Answer, Said
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused, trainer_at
@@ -439,6 +443,25 @@ async def test_a_third_opinion_settles_what_two_people_disagree_on(trainer: Trai
     assert pair.agreement.value == 0.5
     assert (await undo(trainer, "cleo")).decision.adjudicates
     assert len(await disputed(trainer)) == 2
+
+
+async def test_counts_and_agreement_are_computed_beside_other_calls(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def message(progress: Progress) -> pb.Review:
+        threads.add(threading.current_thread())
+        return progress_message(progress)
+
+    monkeypatch.setattr(review_calls, "progress_message", message)
+    await create(trainer, limit=4)
+    await review_of(trainer)
+    await say(trainer, 7, "true")
+    await apply(trainer)
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 # ------------------------------------------------------------------------ applying

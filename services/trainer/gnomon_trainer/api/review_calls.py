@@ -2,6 +2,7 @@
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, ReviewName, check_id
+from gnomon.threads import in_thread
 from gnomon.v1 import reviews_pb2 as pb
 from gnomon_rpc import pages
 from gnomon_rpc.request_ids import request_key
@@ -16,6 +17,7 @@ from gnomon_trainer.api.review_messages import (
     review_message,
 )
 from gnomon_trainer.api.run_calls import number
+from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_reading import ReviewOrder
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.reviews import Answer, Order, Said, check_person
@@ -50,10 +52,14 @@ class ReviewCalls:
             include_reviewed=asked.include_reviewed,
         )
         review = await self._reviews.create(order, as_request(request_key(request)))
-        return progress_message(await self._reviews.progress(review.name))
+        return await self._told(await self._reviews.progress(review.name))
 
     async def get(self, request: pb.GetReviewRequest) -> pb.Review:
-        return progress_message(await self._reviews.progress(ReviewName.parse(request.name)))
+        return await self._told(await self._reviews.progress(ReviewName.parse(request.name)))
+
+    async def _told(self, progress: Progress) -> pb.Review:
+        # Verdicts and intervals of many rows take long enough to hold up other calls.
+        return await in_thread(progress_message, progress)
 
     async def list(self, request: pb.ListReviewsRequest) -> pb.ListReviewsResponse:
         dataset = None
@@ -122,7 +128,7 @@ class ReviewCalls:
     async def apply(self, request: pb.ApplyReviewRequest) -> pb.ApplyReviewResponse:
         name = ReviewName.parse(request.name)
         dataset, progress = await self._reviews.apply(name, as_request(request_key(request)))
-        return pb.ApplyReviewResponse(dataset=dataset_message(dataset), review=progress_message(progress))
+        return pb.ApplyReviewResponse(dataset=dataset_message(dataset), review=await self._told(progress))
 
 
 def _answer(value: int) -> Answer:

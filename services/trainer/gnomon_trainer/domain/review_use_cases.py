@@ -7,6 +7,7 @@ from typing import Any
 
 from gnomon.errors import InvalidRequestError, ReviewStateError, Violation
 from gnomon.names import DatasetName, MetricName, ReviewName
+from gnomon.threads import in_thread
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
 from gnomon_trainer.domain.label_checks import LabelProbe
@@ -172,14 +173,7 @@ class Reviews:
         """Return rows that people answered differently, and that this person did not answer, after a rank."""
         person = check_person(adjudicator, "adjudicator")
         review, dataset, metric = await self._open(name)
-        progress = await self.progress(name)
-        found = {
-            item: reached.decisions
-            for item, reached in progress.verdicts()
-            if reached.outcome is Outcome.DISPUTED
-            and item.rank > after
-            and all(decision.reviewer != person for decision in reached.decisions)
-        }
+        found = await in_thread(_disputed, await self.progress(name), person, after)
         shown = await self._shown(review, dataset, metric, list(found)[:size])
         return [Disagreement(entry, found[entry.item]) for entry in shown]
 
@@ -231,6 +225,17 @@ class Reviews:
         )
         found = [(item, row_of(item.row, records[item.row], metric)) for item in items]
         return [Shown(review, item, row, shown_columns(review, row, metric)) for item, row in found]
+
+
+def _disputed(progress: Progress, person: str, after: int) -> dict[Item, tuple[Decision, ...]]:
+    """Return the rows after a rank that others disagree on, in the order of the queue, and what they said."""
+    return {
+        item: reached.decisions
+        for item, reached in progress.verdicts()
+        if reached.outcome is Outcome.DISPUTED
+        and item.rank > after
+        and all(decision.reviewer != person for decision in reached.decisions)
+    }
 
 
 def _check(order: ReviewOrder) -> None:
