@@ -14,6 +14,7 @@ from gnomon.instances import SpanKind, text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_rpc import pages
 from gnomon_trainer import wiring
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows, refused, run_of, trainer_at, two_sets
@@ -166,6 +167,22 @@ async def test_pages_of_feedback_are_whole(trainer: Trainer) -> None:
         request.page_token = page.next_page_token
 
     assert len(set(names)) == 5
+
+
+async def test_pages_of_large_entries_are_small_enough_to_be_read(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(trainer, *(entry(f"{n} " + "x" * 1000) for n in range(5)))
+    size = (await listed(trainer))[0].ByteSize()
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2 * size + 100)
+
+    request, counts = pb.ListFeedbackRequest(parent="metrics/toxicity"), []
+    while not counts or request.page_token:
+        page = await trainer.stub.ListFeedback(request)
+        counts.append(len(page.feedback))
+        request.page_token = page.next_page_token
+
+    assert counts == [2, 2, 1]
 
 
 async def test_of_two_words_on_a_text_the_last_one_counts_and_both_are_kept(trainer: Trainer) -> None:

@@ -23,6 +23,7 @@ from gnomon.rendering import Rendered
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
+from gnomon_rpc import pages
 from gnomon_trainer import wiring
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.api import review_calls
@@ -443,6 +444,30 @@ async def test_a_third_opinion_settles_what_two_people_disagree_on(trainer: Trai
     assert pair.agreement.value == 0.5
     assert (await undo(trainer, "cleo")).decision.adjudicates
     assert len(await disputed(trainer)) == 2
+
+
+async def test_large_rows_come_few_at_a_time_and_all_come(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "x" * 1000
+    await trainer.upload(jsonl([row | {"note": long} for row in labelled_rows(40)]))
+    await create(trainer, reviewers_per_row=2, limit=3)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2500)
+    seen = []
+    while items := (await following(trainer, count=3)).items:
+        assert len(items) < 3
+        for item in items:
+            seen.append(item.row)
+            await say(trainer, item.row, "true")
+            await say(trainer, item.row, "false", reviewer="ben")
+    request, counts = pb.ListDisagreementsRequest(parent=REVIEW, adjudicator="cleo"), []
+    while not counts or request.page_token:
+        page = await trainer.stub.ListDisagreements(request)
+        counts.append(len(page.disagreements))
+        request.page_token = page.next_page_token
+
+    assert sorted(seen) == [4, 7, 18]
+    assert counts == [2, 1]
 
 
 async def test_counts_and_agreement_are_computed_beside_other_calls(

@@ -75,7 +75,9 @@ class ReviewCalls:
     async def next_items(self, request: pb.NextReviewItemsRequest) -> pb.NextReviewItemsResponse:
         name = ReviewName.parse(request.name)
         shown, left = await self._reviews.hand_out(name, request.reviewer, request.count)
-        return pb.NextReviewItemsResponse(items=map(item_message, shown), left_count=left)
+        # Rows that do not fit stay this person's for a while, who gets them by the next call.
+        items, _ = await in_thread(pages.filled, shown, len(shown), item_message)
+        return pb.NextReviewItemsResponse(items=items, left_count=left)
 
     async def record(self, request: pb.RecordReviewDecisionRequest) -> pb.ReviewDecision:
         person = check_person(request.reviewer, "reviewer")
@@ -119,10 +121,10 @@ class ReviewCalls:
         after = number(pages.read_token(request)) or 0
         name = ReviewName.parse(request.parent, "parent")
         found = await self._reviews.disagreements(name, request.adjudicator, after, size + 1)
-        last = str(found[size - 1].shown.item.rank) if len(found) > size else None
+        page, last = await in_thread(pages.filled, found, size, disagreement_message)
+        key = None if last is None else str(last.shown.item.rank)
         return pb.ListDisagreementsResponse(
-            disagreements=map(disagreement_message, found[:size]),
-            next_page_token=pages.make_token(request, last),
+            disagreements=page, next_page_token=pages.make_token(request, key)
         )
 
     async def apply(self, request: pb.ApplyReviewRequest) -> pb.ApplyReviewResponse:
