@@ -22,12 +22,12 @@ from gnomon.errors import (
     ReviewStateError,
 )
 from gnomon.names import DatasetName, ReviewName
-from gnomon_trainer.adapters import database
+from gnomon_trainer.adapters import database, sql_reviews
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.domain.datasets import Request
-from gnomon_trainer.domain.reviews import Answer, Item, Reason, Said, Signals
+from gnomon_trainer.domain.reviews import Answer, Decision, Item, Reason, Said, Signals
 from tests.trainer.fake_reviews import FakeReviewStore
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft, new_review
@@ -231,6 +231,24 @@ def test_a_long_queue_is_not_read_while_others_wait_to_write(tmp_path: Path) -> 
     stores.database.close()
 
     assert 0 < many < 1.5 * few
+
+
+def test_undo_does_not_read_all_that_a_person_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = sql_stores(tmp_path / "trainer.db")
+    stores.reviews.create(new_review(item_count=40), MANY, None)
+    for row in range(1, 41):
+        stores.reviews.record(FIRST, said(row), None, 2.0)
+    read, decision = Counter[int](), sql_reviews._decision
+
+    def counted(row: Any) -> Decision:
+        read[row.row] += 1
+        return decision(row)
+
+    monkeypatch.setattr(sql_reviews, "_decision", counted)
+
+    assert stores.reviews.withdraw(FIRST, "ann", None, None, 3.0).row == 40
+    assert read.keys() == {40}
+    stores.database.close()
 
 
 def test_decisions_are_numbered_kept_and_withdrawn(reviews: Any) -> None:

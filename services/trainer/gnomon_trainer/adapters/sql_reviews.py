@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -120,8 +120,8 @@ class SqlReviewStore:
             if request and (known := find_request(connection, request)) is not None:
                 return _decision_numbered(connection, known)
             review = _get(connection, name)
-            own = _live(connection, review, said_table.c.reviewer == reviewer)
-            decision = rules.to_withdraw(review, own, row)
+            newest = said_table.c.number == _newest(review, reviewer, row).scalar_subquery()
+            decision = rules.to_withdraw(review, _live(connection, review, newest), row)
             of_row = _live(connection, review, said_table.c.row == decision.row)
             rules.check_withdrawal(review, of_row, decision)
             connection.execute(
@@ -214,6 +214,16 @@ def _live(connection: Connection, review: Review, *only: ColumnElement[bool]) ->
         said_table.c.review == review.number, said_table.c.withdraw_time.is_(None), *only
     )
     return [_decision(row) for row in connection.execute(query.order_by(said_table.c.number))]
+
+
+def _newest(review: Review, reviewer: str, row: int | None) -> Select[Any]:
+    """Return the number of a person's newest decision that stands, on a row if one is named."""
+    query = select(func.max(said_table.c.number)).where(
+        said_table.c.review == review.number,
+        said_table.c.reviewer == reviewer,
+        said_table.c.withdraw_time.is_(None),
+    )
+    return query if row is None else query.where(said_table.c.row == row)
 
 
 def _decision_numbered(connection: Connection, number: int) -> Decision:

@@ -179,7 +179,7 @@ def _check_texts(entry: FeedbackEntry) -> None:
 def _check_time(review_time: float | None, now: float) -> None:
     # The last word on a text counts: one from the future would stay the last.
     if review_time is not None and review_time > now + MAX_AHEAD_S:
-        raise _refused("review_time", "is more than a day ahead of the trainer's clock; it must be past")
+        raise _refused("review_time", "must not be more than a day ahead of the trainer's clock")
 
 
 def _refused(field: str, rule: str) -> InvalidRequestError:
