@@ -28,6 +28,9 @@ _STATUS_LOST = "Internal error from Core"
 # What a service that stops does to calls that come too late for it to answer: nothing was begun.
 _CAME_TOO_LATE = "CANCELLED"
 
+# A message that is too large is refused by who receives it: the service, or the client itself.
+_TOO_LARGE_FOR_US = "CLIENT: Received message"
+
 
 def failure_of(error: grpc.RpcError, service: str, address: str) -> GnomonError:
     """Return the error that a service raised, or what stands for an error of gRPC itself.
@@ -68,6 +71,8 @@ def _bare(code: grpc.StatusCode, details: str, who: str) -> GnomonError:
     else:
         cls = BY_CODE.get(code.value[0], GnomonError)
     sentence = _SENTENCES.get(cls, "{who} answered {code}").format(who=who, code=code.name)
+    if cls is MessageTooLargeError and _TOO_LARGE_FOR_US in details:
+        sentence = f"{who} answered more than this client takes at once; ask for less at once"
     return cls(f"{sentence} ({details})." if details else f"{sentence}.")
 
 

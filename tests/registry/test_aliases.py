@@ -51,6 +51,18 @@ async def test_setting_what_is_so_already_is_no_write(caller):
     assert await history(caller) == [("", "1")]
 
 
+async def test_an_alias_that_must_be_new_takes_the_place_of_none(caller):
+    def wanted(number):
+        alias = Alias(name=NAME, metric_version=f"metrics/tox/versions/{number}")
+        return caller.SetAlias(rpc.SetAliasRequest(alias=alias, must_be_new=True))
+
+    made = await wanted(1)
+    assert isinstance(await error_of(wanted(2)), EtagMismatchError)
+    assert await wanted(1) == made  # a repeated call
+    assert await get(caller) == made
+    assert await history(caller) == [("", "1")]
+
+
 async def test_an_alias_can_be_set_to_where_another_one_points(caller):
     await caller.alias("shadow", 3)
     made = await caller.alias("production", "shadow")

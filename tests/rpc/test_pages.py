@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from gnomon.errors import InvalidRequestError
 from gnomon.v1 import registry_service_pb2 as pb
-from gnomon_rpc.pages import make_token, page_size, read_token
+from gnomon.v1 import resources_pb2 as resources
+from gnomon_rpc import pages
+from gnomon_rpc.pages import filled, make_token, page_size, read_token
 from gnomon_rpc.request_ids import request_key
 
 
@@ -48,6 +50,36 @@ def test_sizes_have_a_default_and_a_limit(asked, given_size):
 def test_a_negative_size_is_refused():
     with pytest.raises(InvalidRequestError):
         page_size(-1)
+
+
+@given(lengths=st.lists(st.integers(0, 90), max_size=12), size=st.integers(1, 12))
+def test_pages_hold_every_entry_once_and_are_small_where_entries_are_large(lengths, size):
+    sizes, read = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "PAGE_BYTES", 100)
+        entries = list(enumerate(lengths))
+        while entries:
+            page, last = filled(
+                entries[: size + 1], size, lambda entry: resources.Project(name="x" * entry[1])
+            )
+            sizes.append(sum(message.ByteSize() for message in page))
+            read += [len(message.name) for message in page]
+            assert 1 <= len(page) <= size
+            assert sizes[-1] <= 100
+            if last is None:
+                assert len(read) == len(lengths)
+                break
+            entries = [entry for entry in entries if entry > last]
+
+    assert read == lengths
+    if not entries:
+        assert filled([], size, resources.Project) == ([], None)
+
+
+def test_an_entry_that_is_larger_than_a_page_has_one_to_itself():
+    large = resources.Project(description="x" * (pages.PAGE_BYTES + 1))
+
+    assert filled([large, large], 2, lambda message: message) == ([large], large)
 
 
 UUID = "6F9619FF-8B86-D011-B42D-00C04FC964FF"

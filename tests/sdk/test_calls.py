@@ -175,7 +175,7 @@ async def test_details_that_cannot_be_read_leave_the_code_and_the_text(kind: str
 
 async def test_a_request_over_the_services_limit_is_said_to_be_too_large(kind: str) -> None:
     async with serving() as address, connected(kind, address) as client:
-        with pytest.raises(errors.MessageTooLargeError, match="too large"):
+        with pytest.raises(errors.MessageTooLargeError, match="too large; send less"):
             await client.projects.create("support", description="x" * 3 * 1024 * 1024)
 
 
@@ -187,7 +187,7 @@ async def test_a_response_over_the_clients_limit_is_said_to_be_too_large(
     monkeypatch.setattr("gnomon._sync.connection.OPTIONS", limit)
     method = Failing(then=lambda _: pb.Project(description="x" * 4096))
     async with serving(GetProject=method) as address, connected(kind, address) as client:
-        with pytest.raises(errors.MessageTooLargeError):
+        with pytest.raises(errors.MessageTooLargeError, match="ask for less at once"):
             await client.projects.get("support")
 
 

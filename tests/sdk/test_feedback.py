@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
 import pytest
 from google.longrunning import operations_pb2
 
@@ -29,7 +30,8 @@ class Trained:
     def __init__(self, fixed: int) -> None:
         self.fixed = fixed
         self.asked: Any = None
-        self.alias = pb.Alias(name="metrics/commitment/aliases/production", metric_version=OLD, etag="e1")
+        name = "metrics/commitment/aliases/production"
+        self.alias: pb.Alias | None = pb.Alias(name=name, metric_version=OLD, etag="e1")
         self.moved: list[Any] = []
         self.run = pb.Run(
             name="projects/p/runs/second",
@@ -90,6 +92,8 @@ class Trained:
         )
 
     async def GetAlias(self, request: Any, context: Any) -> Any:
+        if self.alias is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "There is none.")
         return self.alias
 
     async def SetAlias(self, request: Any, context: Any) -> Any:
@@ -160,7 +164,18 @@ async def test_one_call_trains_compares_and_moves_the_alias_to_what_is_better(ki
     assert services.asked.metric_version == "metrics/commitment/versions/production"
     assert (found.feedback.rows, found.feedback.old_right, found.feedback.new_right) == (10, 0, 9)
     (moved,) = services.moved
-    assert (moved.alias.metric_version, moved.alias.etag) == (NEW, "e1")
+    assert (moved.alias.metric_version, moved.alias.etag, moved.must_be_new) == (NEW, "e1", False)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_an_alias_that_was_not_there_is_not_taken_from_who_made_it_meanwhile(kind: str) -> None:
+    services = Trained(fixed=9)
+    services.alias = None
+    async with serving(**services.methods()) as address, connected(kind, address) as client:
+        await client.feedback.train("commitment", version=1, promote="production")
+
+    (made,) = services.moved
+    assert (made.alias.metric_version, made.must_be_new) == (NEW, True)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

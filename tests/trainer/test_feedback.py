@@ -1,5 +1,6 @@
 """Feedback over the real wire: recorded entry by entry, and learned from by the next run."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from gnomon.instances import SpanKind, text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_rpc import pages
+from gnomon_trainer import wiring
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows, refused, run_of, trainer_at, two_sets
 
@@ -119,6 +122,16 @@ async def test_an_entry_that_cannot_be_stored_does_not_fail_its_neighbours(train
     assert len(await listed(trainer)) == 2
 
 
+async def test_feedback_is_recorded_beside_uploads_that_take_their_time(
+    tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "_HEAVY_AT_ONCE", 0)  # all places are taken
+    async with trainer_at(tmp_path, registry) as trainer, asyncio.timeout(10):
+        (outcome,) = await record(trainer, entry())
+
+    assert outcome.HasField("feedback")
+
+
 async def test_the_same_request_again_stores_nothing_and_answers_the_same(trainer: Trainer) -> None:
     request_id = str(uuid.uuid4())
     entries = entry("a"), entry(label="maybe"), entry("b")
@@ -154,6 +167,22 @@ async def test_pages_of_feedback_are_whole(trainer: Trainer) -> None:
         request.page_token = page.next_page_token
 
     assert len(set(names)) == 5
+
+
+async def test_pages_of_large_entries_are_small_enough_to_be_read(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(trainer, *(entry(f"{n} " + "x" * 1000) for n in range(5)))
+    size = (await listed(trainer))[0].ByteSize()
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2 * size + 100)
+
+    request, counts = pb.ListFeedbackRequest(parent="metrics/toxicity"), []
+    while not counts or request.page_token:
+        page = await trainer.stub.ListFeedback(request)
+        counts.append(len(page.feedback))
+        request.page_token = page.next_page_token
+
+    assert counts == [2, 2, 1]
 
 
 async def test_of_two_words_on_a_text_the_last_one_counts_and_both_are_kept(trainer: Trainer) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from gnomon.errors import AlreadyExistsError, InvalidRequestError, RequestIdReusedError, Violation
 from gnomon_trainer.adapters.database import Database
@@ -137,3 +138,56 @@ def test_a_text_keeps_its_side_whatever_is_said_of_it_later(store: FeedbackStore
 
     assert all(len(side) == 1 for side in sides.values())
     assert sum(True in side for side in sides.values()) == 4
+
+
+def test_recording_takes_no_more_work_the_more_was_recorded(tmp_path: Path) -> None:
+    database, steps = Database(f"sqlite:///{tmp_path / 'trainer.db'}"), 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    event.listen(database.engine, "connect", lambda connection, _: connection.set_progress_handler(count, 10))
+    database.migrate()
+    store = SqlFeedbackStore(database, secrets.token_bytes)
+
+    def work(first: int) -> int:
+        before = steps
+        add(store, *map(draft, range(first, first + 50)))
+        return steps - before
+
+    add(store, draft(0))
+    of_few = work(1)
+    add(store, *map(draft, range(1_000, 2_000)))
+    add(store, draft(2_000))  # what others added since is counted once
+    of_many = work(5_000)
+    database.close()
+
+    assert of_many < 1.5 * of_few
+
+
+def test_texts_that_another_process_recorded_count_for_the_share(tmp_path: Path) -> None:
+    one, other = (Database(f"sqlite:///{tmp_path / 'trainer.db'}") for _ in range(2))
+    one.migrate()
+    stores = [SqlFeedbackStore(database, secrets.token_bytes) for database in (one, other)]
+    for n in range(100):
+        add(stores[n % 2], draft(n))
+    held_out = [said for said in stores[0].all(METRIC) if said.held_out]
+    one.close()
+    other.close()
+
+    assert len(held_out) == 20
+
+
+def test_texts_that_were_not_stored_in_the_end_count_for_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'trainer.db'}")
+    database.migrate()
+    store = SqlFeedbackStore(database, secrets.token_bytes)
+    for n in range(50):
+        with pytest.raises(TypeError):
+            add(store, draft(n), draft(1_000, cells={"input": object()}))
+        add(store, draft(n))
+    held_out = [said for said in store.all(METRIC) if said.held_out]
+    database.close()
+
+    assert len(held_out) == 10

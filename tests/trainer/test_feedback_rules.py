@@ -22,12 +22,15 @@ from gnomon.instances import (
     Trace,
     text_span,
 )
-from gnomon.names import MetricVersionName
+from gnomon.names import MetricName, MetricVersionName, check_id
 from gnomon_trainer.domain.feedback import Feedback, FeedbackEntry, draft_of, is_held_out, last_words
+from gnomon_trainer.domain.feedback_use_cases import feedback_dataset
 from gnomon_trainer.domain.instance_cells import cells_of
 from gnomon_trainer.domain.next_training_set import sort_words
 from gnomon_trainer.domain.texts import rendered
 from tests.trainer.things import TOXICITY
+
+NOW = 1_800_000_000.0  # seconds since the epoch
 
 texts = st.text("abc ?é日", min_size=1).filter(lambda text: text.strip())
 
@@ -134,20 +137,44 @@ def entry(**fields: Any) -> FeedbackEntry:
         ({"reviewer": "x" * 201}, "reviewer"),
         ({"external_id": "x" * 201}, "external_id"),
         ({"score_probability": float("nan")}, "score_probability"),
+        ({"review_time": NOW + 86_401}, "review_time"),
     ],
 )
 def test_an_entry_is_refused_by_the_field_at_fault(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        draft_of(entry(**fields), TOXICITY, 1, 1000)
+        draft_of(entry(**fields), TOXICITY, 1, max_cell_characters=1000, now=NOW)
     assert caught.value.violations[0].field == field
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 1001, "a\0b"])
 def test_a_text_that_no_row_could_hold_is_refused(text: str) -> None:
     with pytest.raises(InstanceInvalidError):
-        draft_of(entry(instance=text_span(input="a", output=text)), TOXICITY, 1, 1000)
+        draft_of(
+            entry(instance=text_span(input="a", output=text)), TOXICITY, 1, max_cell_characters=1000, now=NOW
+        )
 
 
 def test_labels_are_read_as_in_an_upload() -> None:
-    draft = draft_of(entry(label="Yes", score_label="0"), TOXICITY, 1, 1000)
+    draft = draft_of(entry(label="Yes", score_label="0"), TOXICITY, 1, max_cell_characters=1000, now=NOW)
     assert (draft.label, draft.score_label, draft.stratum) == ("true", "false", "true, corrected")
+
+
+def test_a_clock_that_is_wrong_by_a_time_zone_is_no_reason_to_refuse() -> None:
+    said_ahead = entry(review_time=NOW + 14 * 3600)
+    draft = draft_of(said_ahead, TOXICITY, 1, max_cell_characters=1000, now=NOW)
+    assert draft.review_time == NOW + 14 * 3600
+
+
+ids = st.from_regex(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+ends = st.from_regex(r"[a-z0-9]{0,18}", fullmatch=True)
+
+
+@given(ids, ids | st.tuples(st.just("long-enough-to-be-cut-" * 2 + "x"), ends).map("".join), ends)
+def test_no_two_metrics_share_a_dataset_of_feedback(one: str, other: str, end: str) -> None:
+    beside = (other[: 63 - len(end)] + end) or "x"
+    for what in ("feedback", "feedback-training", "feedback-held-out"):
+        made = {metric: feedback_dataset(MetricName(metric), what) for metric in (one, other, beside)}
+        assert len(set(made.values())) == len(made)
+        for metric, dataset in made.items():
+            check_id(dataset, "dataset")
+            assert dataset == f"{metric}-{what}" or len(f"{metric}-{what}") > 63

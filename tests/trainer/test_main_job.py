@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from google.longrunning import operations_pb2
 
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_rpc import pages
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import State, run_of, run_request, trainer_at, two_sets
 
@@ -36,7 +38,7 @@ async def test_labelled_rows_become_a_registered_version(tmp_path: Path, registr
 
 
 async def test_predictions_come_in_pages_beside_what_people_said(
-    tmp_path: Path, registry: FakeRegistry
+    tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with trainer_at(tmp_path, registry, workers=1) as trainer:
         await two_sets(trainer)
@@ -56,3 +58,8 @@ async def test_predictions_come_in_pages_beside_what_people_said(
         assert [c.label for c in prediction.score.classes] == ["false", "true"]
         assert prediction.score.threshold == 0.25
         assert prediction.score.token_count == 7
+
+        monkeypatch.setattr(pages, "PAGE_BYTES", 10 * prediction.ByteSize())
+        small = await trainer.stub.ListPredictions(request)
+        assert 5 < len(small.predictions) < 15
+        assert small.next_page_token

@@ -394,7 +394,23 @@ async def test_neither_key_reaches_a_log_or_a_worker(
         assert MASTER_KEY not in text
     environment = json.dumps(dict(trainer.app.workers._environment))
     assert MASTER_KEY not in environment
-    assert '"GNOMON_TRAINER_MASTER_KEY": ""' in environment
+    assert "MASTER_KEY" not in environment
+
+
+@pytest.mark.parametrize("name", ["GNOMON_TRAINER_MASTER_KEY_FILE", "gnomon_trainer_master_key_file"])
+async def test_a_worker_is_not_told_where_the_master_key_lies(
+    tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "master-key"
+    path.write_text(MASTER_KEY)
+    monkeypatch.setenv(name, str(path))
+    monkeypatch.setenv("ANOTHER", "kept")
+    async with trainer_at(tmp_path, registry) as trainer:
+        environment = dict(trainer.app.workers._environment)
+
+    assert trainer.app.settings.master_key_file == path
+    assert str(path) not in environment.values()
+    assert environment["ANOTHER"] == "kept"
 
 
 async def test_a_caller_who_leaves_a_slow_test_hurts_no_one(trainer: Trainer, endpoint: FakeEndpoint) -> None:

@@ -1,5 +1,8 @@
 """What holds of every queue, every pair of reviewers and every undo."""
 
+import itertools
+import json
+import time
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -10,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from gnomon.instances import OutputType, text_span
 from gnomon.names import ReviewName
-from gnomon_trainer.domain.review_agreement import Progress, agreement
+from gnomon_trainer.domain import measures
+from gnomon_trainer.domain.review_agreement import Progress, agreement, cohens_kappa
+from gnomon_trainer.domain.review_blinding import shown_columns
 from gnomon_trainer.domain.review_corrections import COLUMN, corrected
 from gnomon_trainer.domain.review_order import doubt, queue
 from gnomon_trainer.domain.reviews import (
@@ -25,12 +31,14 @@ from gnomon_trainer.domain.reviews import (
     Signals,
     verdict,
 )
+from gnomon_trainer.domain.training import Row
 from tests.trainer.fake_reviews import FakeReviewStore
 from tests.trainer.fakes import FakeStores
-from tests.trainer.things import draft, new_review
+from tests.trainer.things import TOXICITY, draft, new_review
 
 FIRST = ReviewName("train", "first")
 LABELS = ("false", "true")
+TOPIC = replace(TOXICITY, output_type=OutputType.CATEGORICAL, classes=("Billing", "other", "3"))
 shares = st.none() | st.floats(0, 1)
 signals = st.builds(
     Signals,
@@ -80,6 +88,26 @@ def test_doubt_is_a_share(found: Signals, order: Order) -> None:
     assert value is None or 0 <= value <= 1
 
 
+# --------------------------------------------------------------------------- blindness
+
+ways_to_name_a_class = st.sampled_from(
+    [
+        *(str.upper, str.title, lambda label: f" {label}\n"),
+        *(lambda label: [label, "?"], lambda label: {label: 0.9}, lambda label: {"gpt": label}),
+        *(lambda label: json.dumps([label]), lambda label: json.dumps({label: 1})),
+    ]
+)
+
+
+@given(label=st.sampled_from(TOPIC.classes), named=ways_to_name_a_class, column=st.text(min_size=1))
+def test_a_blind_review_shows_no_cell_that_names_a_class(label: str, named: Any, column: str) -> None:
+    row = Row(1, text_span(output="x"), label, {column: named(label), "source_": f"{label}.example.com"})
+
+    blind = shown_columns(new_review(blind=True), row, TOPIC)
+    assert blind.keys() <= {"source_"}
+    assert shown_columns(new_review(blind=False), row, TOPIC) == row.extra
+
+
 # -------------------------------------------------------------------------- agreement
 
 
@@ -118,6 +146,48 @@ def test_only_rows_that_two_people_labelled_count_for_their_agreement() -> None:
         ("ann", "cleo", 1),
     ]
     assert pairs[0].kappa is None
+
+
+def test_the_intervals_are_those_of_a_bootstrap_of_the_rows() -> None:
+    labels = [("abc"[n % 3], "abc"[n % 3 if n % 5 else n % 2]) for n in range(300)]
+    said = np.array([["abc".index(label) for label in pair] for pair in labels])
+    matrices = measures.confusion(said[:, 0], said[:, 1], 3, measures.draw(300, seed=1))
+    expected = measures.interval("kappa", cohens_kappa(matrices))
+
+    found = agreement("ann", "ben", labels).kappa
+
+    assert found is not None
+    assert expected is not None
+    assert (found.value, found.low, found.high) == (
+        pytest.approx(expected.value),
+        pytest.approx(expected.low, abs=0.02),
+        pytest.approx(expected.high, abs=0.02),
+    )
+
+
+def test_the_agreement_on_many_rows_takes_no_time_that_anybody_notices() -> None:
+    labels = [("ab"[n % 2], "ab"[n % 3 % 2]) for n in range(100_000)]
+    start_s = time.process_time()
+    agreement("ann", "ben", labels)
+
+    assert time.process_time() - start_s < 1.5
+
+
+def test_of_very_many_people_those_who_share_most_rows_are_compared() -> None:
+    pairs = list(itertools.combinations([f"p{n:02}" for n in range(20)], 2))
+    said = [(pair, who) for n, pair in enumerate(pairs) for who in pair * (2 if n % 2 else 1)]
+    rows = (n // 2 for n in itertools.count())
+    live = [
+        Decision(n, row, who, Answer.LABEL, "true", False, 1.0)
+        for n, (row, (_, who)) in enumerate(zip(rows, said, strict=False))
+    ]
+
+    found = Progress(new_review(), [], live).agreements()
+
+    people = [(pair.first_reviewer, pair.second_reviewer) for pair in found]
+    assert len(people) == 100
+    assert people == sorted(people)
+    assert sum(pair.row_count == 2 for pair in found) == 95
 
 
 # --------------------------------------------------------------------------- decisions

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,14 @@ from gnomon.rendering import Rendered
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
+from gnomon_rpc import pages
 from gnomon_trainer import wiring
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
+from gnomon_trainer.api import review_calls
+from gnomon_trainer.api.review_messages import progress_message
 from gnomon_trainer.domain import review_use_cases
 from gnomon_trainer.domain.label_checks import Opinion, Suspect
+from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.reviews import Answer, Said
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused, trainer_at
@@ -191,6 +196,38 @@ async def test_a_blind_review_tells_no_label_in_any_field(trainer: Trainer) -> N
         told = {field.name for field, _ in item.ListFields()}
         assert told == {"row", "rank", "instance", "columns"}
         assert dict(item.columns) == {"source": "web", "n": "3"}
+
+
+@pytest.mark.parametrize("judge_column", ["", "second_opinion"])
+async def test_a_blind_review_hides_what_judges_applications_and_people_said(
+    trainer: Trainer, judge_column: str
+) -> None:
+    said = {
+        "judge_label": "maybe",
+        "judge_explanation": "Insults.",
+        "second_opinion": "true, I think",
+        "score_label": "false",
+        "score_probability": 0.9,
+        "reviewer": "ann",
+        "held_out": True,
+        "review_time": 1.0,
+        "metric_version": "metrics/toxicity/versions/1",
+        "gold": " TRUE",
+        "mturk": ["no", "hm"],
+        "shares": '{"False": 0.8}',
+        "n": 1,
+        "source": "web",
+    }
+    await trainer.upload(jsonl([row | said for row in labelled_rows(40)]))
+
+    await create(trainer, blind=True, judge_column=judge_column)
+    await create(trainer, blind=False, review_id="seen")
+
+    (item,) = (await following(trainer)).items
+    own = {} if judge_column else {"second_opinion": "true, I think"}
+    assert dict(item.columns) == {"source": "web"} | own
+    (item,) = (await following(trainer, name="datasets/train/reviews/seen")).items
+    assert dict(item.columns).keys() == said.keys()
 
 
 async def test_a_review_of_labels_that_are_no_classes_any_more_is_refused(
@@ -407,6 +444,49 @@ async def test_a_third_opinion_settles_what_two_people_disagree_on(trainer: Trai
     assert pair.agreement.value == 0.5
     assert (await undo(trainer, "cleo")).decision.adjudicates
     assert len(await disputed(trainer)) == 2
+
+
+async def test_large_rows_come_few_at_a_time_and_all_come(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "x" * 1000
+    await trainer.upload(jsonl([row | {"note": long} for row in labelled_rows(40)]))
+    await create(trainer, reviewers_per_row=2, limit=3)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2500)
+    seen = []
+    while items := (await following(trainer, count=3)).items:
+        assert len(items) < 3
+        for item in items:
+            seen.append(item.row)
+            await say(trainer, item.row, "true")
+            await say(trainer, item.row, "false", reviewer="ben")
+    request, counts = pb.ListDisagreementsRequest(parent=REVIEW, adjudicator="cleo"), []
+    while not counts or request.page_token:
+        page = await trainer.stub.ListDisagreements(request)
+        counts.append(len(page.disagreements))
+        request.page_token = page.next_page_token
+
+    assert sorted(seen) == [4, 7, 18]
+    assert counts == [2, 1]
+
+
+async def test_counts_and_agreement_are_computed_beside_other_calls(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def message(progress: Progress) -> pb.Review:
+        threads.add(threading.current_thread())
+        return progress_message(progress)
+
+    monkeypatch.setattr(review_calls, "progress_message", message)
+    await create(trainer, limit=4)
+    await review_of(trainer)
+    await say(trainer, 7, "true")
+    await apply(trainer)
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 # ------------------------------------------------------------------------ applying

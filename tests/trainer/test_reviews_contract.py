@@ -1,28 +1,33 @@
 """What every store of reviews promises: the fake and SQLite."""
 
-from collections.abc import Iterator
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from gnomon.errors import (
     AlreadyExistsError,
     EtagMismatchError,
+    InvalidRequestError,
     NotFoundError,
     RequestIdReusedError,
     ReviewStateError,
 )
 from gnomon.names import DatasetName, ReviewName
-from gnomon_trainer.adapters import database
+from gnomon_trainer.adapters import database, sql_reviews
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.domain.datasets import Request
-from gnomon_trainer.domain.reviews import Answer, Item, Reason, Said, Signals
+from gnomon_trainer.domain.reviews import Answer, Decision, Item, Reason, Said, Signals
 from tests.trainer.fake_reviews import FakeReviewStore
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft, new_review
@@ -46,15 +51,24 @@ class SqlStores:
 @pytest.fixture(params=["fake", "sqlite"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "fake":
-        stores: Any = FakeStores()
-        stores.reviews = FakeReviewStore(stores)
-        stores.datasets.add([draft("train")], None, 1.0)
-        yield stores
+        yield fake_stores()
     else:
-        stores = SqlStores(tmp_path / "trainer.db")
-        stores.datasets.add([draft("train")], None, 1.0)
+        stores = sql_stores(tmp_path / "trainer.db")
         yield stores
         stores.database.close()
+
+
+def fake_stores() -> Any:
+    stores: Any = FakeStores()
+    stores.reviews = FakeReviewStore(stores)
+    stores.datasets.add([draft("train")], None, 1.0)
+    return stores
+
+
+def sql_stores(path: Path) -> SqlStores:
+    stores = SqlStores(path)
+    stores.datasets.add([draft("train")], None, 1.0)
+    return stores
 
 
 @pytest.fixture
@@ -130,6 +144,111 @@ def test_a_decision_frees_what_its_maker_held(reviews: Any) -> None:
 
     assert handed(reviews, "ben", 1) == [7]
     assert reviews.hand_out(FIRST, "ann", 9, now=11.0, hold_s=1.0).left == 2
+
+
+@pytest.mark.parametrize("per_row", [1, 2])
+def test_both_stores_hand_out_the_same_rows_whatever_happened(tmp_path: Path, per_row: int) -> None:
+    chance, clock = random.Random(per_row), itertools.count()
+    both = [sql_stores(tmp_path / "trainer.db"), fake_stores()]
+    for stores in both:
+        stores.reviews.create(new_review(reviewers_per_row=per_row), ITEMS, None)
+    outcomes = Counter[str]()
+    for now in itertools.islice(clock, 400):
+        reviewer, row = chance.choice(["ann", "ben", "cleo"]), chance.choice([3, 5, 7])
+        answer = chance.choice([*Answer])
+        done = Said(row, reviewer, answer, "true" if answer is Answer.LABEL else "", chance.random() < 0.2)
+        act = chance.choice(
+            [
+                lambda reviews, who=reviewer, at=now: reviews.hand_out(FIRST, who, 2, now=at, hold_s=4.0),
+                lambda reviews, done=done, at=now: reviews.record(FIRST, done, None, float(at)),
+                lambda reviews, who=reviewer, at=now: reviews.withdraw(FIRST, who, None, None, float(at)),
+            ]
+        )
+        one, other = (attempt(act, stores.reviews) for stores in both)
+        assert one == other
+        outcomes[type(one).__name__] += 1
+    both[0].database.close()
+
+    assert min(outcomes[kind] for kind in ("HandedOut", "Decision")) > 50
+
+
+def attempt(act: Callable[[Any], Any], reviews: Any) -> Any:
+    """Return what a store answers; of its errors only the class, as those of two stores are not equal."""
+    try:
+        return act(reviews)
+    except (InvalidRequestError, ReviewStateError) as error:
+        return type(error)
+
+
+MANY = [Item(row, row, Reason.NO_SIGNAL, Signals("true")) for row in range(1, 41)]
+
+
+def test_who_finds_all_rows_taken_meanwhile_gets_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = sql_stores(tmp_path / "trainer.db")
+    stores.reviews.create(new_review(item_count=40), MANY, None)
+    write = stores.database.write
+
+    def write_late() -> Any:
+        monkeypatch.undo()
+        assert handed(stores.reviews, "ben", 35) == [*range(1, 36)]
+        return write()
+
+    monkeypatch.setattr(stores.database, "write", write_late)
+    given = stores.reviews.hand_out(FIRST, "ann", 2, now=10.0, hold_s=5.0)
+    stores.database.close()
+
+    assert [item.row for item in given.items] == [36, 37]
+    assert given.left == 5
+
+
+def test_a_long_queue_is_not_read_while_others_wait_to_write(tmp_path: Path) -> None:
+    stores = sql_stores(tmp_path / "trainer.db")
+    steps, writes = 0, False
+
+    def count() -> None:
+        nonlocal steps
+        steps += writes
+
+    def note(connection: Any) -> None:
+        nonlocal writes
+        writes = connection.get_execution_options().get("write", False)
+
+    def work(many: list[Item], review: str) -> int:
+        stores.reviews.create(new_review(review, item_count=len(many)), many, None)
+        before = steps
+        stores.reviews.hand_out(ReviewName("train", review), "ann", 1, now=10.0, hold_s=5.0)
+        return steps - before
+
+    stores.database.engine.dispose()
+    event.listen(
+        stores.database.engine, "connect", lambda connection, _: connection.set_progress_handler(count, 10)
+    )
+    event.listen(stores.database.engine, "begin", note)
+    few = work(MANY[:30], "few")
+    many = work([replace(MANY[0], row=row, rank=row) for row in range(1, 3001)], "many")
+    stores.database.close()
+
+    assert 0 < many < 1.5 * few
+
+
+def test_undo_does_not_read_all_that_a_person_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = sql_stores(tmp_path / "trainer.db")
+    stores.reviews.create(new_review(item_count=40), MANY, None)
+    for row in range(1, 41):
+        stores.reviews.record(FIRST, said(row), None, 2.0)
+    read, decision = Counter[int](), sql_reviews._decision
+
+    def counted(row: Any) -> Decision:
+        read[row.row] += 1
+        return decision(row)
+
+    monkeypatch.setattr(sql_reviews, "_decision", counted)
+
+    assert stores.reviews.withdraw(FIRST, "ann", None, None, 3.0).row == 40
+    assert read.keys() == {40}
+    stores.database.close()
 
 
 def test_decisions_are_numbered_kept_and_withdrawn(reviews: Any) -> None:

@@ -62,7 +62,7 @@ class AsyncFeedback:
             external_id: the application's own ID of this entry: recorded twice, it is stored once.
 
         Raises:
-            InvalidRequestError: the label is no class of the metric.
+            InvalidRequestError: the label is no class of the metric, or `review_time` is to come.
             InstanceInvalidError: the instance lacks what the metric reads.
             NotFoundError: there is no such version.
             AlreadyExistsError: `external_id` was recorded with other content.
@@ -200,7 +200,8 @@ class AsyncFeedback:
 
         Raises:
             VersionNotBetterError: it is not, with the figures.
-            EtagMismatchError: the alias points at another version than it was compared with.
+            EtagMismatchError: the alias points at another version than it was compared with, or was set
+                meanwhile.
             AliasProtectedError: the alias is protected and `allow_protected` is not set.
         """
         compared = await self.compare(run)
@@ -210,7 +211,12 @@ class AsyncFeedback:
         except NotFoundError:
             current = None
         _feedback.check_promotion(compared, current)
-        etag = current.etag if current else ""
-        number = compared.new_version.rpartition("/")[2]
-        await self._client.aliases.set(metric, alias, number, allow_protected=allow_protected, etag=etag)
+        await self._client.aliases.set(
+            metric,
+            alias,
+            compared.new_version.rpartition("/")[2],
+            allow_protected=allow_protected,
+            etag=current.etag if current else "",
+            must_be_new=current is None,
+        )
         return compared

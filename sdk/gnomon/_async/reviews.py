@@ -41,7 +41,8 @@ class AsyncReviews:
             order: `label_noise` (what a probe that learned from other rows believes least),
                 `judge_disagreement`, `low_margin`, or `combined`.
             limit: at most this many rows; 0 for 1000.
-            blind: hide from reviewers every label that a row has.
+            blind: hide from reviewers the label that a row has, what was said of it before, and every
+                cell that names a class. Words on a label in a column of your own are not recognised.
             reviewers_per_row: how many people label each row, independently: 1 or 2.
             judge_column: the extra column with a judge's labels; empty for `judge_label`.
             include_reviewed: ask also about rows that an earlier review settled.

@@ -33,6 +33,7 @@ class Aliases:
         protected: bool | None = None,
         allow_protected: bool = False,
         etag: str = "",
+        must_be_new: bool = False,
     ) -> pb.Alias:
         """Point an alias at a version, for all readers in one step; create it if there is none.
 
@@ -43,10 +44,11 @@ class Aliases:
             protected: whether the alias shall be protected; None leaves that as it is.
             allow_protected: move the alias, or end its protection, although it is protected.
             etag: of the alias as it was read, to fail if someone moved it since.
+            must_be_new: fail if someone else made it meanwhile, and it points elsewhere.
 
         Raises:
             AliasProtectedError: it is protected, and `allow_protected` is not set.
-            EtagMismatchError: someone moved it since.
+            EtagMismatchError: someone moved it since, or made it.
             NotFoundError: there is no such metric or version.
         """
         name = shorthand.alias_of(metric, alias)
@@ -54,7 +56,9 @@ class Aliases:
         if protected is None:
             protected = self._is_protected(name)
         message = pb.Alias(name=name, metric_version=metric_version, protected=protected, etag=etag)
-        request = registry.SetAliasRequest(alias=message, allow_protected=allow_protected)
+        request = registry.SetAliasRequest(
+            alias=message, allow_protected=allow_protected, must_be_new=must_be_new
+        )
         return self._registry.unary(f"{_SERVICE}/SetAlias", request, pb.Alias)
 
     def get(self, name: str) -> pb.Alias:

@@ -9,6 +9,8 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -16,6 +18,10 @@ from gnomon.errors import InvalidRequestError, Violation
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
+PAGE_BYTES = 8 * 1024 * 1024
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 def page_size(requested: int) -> int:
@@ -52,6 +58,25 @@ def make_token(request: Message, last_key: str | None) -> str:
     if last_key is None:
         return ""
     return base64.urlsafe_b64encode(json.dumps([last_key, _query(request)]).encode()).decode()
+
+
+def filled(entries: Sequence[T], size: int, message: Callable[[T], M]) -> tuple[list[M], T | None]:
+    """Return a page's messages, and the entry it ends with; None in its place if nothing follows.
+
+    `entries` are what follows the last page: where they are more than `size`,
+    one more is enough. A page ends early where the next message would make it
+    larger than 8 MiB, but has one: clients take only so many bytes at once,
+    whatever number of entries they asked for.
+    """
+    page: list[M] = []
+    size_bytes = 0
+    for entry in entries[:size]:
+        made = message(entry)
+        size_bytes += made.ByteSize()
+        if page and size_bytes > PAGE_BYTES:
+            break
+        page.append(made)
+    return page, entries[len(page) - 1] if len(page) < len(entries) else None
 
 
 def _query(request: Message) -> str:

@@ -62,6 +62,7 @@ log = structlog.get_logger(__name__)
 _WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
 _SETTLE_S = 1.0
 _HEAVY_AT_ONCE = 2
+_RECORDINGS_AT_ONCE = 2
 _REGISTER_TIMEOUT_S = 30.0
 
 
@@ -139,6 +140,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         neighbours=MinHashNeighbours(),
         clock=time.time,
         heavy=heavy,
+        recording=asyncio.Semaphore(_RECORDINGS_AT_ONCE),
         held_out_share=settings.feedback_held_out_share,
         max_cell_characters=settings.max_cell_characters,
     )
@@ -337,8 +339,11 @@ def _recipes(settings: TrainerSettings) -> RecipeFiles:
 
 
 def _environment(settings: TrainerSettings) -> dict[str, str]:
-    """A worker reads the same settings, wherever the trainer had them from."""
+    """Return the whole environment of a worker: the same settings, wherever the trainer had them from."""
     prefix = str(settings.model_config["env_prefix"])
+    # Workers call no provider: they do without the master key. Names of settings are read in any case.
+    withheld = {f"{prefix}{name}" for name in ("MASTER_KEY", "MASTER_KEY_FILE")}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in withheld}
     shared = settings.model_dump(
         mode="json",
         exclude={
@@ -348,5 +353,4 @@ def _environment(settings: TrainerSettings) -> dict[str, str]:
         exclude_none=True,
     )
     variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
-    variables |= {f"{prefix}MASTER_KEY": ""}  # workers call no provider: they do without the key
-    return variables | {f"{prefix}PARENT_PID": str(os.getpid())}
+    return inherited | variables | {f"{prefix}PARENT_PID": str(os.getpid())}

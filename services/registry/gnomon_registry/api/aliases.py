@@ -28,6 +28,7 @@ class AliasRpcs:
             protected=wanted.protected,
             allow_protected=request.allow_protected,
             etag=wanted.etag,
+            must_be_new=request.must_be_new,
         )
         return messages.alias(alias)
 

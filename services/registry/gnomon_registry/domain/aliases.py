@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gnomon.errors import AliasProtectedError, InvalidRequestError, Violation
 from gnomon.names import AliasName, MetricName, MetricVersionName
 from gnomon_registry.domain.entities import Alias, Change, ChangeKind
-from gnomon_registry.domain.lookup import check_etag, not_found, the_alias, the_metric, the_version
+from gnomon_registry.domain.lookup import changed, check_etag, not_found, the_alias, the_metric, the_version
 from gnomon_registry.domain.ports import CatalogStore, Clock, NewEtag
 
 
@@ -24,6 +24,7 @@ class Aliases:
         protected: bool,
         allow_protected: bool,
         etag: str = "",
+        must_be_new: bool = False,
     ) -> Alias:
         """Make the alias what is asked for, in one step for all readers.
 
@@ -33,7 +34,8 @@ class Aliases:
         Raises:
             NotFoundError: there is no such version, or it was deleted.
             AliasProtectedError: the alias is protected and would move or lose its protection.
-            EtagMismatchError: the alias was changed since the caller read it.
+            EtagMismatchError: the alias was changed since the caller read it, or is there though it must be
+                new. One that was made as asked for is no error: the call may be a repeated one.
         """
         if target.metric != name.metric:
             raise InvalidRequestError(
@@ -47,6 +49,8 @@ class Aliases:
             check_etag(etag, old.etag if old else "", name)
             if old and (old.number, old.protected) == (number, protected):
                 return old
+            if old and must_be_new:
+                raise changed(name)
             if old and old.protected and not allow_protected:
                 raise _protected(name)
             new = Alias(name, number, protected, self.new_etag(), self.clock())

@@ -49,7 +49,11 @@ def the_version(catalog: CatalogReader, name: MetricVersionName, *, deleted: boo
 def check_etag(given: str, current: str, resource: object) -> None:
     """Raise EtagMismatchError if the caller read something else than what is there now."""
     if given and given != current:
-        raise EtagMismatchError(
-            f"{resource} was changed since you read it. Read it again and decide anew.",
-            resource=str(resource),
-        )
+        raise changed(resource)
+
+
+def changed(resource: object) -> EtagMismatchError:
+    return EtagMismatchError(
+        f"{resource} was changed since you read it. Read it again and decide anew.",
+        resource=str(resource),
+    )

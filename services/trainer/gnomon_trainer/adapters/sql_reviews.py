@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -12,6 +12,7 @@ from gnomon.names import DatasetName, ReviewName
 from gnomon_trainer.adapters import sql_datasets
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.records import find_request, keep_request
+from gnomon_trainer.adapters.sql_review_queue import open_rows
 from gnomon_trainer.adapters.tables import review_decisions as said_table
 from gnomon_trainer.adapters.tables import review_holds as holds
 from gnomon_trainer.adapters.tables import review_items as items_table
@@ -21,6 +22,8 @@ from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request
 from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_store import HandedOut, check_applicable, rows_left
 from gnomon_trainer.domain.reviews import Answer, Decision, Item, Order, Reason, Review, Said, Signals
+
+_SPARE_ROWS = 20
 
 
 class SqlReviewStore:
@@ -74,24 +77,22 @@ class SqlReviewStore:
     def hand_out(
         self, name: ReviewName, reviewer: str, count: int, *, now: float, hold_s: float
     ) -> HandedOut:
-        with self._database.write() as connection:
-            review = _get(connection, name)
-            left = rows_left(
-                review,
-                _rows_of(connection, review),
-                _live(connection, review),
-                _held(connection, review, now),
-                reviewer=reviewer,
-            )
-            items = tuple(_item_of(connection, review, row) for row in left[:count])
-            for item in items:
-                values = {"review": review.number, "row": item.row, "reviewer": reviewer}
-                connection.execute(
-                    upsert(holds)
-                    .values(**values, expires=now + hold_s)
-                    .on_conflict_do_update(index_elements=list(values), set_={"expires": now + hold_s})
-                )
-        return HandedOut(items, len(left))
+        while True:
+            with self._database.read() as connection:
+                review = _get(connection, name)
+                rules.check_open(review)
+                # Nobody waits while a long queue is read; a few more, as others may take some meanwhile.
+                query = open_rows(review, reviewer, now).limit(count + _SPARE_ROWS)
+                found = connection.execute(query).all()
+            if not found:
+                return HandedOut((), 0)
+            with self._database.write() as connection:
+                free = _still_free(connection, name, [row.row for row in found], reviewer, now)
+                for row in free[:count]:
+                    _hold(connection, review, row, reviewer, now + hold_s)
+                items = tuple(_item_of(connection, review, row) for row in free[:count])
+            if items:
+                return HandedOut(items, found[0].left)
 
     def record(self, name: ReviewName, said: Said, request: Request | None, now: float) -> Decision:
         with self._database.write() as connection:
@@ -119,8 +120,8 @@ class SqlReviewStore:
             if request and (known := find_request(connection, request)) is not None:
                 return _decision_numbered(connection, known)
             review = _get(connection, name)
-            own = _live(connection, review, said_table.c.reviewer == reviewer)
-            decision = rules.to_withdraw(review, own, row)
+            newest = said_table.c.number == _newest(review, reviewer, row).scalar_subquery()
+            decision = rules.to_withdraw(review, _live(connection, review, newest), row)
             of_row = _live(connection, review, said_table.c.row == decision.row)
             rules.check_withdrawal(review, of_row, decision)
             connection.execute(
@@ -177,17 +178,27 @@ def _progress(connection: Connection, review: Review) -> Progress:
     return Progress(review, items, _live(connection, review))
 
 
-def _rows_of(connection: Connection, review: Review) -> list[int]:
-    """Return the rows of the queue in its order; what is known of them takes long to read."""
-    query = select(items_table.c.row).where(items_table.c.review == review.number)
-    return list(connection.execute(query.order_by(items_table.c.rank)).scalars())
-
-
-def _held(connection: Connection, review: Review, now: float) -> list[tuple[int, str]]:
+def _still_free(
+    connection: Connection, name: ReviewName, rows: Sequence[int], reviewer: str, now: float
+) -> list[int]:
+    """Return those of a few rows that a person may still be handed."""
+    review = _get(connection, name)
     query = select(holds.c.row, holds.c.reviewer).where(
-        holds.c.review == review.number, holds.c.expires > now
+        holds.c.review == review.number, holds.c.expires > now, holds.c.row.in_(rows)
     )
-    return [(row.row, row.reviewer) for row in connection.execute(query)]
+    held = [(row.row, row.reviewer) for row in connection.execute(query)]
+    return rows_left(
+        review, rows, _live(connection, review, said_table.c.row.in_(rows)), held, reviewer=reviewer
+    )
+
+
+def _hold(connection: Connection, review: Review, row: int, reviewer: str, expires: float) -> None:
+    values = {"review": review.number, "row": row, "reviewer": reviewer}
+    connection.execute(
+        upsert(holds)
+        .values(**values, expires=expires)
+        .on_conflict_do_update(index_elements=list(values), set_={"expires": expires})
+    )
 
 
 def _item_of(connection: Connection, review: Review, row: int) -> Item:
@@ -203,6 +214,16 @@ def _live(connection: Connection, review: Review, *only: ColumnElement[bool]) ->
         said_table.c.review == review.number, said_table.c.withdraw_time.is_(None), *only
     )
     return [_decision(row) for row in connection.execute(query.order_by(said_table.c.number))]
+
+
+def _newest(review: Review, reviewer: str, row: int | None) -> Select[Any]:
+    """Return the number of a person's newest decision that stands, on a row if one is named."""
+    query = select(func.max(said_table.c.number)).where(
+        said_table.c.review == review.number,
+        said_table.c.reviewer == reviewer,
+        said_table.c.withdraw_time.is_(None),
+    )
+    return query if row is None else query.where(said_table.c.row == row)
 
 
 def _decision_numbered(connection: Connection, number: int) -> Decision:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 import time
 from asyncio.subprocess import DEVNULL, Process
@@ -18,7 +17,7 @@ _LIVED_LONG_S = 60.0
 
 
 class WorkerProcesses:
-    """Keeps `count` workers running until `stop`.
+    """Keeps `count` workers running until `stop`. `environment` is all that they get.
 
     `on_death` hears the ID of a worker that has ended, so that its runs need
     not wait for their leases to expire, and whether `stop` ended it: that is
@@ -82,7 +81,7 @@ class WorkerProcesses:
     async def _run_one(self) -> int:
         worker = f"w-{secrets.token_hex(6)}"
         process = await asyncio.create_subprocess_exec(
-            *self._command, "--id", worker, env=os.environ | self._environment, stdin=DEVNULL
+            *self._command, "--id", worker, env=self._environment, stdin=DEVNULL
         )
         self._processes[worker] = process
         if self._stopping.is_set():  # told to stop while this one was being started

@@ -6,6 +6,7 @@ from gnomon import convert
 from gnomon.errors import GnomonError, InvalidRequestError, Violation
 from gnomon.names import MetricName, MetricVersionName, ProjectName, check_id
 from gnomon.status import to_status
+from gnomon.threads import in_thread
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc import pages
@@ -35,11 +36,9 @@ class FeedbackCalls:
         name = MetricName.parse(request.parent, "parent")
         size = pages.page_size(request.page_size)
         found, metric = await self._feedback.page(name, number(pages.read_token(request)), size + 1)
-        last = str(found[size - 1].number) if len(found) > size else None
-        return pb.ListFeedbackResponse(
-            feedback=[_stored_message(said, metric) for said in found[:size]],
-            next_page_token=pages.make_token(request, last),
-        )
+        page, last = await in_thread(pages.filled, found, size, lambda said: _stored_message(said, metric))
+        key = None if last is None else str(last.number)
+        return pb.ListFeedbackResponse(feedback=page, next_page_token=pages.make_token(request, key))
 
     async def collect(self, request: pb.CollectFeedbackRequest) -> Any:
         dataset = check_id(request.dataset_id, "dataset_id") if request.dataset_id else ""

@@ -2,6 +2,7 @@
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, ReviewName, check_id
+from gnomon.threads import in_thread
 from gnomon.v1 import reviews_pb2 as pb
 from gnomon_rpc import pages
 from gnomon_rpc.request_ids import request_key
@@ -16,6 +17,7 @@ from gnomon_trainer.api.review_messages import (
     review_message,
 )
 from gnomon_trainer.api.run_calls import number
+from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_reading import ReviewOrder
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.reviews import Answer, Order, Said, check_person
@@ -50,10 +52,14 @@ class ReviewCalls:
             include_reviewed=asked.include_reviewed,
         )
         review = await self._reviews.create(order, as_request(request_key(request)))
-        return progress_message(await self._reviews.progress(review.name))
+        return await self._told(await self._reviews.progress(review.name))
 
     async def get(self, request: pb.GetReviewRequest) -> pb.Review:
-        return progress_message(await self._reviews.progress(ReviewName.parse(request.name)))
+        return await self._told(await self._reviews.progress(ReviewName.parse(request.name)))
+
+    async def _told(self, progress: Progress) -> pb.Review:
+        # Verdicts and intervals of many rows take long enough to hold up other calls.
+        return await in_thread(progress_message, progress)
 
     async def list(self, request: pb.ListReviewsRequest) -> pb.ListReviewsResponse:
         dataset = None
@@ -69,7 +75,9 @@ class ReviewCalls:
     async def next_items(self, request: pb.NextReviewItemsRequest) -> pb.NextReviewItemsResponse:
         name = ReviewName.parse(request.name)
         shown, left = await self._reviews.hand_out(name, request.reviewer, request.count)
-        return pb.NextReviewItemsResponse(items=map(item_message, shown), left_count=left)
+        # Rows that do not fit stay this person's for a while, who gets them by the next call.
+        items, _ = await in_thread(pages.filled, shown, len(shown), item_message)
+        return pb.NextReviewItemsResponse(items=items, left_count=left)
 
     async def record(self, request: pb.RecordReviewDecisionRequest) -> pb.ReviewDecision:
         person = check_person(request.reviewer, "reviewer")
@@ -113,16 +121,16 @@ class ReviewCalls:
         after = number(pages.read_token(request)) or 0
         name = ReviewName.parse(request.parent, "parent")
         found = await self._reviews.disagreements(name, request.adjudicator, after, size + 1)
-        last = str(found[size - 1].shown.item.rank) if len(found) > size else None
+        page, last = await in_thread(pages.filled, found, size, disagreement_message)
+        key = None if last is None else str(last.shown.item.rank)
         return pb.ListDisagreementsResponse(
-            disagreements=map(disagreement_message, found[:size]),
-            next_page_token=pages.make_token(request, last),
+            disagreements=page, next_page_token=pages.make_token(request, key)
         )
 
     async def apply(self, request: pb.ApplyReviewRequest) -> pb.ApplyReviewResponse:
         name = ReviewName.parse(request.name)
         dataset, progress = await self._reviews.apply(name, as_request(request_key(request)))
-        return pb.ApplyReviewResponse(dataset=dataset_message(dataset), review=progress_message(progress))
+        return pb.ApplyReviewResponse(dataset=dataset_message(dataset), review=await self._told(progress))
 
 
 def _answer(value: int) -> Answer:

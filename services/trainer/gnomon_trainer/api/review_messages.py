@@ -9,12 +9,10 @@ from gnomon import convert
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2 as pb
 from gnomon_trainer.api.messages import timestamp
-from gnomon_trainer.domain import review_corrections, soft_labels
 from gnomon_trainer.domain.measures import Measure
 from gnomon_trainer.domain.review_agreement import Agreement, Progress
 from gnomon_trainer.domain.review_use_cases import Disagreement, Shown
 from gnomon_trainer.domain.reviews import Answer, Decision, Item, Outcome, Review
-from gnomon_trainer.domain.training import JUDGE_LABEL
 
 _ANSWER = "REVIEW_ANSWER_"
 
@@ -77,25 +75,22 @@ def _measure(measure: Measure | None) -> resources.Measure | None:
 
 def item_message(shown: Shown) -> pb.ReviewItem:
     """Return a row to look at; of a blind review, without anything that holds a label."""
-    review, item, row = shown.review, shown.item, shown.row
-    told: set[str] = set()
-    if review.blind:
-        told = {review.judge_column or JUDGE_LABEL, soft_labels.COLUMN, review_corrections.COLUMN}
+    item = shown.item
     message = pb.ReviewItem(
         row=item.row,
         rank=item.rank,
-        instance=convert.instance_to_proto(row.instance),
-        columns=_columns({name: cell for name, cell in row.extra.items() if name not in told}),
+        instance=convert.instance_to_proto(shown.row.instance),
+        columns=_columns(shown.columns),
     )
-    if not review.blind:
+    if not shown.review.blind:
         message.MergeFrom(_signals_message(item))
     return message
 
 
-def _columns(extra: Mapping[str, Any]) -> dict[str, str]:
+def _columns(cells: Mapping[str, Any]) -> dict[str, str]:
     texts = {
         name: cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
-        for name, cell in extra.items()
+        for name, cell in cells.items()
         if cell is not None
     }
     return {name: text for name, text in texts.items() if text}

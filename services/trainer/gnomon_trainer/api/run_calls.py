@@ -8,6 +8,7 @@ from google.protobuf import json_format
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import DatasetName, MetricName, ProjectName, RecipeName, RunName, check_id
+from gnomon.threads import in_thread
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc import pages
@@ -113,10 +114,9 @@ class RunCalls:
         size = pages.page_size(request.page_size)
         after = number(pages.read_token(request)) or 0
         found = await self._runs.predictions_page(RunName.parse(request.parent, "parent"), after, size + 1)
-        last = str(found[size - 1].row.number) if len(found) > size else None
-        return pb.ListPredictionsResponse(
-            predictions=map(prediction_message, found[:size]), next_page_token=pages.make_token(request, last)
-        )
+        page, last = await in_thread(pages.filled, found, size, prediction_message)
+        key = None if last is None else str(last.row.number)
+        return pb.ListPredictionsResponse(predictions=page, next_page_token=pages.make_token(request, key))
 
 
 def _objective(run: resources.Run) -> ServiceObjective | None:

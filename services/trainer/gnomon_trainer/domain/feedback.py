@@ -30,6 +30,7 @@ from gnomon_trainer.domain.training import MetricDefinition
 MAX_ENTRIES = 1000
 MAX_NAME_CHARACTERS = 200
 MAX_COMMENT_CHARACTERS = 2000
+MAX_AHEAD_S = 24 * 3600.0  # clocks and time zones are wrong by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,17 @@ Outcome = Feedback | GnomonError
 
 
 def draft_of(
-    entry: FeedbackEntry, metric: MetricDefinition, version: int, max_cell_characters: int
+    entry: FeedbackEntry, metric: MetricDefinition, version: int, *, max_cell_characters: int, now: float
 ) -> FeedbackDraft:
-    """Check an entry as an upload checks a row.
+    """Check an entry as an upload checks a row. `now` is in seconds since the epoch.
 
     Raises:
-        InvalidRequestError: a label is no class of the metric, or a text beside the instance is too long.
+        InvalidRequestError: a label is no class of the metric, a text beside the instance is too long, or
+            the time of review is to come.
         InstanceInvalidError: the instance is not what the metric reads, or cannot be kept.
     """
     _check_texts(entry)
+    _check_time(entry.review_time, now)
     label = _label("label", entry.label, metric)
     cells = cells_of(entry.instance, metric)
     columns = Columns({name: name for name in (*cells, LABEL)}, ())
@@ -171,6 +174,12 @@ def _check_texts(entry: FeedbackEntry) -> None:
     share = entry.score_probability
     if share is not None and not 0 <= share <= 1:
         raise _refused("score_probability", f"is {share:g}; it must be in [0, 1]")
+
+
+def _check_time(review_time: float | None, now: float) -> None:
+    # The last word on a text counts: one from the future would stay the last.
+    if review_time is not None and review_time > now + MAX_AHEAD_S:
+        raise _refused("review_time", "must not be more than a day ahead of the trainer's clock")
 
 
 def _refused(field: str, rule: str) -> InvalidRequestError:

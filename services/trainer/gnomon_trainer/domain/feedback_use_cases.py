@@ -1,6 +1,7 @@
 """What can be done with feedback. Blocking work runs in threads."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.training import MetricDefinition
 
 _LONGEST_ID = 63
+_DIGEST_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class FeedbackCases:
     neighbours: Neighbours
     clock: Callable[[], float]
     heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
+    recording: asyncio.Semaphore  # apart from `heavy`: what people say does not wait for uploads
     held_out_share: float
     max_cell_characters: int
 
@@ -100,7 +103,7 @@ class FeedbackCases:
             return known
         named = {entry.metric_version for entry in entries if isinstance(entry, FeedbackEntry)}
         scored = {name: await self._scored(name) for name in named}
-        async with self.heavy:
+        async with self.recording:
             return await in_thread(self._record, entries, scored, request)
 
     async def _scored(self, name: MetricVersionName) -> _Scored | GnomonError:
@@ -117,11 +120,15 @@ class FeedbackCases:
         scored: Mapping[MetricVersionName, _Scored | GnomonError],
         request: Request | None,
     ) -> tuple[Outcome, ...]:
-        drafts = [self._draft(entry, scored) for entry in entries]
-        return self.store.add(drafts, request, self.clock(), self.held_out_share)
+        now = self.clock()
+        drafts = [self._draft(entry, scored, now) for entry in entries]
+        return self.store.add(drafts, request, now, self.held_out_share)
 
     def _draft(
-        self, entry: FeedbackEntry | GnomonError, scored: Mapping[MetricVersionName, _Scored | GnomonError]
+        self,
+        entry: FeedbackEntry | GnomonError,
+        scored: Mapping[MetricVersionName, _Scored | GnomonError],
+        now: float,
     ) -> FeedbackDraft | GnomonError:
         if isinstance(entry, GnomonError):
             return entry
@@ -129,7 +136,8 @@ class FeedbackCases:
         if isinstance(found, GnomonError):
             return found
         try:
-            return draft_of(entry, found.metric, found.version, self.max_cell_characters)
+            limit = self.max_cell_characters
+            return draft_of(entry, found.metric, found.version, max_cell_characters=limit, now=now)
         except GnomonError as error:
             return error
 
@@ -277,8 +285,13 @@ class FeedbackCases:
 
 
 def feedback_dataset(metric: MetricName, what: str) -> str:
-    """Return the ID of a dataset that is made of a metric's feedback."""
-    return f"{metric.metric[: _LONGEST_ID - len(what) - 1].rstrip('-')}-{what}"
+    """Return the ID of a dataset that is made of a metric's feedback; no two metrics share one."""
+    whole = f"{metric.metric}-{what}"
+    if len(whole) <= _LONGEST_ID:
+        return whole
+    # Cut names may be equal, which a digest of the whole one is not.
+    end = f"-{hashlib.sha256(metric.metric.encode()).hexdigest()[:_DIGEST_CHARACTERS]}-{what}"
+    return metric.metric[: _LONGEST_ID - len(end)].rstrip("-") + end
 
 
 def _missing(origin: VersionOrigin, why: str) -> LineageMissingError:

@@ -20,8 +20,9 @@ from gnomon_trainer.domain.training import MetricDefinition, Row
 Labels = Mapping[int, Counter[str]]
 """How often each text of a training set has which label, by the text's fingerprint."""
 
-_COLUMNS = ("score_label", "score_probability", "reviewer", "review_time", "metric_version")
-_HELD_OUT = "held_out"
+# What feedback says beside the label, and whether it was held out.
+COLUMNS = ("score_label", "score_probability", "reviewer", "review_time", "metric_version")
+HELD_OUT = "held_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ def _corrected(record: Mapping[str, Any], label: str) -> dict[str, Any]:
 def feedback_record(said: Feedback, *, with_side: bool = False) -> dict[str, Any]:
     """Return the row of a dataset that a word makes, with the columns that say where it is from."""
     record = {**said.cells, **({"id": said.external_id} if said.external_id else {}), LABEL: said.label}
-    record |= {name: getattr(said, name) for name in _COLUMNS}
-    return record | ({_HELD_OUT: said.held_out} if with_side else {})
+    record |= {name: getattr(said, name) for name in COLUMNS}
+    return record | ({HELD_OUT: said.held_out} if with_side else {})
 
 
 def write(
@@ -129,13 +130,13 @@ def write(
 ) -> DatasetDraft:
     """Keep records as a dataset's next version; `columns` are extra ones beside those of feedback."""
     sink, checks = rows.sink(), RowChecks(metric)
-    extra = {*columns, *_COLUMNS}
+    extra = {*columns, *COLUMNS}
     try:
         for number, record in enumerate(records, 1):
             row = row_of(number, record, metric)
             checks.add(StoredRow(dict(record), row.label, rendered(row.instance, metric)))
             sink.write(record)
-            extra |= {_HELD_OUT} & record.keys()
+            extra |= {HELD_OUT} & record.keys()
         digest, size_bytes = sink.keep()
     finally:
         sink.discard()

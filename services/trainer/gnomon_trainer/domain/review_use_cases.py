@@ -7,11 +7,13 @@ from typing import Any
 
 from gnomon.errors import InvalidRequestError, ReviewStateError, Violation
 from gnomon.names import DatasetName, MetricName, ReviewName
+from gnomon.threads import in_thread
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
 from gnomon_trainer.domain.label_checks import LabelProbe
 from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_applying import next_draft
+from gnomon_trainer.domain.review_blinding import shown_columns
 from gnomon_trainer.domain.review_order import queue
 from gnomon_trainer.domain.review_reading import Questioned, ReviewOrder, questioned, with_opinions
 from gnomon_trainer.domain.review_store import ReviewStore
@@ -39,11 +41,12 @@ MOST_REVIEWERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entry of a queue with its row."""
+    """An entry of a queue with its row. `columns` are those beside what the metric reads that may be seen."""
 
     review: Review
     item: Item
     row: Row
+    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +173,7 @@ class Reviews:
         """Return rows that people answered differently, and that this person did not answer, after a rank."""
         person = check_person(adjudicator, "adjudicator")
         review, dataset, metric = await self._open(name)
-        progress = await self.progress(name)
-        found = {
-            item: reached.decisions
-            for item, reached in progress.verdicts()
-            if reached.outcome is Outcome.DISPUTED
-            and item.rank > after
-            and all(decision.reviewer != person for decision in reached.decisions)
-        }
+        found = await in_thread(_disputed, await self.progress(name), person, after)
         shown = await self._shown(review, dataset, metric, list(found)[:size])
         return [Disagreement(entry, found[entry.item]) for entry in shown]
 
@@ -227,7 +223,19 @@ class Reviews:
         records: Mapping[int, dict[str, Any]] = await asyncio.to_thread(
             self.rows.pick, dataset.digest, numbers
         )
-        return [Shown(review, item, row_of(item.row, records[item.row], metric)) for item in items]
+        found = [(item, row_of(item.row, records[item.row], metric)) for item in items]
+        return [Shown(review, item, row, shown_columns(review, row, metric)) for item, row in found]
+
+
+def _disputed(progress: Progress, person: str, after: int) -> dict[Item, tuple[Decision, ...]]:
+    """Return the rows after a rank that others disagree on, in the order of the queue, and what they said."""
+    return {
+        item: reached.decisions
+        for item, reached in progress.verdicts()
+        if reached.outcome is Outcome.DISPUTED
+        and item.rank > after
+        and all(decision.reviewer != person for decision in reached.decisions)
+    }
 
 
 def _check(order: ReviewOrder) -> None:

@@ -95,6 +95,7 @@ class Parameters:
 
 
 JUDGE_LABEL = "judge_label"
+JUDGE_EXPLANATION = "judge_explanation"
 
 
 @dataclass(frozen=True, slots=True)
