@@ -11,7 +11,7 @@ from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import Instance, Step, Trace
 from gnomon.traffic.detecting import SOURCES, Source
 from gnomon.traffic.files import File
-from gnomon.traffic.filters import Filter, Wanted
+from gnomon.traffic.filters import Wanted
 from gnomon.traffic.grouping import Gathered
 from gnomon.traffic.processes import Block, blocks, in_processes
 from gnomon.traffic.reading import Reading, Records, counted
@@ -99,7 +99,7 @@ class Import:
             for spans in self._made(partial(self._reading.stored, draws=draws), tally):
                 gathered.add(spans)
             gathered.gather()
-            whole = Whole(gathered, Filter(self._reading.wanted), self._most_spans, tally)
+            whole = Whole(gathered, self._most_spans, tally)
             yield from whole.traces() if draws else whole.sessions()
 
     def _made(self, make: Callable[[Iterable[Records], Tally], Iterator[T]], tally: Tally) -> Iterator[T]:

@@ -1,0 +1,23 @@
+"""Replaces in a span what the redactor finds, before anything of it is stored. Pure."""
+
+from gnomon.traffic.redaction import Redactor
+from gnomon.traffic.traced import TracedSpan
+
+
+def redact(span: TracedSpan, redactor: Redactor) -> None:
+    """Replace what the redactor finds in everything that is kept but the IDs of traces, spans and calls."""
+    text = redactor.text
+    for message in (*span.input, *span.output):
+        message["role"] = text(message["role"])
+        message["content"] = text(message["content"])
+        for call in message.get("tool_calls", ()):
+            called = call["function"]
+            called["name"] = text(called["name"])
+            called["arguments"] = text(called["arguments"])
+    for held in (*span.documents, *span.tools):
+        for key, value in held.items():
+            held[key] = text(value)
+    span.attributes = redactor.attributes(span.attributes)
+    span.name = text(span.name)
+    span.tags = tuple(map(text, span.tags))
+    span.session_id = redactor.identity(span.session_id)
