@@ -2,11 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gnomon.errors import InvalidRequestError
 from gnomon.instances import SpanKind
 from gnomon.traffic.json_text import orjson
 from gnomon.traffic.traced import TracedSpan
@@ -73,12 +75,35 @@ class Gathered:
         self._folder.cleanup()
 
     def add(self, spans: list[StoredSpan]) -> None:
-        self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)", spans)
+        """Store spans.
+
+        Raises:
+            InvalidRequestError: there is no room for them.
+        """
+        with self._enough_room():
+            self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)", spans)
 
     def gather(self) -> None:
-        """Bring together what was added."""
-        for statement in _GATHER.split(";"):
-            self._database.execute(statement)
+        """Bring together what was added.
+
+        Raises:
+            InvalidRequestError: there is no room for it.
+        """
+        with self._enough_room():
+            for statement in _GATHER.split(";"):
+                self._database.execute(statement)
+
+    @contextmanager
+    def _enough_room(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise InvalidRequestError(
+                f"Traces cannot be put together in {self._folder.name}: {error}."
+                " Set TMPDIR to a folder on a disk with more room."
+            ) from error
 
     def traces(self) -> Iterator[Stored]:
         """Yield the traces, the first to start first."""

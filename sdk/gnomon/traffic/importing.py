@@ -79,14 +79,18 @@ class Import:
         `progress` is called again and again with what has been counted so far.
 
         Raises:
-            InvalidRequestError: as iterating; or the name ends with something else.
+            InvalidRequestError: as iterating; or the name ends with something
+                else, or is that of a file that is read.
         """
+        target = Path(target)
+        if target.exists() and any(file.exists() and target.samefile(file) for file in self._files):
+            raise InvalidRequestError(f"{target} is a file that is read. Name another.")
         if self._into == "spans":
             self.tally = Tally()
             lines = self._made(self._reading.lines, self.tally)
         else:
             lines = lines_of(self)
-        write_lines(Path(target), lines, lambda: progress(self.tally))
+        write_lines(target, lines, lambda: progress(self.tally))
         return self.tally
 
     def _placed(self) -> Iterator[Records]:

@@ -248,7 +248,7 @@ def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted
         chat("t", "a", said=said, answer="Call +49 30 1234567", user__email="ann@example.org", name=said,
              metadata__password="Sommer!", **{"users.ann@example.org": "1"}),
         otlp_span("t", "b", gen_ai__operation__name="execute_tool", gen_ai__tool__name="ann@example.org",
-                  gen_ai__tool__call__arguments='{"card": "4111 1111 1111 1111", "to": "\\nann@example.org"}'),
+                  gen_ai__tool__call__arguments='{"no": "4111 1111 1111 1111", "to": "\\nann@example.org"}'),
         otlp_span("t", "c", gen_ai__operation__name="retrieval",
                   gen_ai__retrieval__documents='[{"content": "key sk-abcdefghijklmnop1234"}]',
                   gen_ai__tool__definitions='[{"name": "x", "description": "ask boss@example.org"}]'),

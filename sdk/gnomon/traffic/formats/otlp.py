@@ -6,7 +6,7 @@ from typing import Any
 from gnomon.traffic.formats import attributes as conventions
 from gnomon.traffic.formats.genai import Events
 from gnomon.traffic.json_text import dumped
-from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, text_of
+from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, nanoseconds, text_of
 
 # What reading an object as something that it is not raises.
 OTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -92,8 +92,8 @@ def span_identifier(value: Any, what: str) -> str:
 def _nanoseconds(value: Any) -> int:
     """OTLP writes 64-bit numbers as text."""
     try:
-        return int(value) if value else 0
-    except (TypeError, ValueError):
+        return nanoseconds(int(value)) if value else 0
+    except (OverflowError, TypeError, ValueError):
         raise MalformedError("has a time that is none") from None
 
 
