@@ -51,8 +51,10 @@ class Import:
         where the row comes from.
 
         Raises:
-            InvalidRequestError: a file is not there, or a library for it is
-                not installed. What a file holds never raises: it is counted.
+            InvalidRequestError: a file is not there, is a pipe, or is packed
+                by something else than gzip; a library for it is not installed;
+                or there is no room to put traces together. What a file holds
+                never raises: it is counted.
         """
         self.tally = tally = Tally()
         if self._into != "spans":

@@ -3,20 +3,24 @@
 from gnomon.traffic.redaction import Redactor
 from gnomon.traffic.traced import TracedSpan
 
+_NAMELESS = "?"  # what must have a name and had one of NUL characters
+
 
 def redact(span: TracedSpan, redactor: Redactor) -> None:
     """Replace what the redactor finds in everything that is kept but the IDs of traces, spans and calls."""
     text = redactor.text
     for message in (*span.input, *span.output):
-        message["role"] = text(message["role"])
+        message["role"] = text(message["role"]) or _NAMELESS
         message["content"] = text(message["content"])
         for call in message.get("tool_calls", ()):
             called = call["function"]
-            called["name"] = text(called["name"])
+            called["name"] = text(called["name"]) or _NAMELESS
             called["arguments"] = text(called["arguments"])
     for held in (*span.documents, *span.tools):
         for key, value in held.items():
             held[key] = text(value)
+    for tool in span.tools:
+        tool["name"] = tool["name"] or _NAMELESS
     span.attributes = redactor.attributes(span.attributes)
     span.name = text(span.name)
     span.tags = tuple(map(text, span.tags))

@@ -1,6 +1,6 @@
 """From spans to rows, with the columns that a dataset's upload reads. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from gnomon.traffic.grouping import Stored
@@ -72,12 +72,22 @@ def _nearest(known: Mapping[str, TracedSpan]) -> dict[str, str]:
         above = span_id
         while above in known and above not in nearest:
             below.append(above)
-            above = known[above].parent_span_id
+            above = _above(known[above], known)
         for span_id_below in reversed(below):
             has_content = above in known and known[above].has_content
             nearest[span_id_below] = above if has_content else nearest.get(above, "")
             above = span_id_below
     return nearest
+
+
+def _above(span: TracedSpan, known: Container[str]) -> str:
+    """Return the span that holds this one; if it is not known, the one that stands for the whole trace.
+
+    Langfuse's traces and LangSmith's first runs are spans with the ID of the trace.
+    """
+    if span.parent_span_id in known:
+        return span.parent_span_id
+    return span.trace_id if span.trace_id in known and span.trace_id != span.span_id else ""
 
 
 def _in_circles(known: Mapping[str, TracedSpan]) -> set[str]:
@@ -90,7 +100,7 @@ def _in_circles(known: Mapping[str, TracedSpan]) -> set[str]:
         while above in known and above not in seen:
             seen.add(above)
             path.append(above)
-            above = known[above].parent_span_id
+            above = _above(known[above], known)
         if above in path:
             found.update(path[path.index(above) :])
     return found
@@ -137,7 +147,7 @@ def session_row(session_id: str, started_ns: int, traces: Sequence[Row], tags: S
 
 def _name(spans: Sequence[TracedSpan]) -> str:
     known = {span.span_id for span in spans}
-    roots = (span.name for span in spans if span.parent_span_id not in known and span.name)
+    roots = (span.name for span in spans if span.name and not _above(span, known))
     return next(roots, spans[0].name if spans else "")
 
 

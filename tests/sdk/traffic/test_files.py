@@ -159,7 +159,7 @@ def test_what_is_malformed_is_counted_by_reason_with_its_places(tmp_path: Path) 
     cut = chat(span="s3")
     cut["attributes"][1]["value"]["stringValue"] = '[{"role": "user", "parts": [{"ty'
     late = chat(span="s4") | {"startTimeUnixNano": "yesterday"}
-    odd = chat(span="s5") | {"attributes": [{"key": "gen_ai.operation.name"}]}
+    odd = chat(span="s5") | {"attributes": [{"value": {"stringValue": "chat"}}]}
     records = [
         request(chat()),
         request(nameless, cut, late),
@@ -184,6 +184,45 @@ def test_what_is_malformed_is_counted_by_reason_with_its_places(tmp_path: Path) 
         "has another shape than its format": ["traces.jsonl, line 4, span 1"],
         "is of no format that is known": ["traces.jsonl, line 6", "traces.jsonl, line 7"],
     }
+
+
+def test_an_attribute_may_have_no_value(tmp_path: Path) -> None:
+    span = chat()
+    span["attributes"] += [{"key": "a"}, {"key": "b", "value": None}, {"key": "c", "value": {}}]
+    whole = request(span)
+    whole["resourceSpans"][0]["resource"]["attributes"].append({"key": "host.id"})
+
+    (row,), tally = rows_of(lines(tmp_path / "t.jsonl", [whole]))
+
+    assert row["attributes"] == {"service.name": "shop", "gen_ai.operation.name": "chat"}
+    assert not tally.malformed
+
+
+def test_what_is_odd_around_spans_costs_no_others(tmp_path: Path) -> None:
+    resources = [request(chat(span=f"s{n}"))["resourceSpans"][0] for n in range(4)]
+    resources[1]["resource"]["attributes"] = [5]
+    resources[2]["scopeSpans"][:0] = [{"spans": 5}, 5]
+    resources[2:2] = [7]
+
+    rows, tally = rows_of(lines(tmp_path / "t.jsonl", [{"resourceSpans": resources}, {"resourceSpans": 7}]))
+
+    assert [row["id"] for row in rows] == ["t1:s0", "t1:s1", "t1:s2", "t1:s3"]
+    assert tally.places == {
+        "has another shape than its format": [
+            f"t.jsonl, line {place}"
+            for place in (
+                "1, resource 2, its attributes", "1, resource 3", "1, resource 4, scope 1",
+                "1, resource 4, scope 2", "2",
+            )
+        ]
+    }  # fmt: skip
+
+
+def test_a_name_of_nul_characters_alone_is_a_name_still(tmp_path: Path) -> None:
+    tool = {"id": "a", "traceId": "t", "type": "TOOL", "name": "\0", "input": {"a": 1}, "output": "b"}
+    found = traffic.read(lines(tmp_path / "t.jsonl", [tool]))
+
+    assert len(list(found.instances())) == 1
 
 
 def test_only_the_first_few_places_are_kept(tmp_path: Path) -> None:
@@ -330,7 +369,7 @@ def test_arguments_that_are_none_are_refused(arguments: dict[str, Any]) -> None:
 odd = st.sampled_from(
     [
         "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-23:59", "9" * 25,
-        "-" + "9" * 25, "9" * 400, "\u00b2", 2**63, 2**64, 1e308, -1e308, "[[[", '{"',
+        "-" + "9" * 25, "9" * 400, "\u00b2", "\0", 2**63, 2**64, 1e308, -1e308, "[[[", '{"',
         '[{"role":"user","content":"hel', {"role": 1}, {"role": "user", "content": {"a": [1]}},
         {"type": "constructor", "kwargs": {}},
         {"tool_calls": [{"function": {"name": "f", "arguments": None}}]}, [{"key": "a"}], [{}],
