@@ -81,7 +81,7 @@ class File:
         """
         with self._open() as file:
             whole: list[bytes] = []
-            size = 0
+            size, failure = 0, None
             try:
                 while part := file.readline(most_bytes):
                     if len(part) == most_bytes and not part.endswith(b"\n"):
@@ -92,10 +92,12 @@ class File:
                     if size >= part_bytes:
                         yield b"".join(whole)
                         whole, size = [], 0
-            except CUT_OFF:
+            except CUT_OFF as error:
+                failure = error
+            if whole:
                 yield b"".join(whole)
-                raise
-            yield b"".join(whole)
+            if failure:
+                raise failure
 
     def records(self) -> Iterator[tuple[int, Any]]:
         """Yield each record with its number, from 1; a `Malformed` where one cannot be read.
@@ -169,7 +171,8 @@ def _peek(file: Buffered) -> bytes:
 def _layout(head: bytes) -> Layout:
     if head.startswith(b"PAR1"):
         return "parquet"
-    if not _JSON.match(head) and any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head[:4096]):
+    controls = sum(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head[:4096])
+    if controls > (1 + len(head[:4096]) // 100 if _JSON.match(head) else 0):  # a text may hold one by mistake
         return "protobuf"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text or text[:1] == b"{":

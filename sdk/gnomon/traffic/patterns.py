@@ -40,7 +40,10 @@ SECRET = re.compile(
     r"""-----BEGIN[ A-Z]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----(?:[^-]|-(?!----))*+
           (?:-----END[ A-Z]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----)?
       | (?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))(?:
-          [sp]k-(?=lf-[0-9a-f]{8}-|(?:[A-Za-z0-9]{0,15}[_-]){0,12}[A-Za-z0-9]{16})[A-Za-z0-9_-]+
+          # not words with hyphens between them
+          [sp]k-(?=(?:lf-)?[0-9a-f]{8}-[0-9a-f]{4}-
+                  |(?:[A-Za-z0-9]{0,15}[_-]){0,12}[A-Za-z0-9]{16}
+                  |(?=[a-z0-9_-]{0,64}[A-Z])[A-Za-z_-]{0,64}[0-9])[A-Za-z0-9_-]{16,}
         | [srp]k_(?:live|test)_[A-Za-z0-9]{10,}
         | (?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])
         | gh[pousr]_[A-Za-z0-9]{20,}
@@ -56,10 +59,11 @@ SECRET = re.compile(
         | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}
         | ya29\.[A-Za-z0-9_-]{20,}
       )
-      | (?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
+      | (?:(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))eyJ[A-Za-z0-9_-]{8,4096}|(?<=[_-])eyJ[A-Za-z0-9_-]{8,512})
+          \.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
       | (?:(?<=[Bb]earer\ )|(?<=BEARER\ ))[A-Za-z0-9._~+/=-]{16,}
       | (?<=Basic\ )(?=[A-Za-z][a-z]*[A-Z0-9+/=])[A-Za-z0-9+/=]{16,}
-      | (?<=://)[^\s/:@?\#"',{}\\]{0,64}:[^\s/?\#"',{}\\]{1,256}(?=@)""",
+      | (?<=://)[^\s/:@?\#"',{}\\]{0,64}:(?!\d{1,5}[?\#])[^\s/"',{}\\]{1,256}(?=@)""",
     re.VERBOSE,
 )
 
@@ -98,7 +102,7 @@ def may_hold_secret(text: str) -> bool:
     One character is found several times as fast as a word, so words are looked for behind it.
     """
     return (
-        "_" in text
+        ("_" in text and _may_hold_secret_with_underscore(text))
         or ("-" in text and ("k-" in text or "glpat-" in text or "xox" in text or "-----BEGIN" in text))
         or (":" in text and "://" in text)
         or ("J" in text and "eyJ" in text)
@@ -110,6 +114,18 @@ def may_hold_secret(text: str) -> bool:
     )
 
 
+def _may_hold_secret_with_underscore(text: str) -> bool:
+    return (
+        "k_" in text
+        or "gh" in text
+        or "_pat_" in text
+        or "hf_" in text
+        or "npm_" in text
+        or "whsec_" in text
+        or "lsv2_" in text
+    )
+
+
 def may_name_secret(text: str) -> bool:
     """Tell whether lower-case text may hold a name that `NAMED_SECRET` looks for."""
     return "key" in text or "secret" in text or "token" in text or "passw" in text
@@ -118,6 +134,15 @@ def may_name_secret(text: str) -> bool:
 def may_have_key_of_secret(text: str) -> bool:
     """Tell whether lower-case text may hold a key of which `names_secret` is true."""
     return may_name_secret(text) or "passphrase" in text or "pwd" in text or "authorization" in text
+
+
+# Seven digits, the fewest that are looked for, with no more between them than a number may have.
+_NUMBER = re.compile(r"\d(?:[ \xa0\u202f./()-]{0,3}\d){6}", re.ASCII)
+
+
+def may_hold_number(text: str) -> bool:
+    """Tell whether there may be a card or phone number; of JSON, in one string or number of it."""
+    return _NUMBER.search(text) is not None
 
 
 def passes_luhn(number: str) -> bool:

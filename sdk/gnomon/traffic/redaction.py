@@ -59,7 +59,7 @@ class Redactor:
         self.counts: Counter[str] = Counter() if counts is None else counts
         self.clean: set[str] = set()  # what was said last and holds nothing: conversations repeat themselves
         self.plain_keys: set[str] = set()  # keys that hold nothing and name no secret
-        self._key = key or new_key()
+        self._salt = key or new_key()
         self._secrets = Redaction.SECRET in self.kinds
         self._emails = Redaction.EMAIL in self.kinds
 
@@ -83,9 +83,7 @@ class Redactor:
             return {key: value if value in clean else text(value) for key, value in held.items()}
         kept: dict[str, str] = {}
         for key, value in held.items():
-            redacted = text(key)
-            if redacted == key and not (self._secrets and patterns.names_secret(key)):
-                _remember(self.plain_keys, key)
+            redacted = self._key(key)
             unique, number = redacted, 1
             while unique in kept or (unique != key and unique in held):
                 number += 1
@@ -98,7 +96,7 @@ class Redactor:
         redacted = self.text(text)
         if redacted == text:
             return text
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key)
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=self._salt)
         return f"{redacted}-{digest.hexdigest()}"
 
     def _redacted(self, text: str) -> str:
@@ -125,11 +123,20 @@ class Redactor:
                 text = self._replaced(patterns.PHONE, Redaction.PHONE, text)
         return text
 
+    def _key(self, key: str) -> str:
+        """Return a key; one that holds nothing and names no secret is not looked at again."""
+        if key in self.plain_keys:
+            return key
+        redacted = self.text(key)
+        if redacted == key and not (self._secrets and patterns.names_secret(key)):
+            _remember(self.plain_keys, key)
+        return redacted
+
     def _is_harmless_json(self, text: str, digits: int) -> bool:
         """Tell whether nothing can be found in the text, JSON or not."""
         return (
-            "\\" not in text  # behind which any character may be written
-            and digits < _FEWEST_DIGITS
+            not ("\\" in text and ("\\u" in text or "\\/" in text))  # which stand for what is looked for
+            and (digits < _FEWEST_DIGITS or not patterns.may_hold_number(text))
             and "@" not in text
             and "%40" not in text
             and not patterns.may_hold_secret(text)
@@ -154,7 +161,9 @@ class Redactor:
             held = number or (json.loads(quoted, strict=False) if "\\" in quoted else quoted[1:-1])
             if colon is not None:
                 key = held
-            found = (None if colon else self._named_secret(key, held)) or self._redacted(held)
+                found = self._key(held)
+            else:
+                found = self._named_secret(key, held) or self._redacted(held)
             return match[0] if found == held else json.dumps(found, ensure_ascii=False) + (colon or "")
 
         return _JSON_TOKEN.sub(redacted, text)

@@ -98,6 +98,20 @@ def test_one_odd_value_in_an_array_costs_no_other(tmp_path: Path) -> None:
     assert tally.malformed.total() == 2
 
 
+def test_protobuf_that_begins_as_json_might_is_protobuf(tmp_path: Path) -> None:
+    trace = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    message = trace.TracesData()
+    of_resource = message.resource_spans.add()
+    of_resource.resource.attributes.add(key="service.name").value.string_value = "x" * 14  # 34 bytes
+    of_resource.scope_spans.add().spans.add(trace_id=b"a" * 16, span_id=b"b" * 8, name="y" * 53)
+    content = message.SerializeToString()
+    assert content.startswith(b'\n{\n"')
+    file = tmp_path / "t.binpb"
+    file.write_bytes(content)
+
+    assert rows_of(file)[1].spans == 1
+
+
 def protobuf(count: int, resource: str = "shop") -> Any:
     pb = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
     message = pb.TracesData()

@@ -38,6 +38,10 @@ from gnomon.traffic.redaction import EVERYTHING, Redactor
         ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ-4\n-----END PGP PRIVATE KEY BLOCK-----.", "[SECRET]."),
         ("-----BEGIN RSA PRIVATE KEY-----\n" + "MIIE\n" * 5_000, "[SECRET]"),
         ("sk-lf-1234abcd-12ab-12ab-12ab-123456abcdef", "[SECRET]"),
+        ("sk-Ab1d_fghi-klmnopq-stuv", "[SECRET]"),
+        ("sk-1234abcd-12ab-12ab-12ab-123456abcdef", "[SECRET]"),
+        ("session_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc", "session_[SECRET]"),
+        ("postgres://bob:hun#ter?2@db/x", "postgres://[SECRET]@db/x"),
         ("gsk_abcdefghijklmnopqrstuvwxyz0123", "[SECRET]"),
         ("whsec_abcdefghijklmnopqrstuv12", "[SECRET]"),
         ("SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz0123456789abcdefg", "[SECRET]"),
@@ -75,6 +79,7 @@ def test_what_is_personal_or_secret_is_replaced(text: str, redacted: str) -> Non
         "see @ann, ask-me_later, the key is under the mat, tokens: 52, https://example.org/a:b@c",
         "token usage is high, the password is wrong",
         "sk-learn-based-classifier-v2, git clone git@github.com:org/repo.git, order 0012345678",
+        "http://localhost:8080?to=@ann http://localhost:8080#@ann",
         "05 10 15 20 25 30 35, Basic JavaScript",
     ],
 )
@@ -218,7 +223,16 @@ def test_an_id_that_holds_something_is_known_again_by_one_key_alone() -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["-eyJaaaaaaaa", "-----BEGIN PRIVATE KEY-----", "sk-", "sk-aaaaaaaaa-", "://a:b", "a%40.", "password "],
+    [
+        "-eyJaaaaaaaa",
+        "eyJaaaaaaaa",
+        "-----BEGIN PRIVATE KEY-----",
+        "sk-",
+        "sk-aaaaaaaaa-",
+        "://a:b",
+        "a%40.",
+        "password ",
+    ],
 )
 def test_the_time_of_looking_grows_with_the_text_alone(part: str) -> None:
     times = []

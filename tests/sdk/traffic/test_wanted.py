@@ -220,9 +220,14 @@ def test_an_import_can_be_read_again_and_counts_anew(file: Path) -> None:
     assert found.tally.rows == 5
 
 
-def test_sessions_named_after_persons_stay_apart_without_their_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sessions_named_after_persons_stay_apart_without_their_names(
+    tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.traffic.processes._BLOCK_BYTES", 1)
     spans = [chat(f"t{n}", gen_ai__conversation__id=f"{'ab'[n % 2]}@example.org") for n in range(4)]
-    rows, _ = rows_of(lines(tmp_path / "t.jsonl", [request(span) for span in spans]), into="sessions")
+    rows, _ = rows_of(lines(tmp_path / "t.jsonl", [request(span) for span in spans]), into="sessions",
+                      processes=processes)  # fmt: skip
 
     assert [len(row["session"]["traces"]) for row in rows] == [2, 2]
     assert all(row["id"].startswith("[EMAIL]-") for row in rows)
