@@ -8,10 +8,12 @@ _NAMELESS = "?"  # what must have a name and had one of NUL characters
 
 def redact(span: TracedSpan, redactor: Redactor) -> None:
     """Replace what the redactor finds in everything that is kept but the IDs of traces, spans and calls."""
-    text = redactor.text
+    text, clean = redactor.text, redactor.clean
     for message in (*span.input, *span.output):
-        message["role"] = text(message["role"]) or _NAMELESS
-        message["content"] = text(message["content"])
+        if message["role"] not in clean:
+            message["role"] = text(message["role"]) or _NAMELESS
+        if message["content"] not in clean:
+            message["content"] = text(message["content"])
         for call in message.get("tool_calls", ()):
             called = call["function"]
             called["name"] = text(called["name"]) or _NAMELESS
@@ -23,5 +25,7 @@ def redact(span: TracedSpan, redactor: Redactor) -> None:
         tool["name"] = tool["name"] or _NAMELESS
     span.attributes = redactor.attributes(span.attributes)
     span.name = text(span.name)
-    span.tags = tuple(map(text, span.tags))
-    span.session_id = redactor.identity(span.session_id)
+    if span.tags:
+        span.tags = tuple(map(text, span.tags))
+    if span.session_id not in clean:
+        span.session_id = redactor.identity(span.session_id)

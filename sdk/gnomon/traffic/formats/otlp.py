@@ -123,9 +123,9 @@ def _events(entries: list[dict[str, Any]]) -> Events:
 def _attributes(entries: Any) -> dict[str, Any]:
     found = {}
     for entry in entries or ():
-        value = entry.get("value") or {}  # an attribute may have none
-        text = value.get("stringValue")
-        found[entry["key"]] = text if text is not None else _value(value)
+        value = entry["value"] if "value" in entry else None  # noqa: SIM401  this runs for every attribute
+        text = value.get("stringValue") if value else None
+        found[entry["key"]] = text if text is not None or not value else _value(value)
     return found
 
 
