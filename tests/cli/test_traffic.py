@@ -123,6 +123,25 @@ def test_options_that_are_none_are_refused(
     assert not (tmp_path / "rows.jsonl").exists()
 
 
+def test_the_file_that_is_read_is_not_written_over(gnomon: Gnomon, file: Path) -> None:
+    before = file.read_text()
+    ran = gnomon("traffic", "import", file, "--out", file)
+
+    assert ran.status == 1
+    assert f"{file} is a file that is read. Name another." in ran.err
+    assert file.read_text() == before
+
+
+def test_a_system_that_does_not_tell_which_cores_a_process_may_use_is_asked_how_many_there_are(
+    gnomon: Gnomon, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.cli.traffic._MUCH_BYTES", 0)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+    assert gnomon("traffic", "import", file, "--out", tmp_path / "rows.jsonl").status == 0
+
+
 def test_a_folder_or_a_file_that_is_not_there_is_named(gnomon: Gnomon, tmp_path: Path) -> None:
     folder = gnomon("traffic", "import", tmp_path, "--out", tmp_path / "rows.jsonl")
     absent = gnomon("traffic", "import", tmp_path / "absent.jsonl", "--out", tmp_path / "rows.jsonl")

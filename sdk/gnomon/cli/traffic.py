@@ -157,7 +157,14 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
 def _processes(files: Sequence[Path]) -> int:
     """Return one a core, where what there is to read is worth their start."""
     size_bytes = sum(file.stat().st_size for file in files if file.is_file())
-    return len(os.sched_getaffinity(0)) if size_bytes > _MUCH_BYTES else 1
+    return _cores() if size_bytes > _MUCH_BYTES else 1
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; macOS and Windows tell only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _redactions(left: Sequence[Unredacted]) -> list[str]:

@@ -6,14 +6,16 @@ or document, CSV, or protobuf.
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal, TypeAlias
 
 from gnomon.errors import InvalidRequestError
 from gnomon.traffic import frames, json_values, tables
 
+Buffered: TypeAlias = "io.BufferedReader[Any]"
 Layout = Literal["lines", "values", "csv", "parquet", "protobuf"]
 _NOUNS: dict[Layout, str] = {
     "lines": "line",
@@ -23,10 +25,24 @@ _NOUNS: dict[Layout, str] = {
     "protobuf": "message",
 }
 CUT_OFF = (EOFError, OSError, zlib.error)  # gzip that ends too early or is damaged, or a disk that fails
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+# What other files begin with, what they are, and how to make of them what is read.
+_UNREAD = (
+    (rb"\x28\xb5\x2f\xfd", "is packed with Zstandard. Unpack it first: zstd -d {path}"),
+    (rb"\xfd7zXZ\0", "is packed with xz. Unpack it first: xz -dk {path}"),
+    (rb"BZh[1-9]1AY&SY", "is packed with bzip2. Unpack it first: bzip2 -dk {path}"),
+    (rb"PK\x03\x04", "is a ZIP archive. Unpack it first: unzip {path}"),
+    # As PowerShell's `>` writes it.
+    (
+        rb"\xff\xfe[\t-~]\0|\xfe\xff\0[\t-~]",
+        "is text in UTF-16. Make it UTF-8 first: iconv -f UTF-16 -t UTF-8 {path}",
+    ),
+)
+_GZIP = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 20
 _PEEKED_BYTES = 64 * 1024
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1b")
+# An object with its first key, or an array: protobuf may begin with the bracket alone, as a length.
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[\]{\"\d-])")
 
 
 class File:
@@ -38,11 +54,16 @@ class File:
             raise InvalidRequestError(f"{path} is a folder. Name the files in it, such as {path}/*.jsonl.gz.")
         if not path.exists():
             raise InvalidRequestError(f"There is no file {path}.")
+        if not path.is_file():  # it is read twice: first to see what it is
+            raise InvalidRequestError(f"{path} is a pipe or a device. Write a file first, and name that.")
         with self._open() as file:
             head = _peek(file)
-        if head.startswith(_ZSTANDARD):
-            raise InvalidRequestError(f"{path} is packed with Zstandard. Unpack it first: zstd -d {path}.")
+        for beginning, what in _UNREAD:
+            if re.match(beginning, head):
+                raise InvalidRequestError(f"{path} {what.format(path=path)}.")
         self.layout = _layout(head)
+        if self.layout == "parquet" and _is_gzipped(path):
+            raise InvalidRequestError(f"{path} is Parquet in gzip. Unpack it first: gzip -dk {path}.")
 
     @property
     def place(self) -> str:
@@ -52,15 +73,31 @@ class File:
     def placed(self) -> tuple[str, Iterator[tuple[int, Any]]]:
         return self.place, self.records()
 
-    def lines(self, part_bytes: int) -> Iterator[bytes]:
-        """Yield a file's whole lines, about so many bytes of them at a time.
+    def lines(self, part_bytes: int, most_bytes: int = json_values.MOST_BYTES) -> Iterator[bytes]:
+        """Yield a file's whole lines, about so many bytes at a time; of one that is too long, the beginning.
 
         Raises:
-            EOFError, OSError, zlib.error: gzip that was cut off or damaged.
+            EOFError, OSError, zlib.error: gzip that was cut off or damaged; what came before was yielded.
         """
         with self._open() as file:
-            while part := file.read(part_bytes):
-                yield part if part.endswith(b"\n") else part + file.readline(json_values.MOST_BYTES)
+            whole: list[bytes] = []
+            size, failure = 0, None
+            try:
+                while part := file.readline(most_bytes):
+                    if len(part) == most_bytes and not part.endswith(b"\n"):
+                        json_values.skip_line(file)
+                        part += b"\n"
+                    whole.append(part)
+                    size += len(part)
+                    if size >= part_bytes:
+                        yield b"".join(whole)
+                        whole, size = [], 0
+            except CUT_OFF as error:
+                failure = error
+            if whole:
+                yield b"".join(whole)
+            if failure:
+                raise failure
 
     def records(self) -> Iterator[tuple[int, Any]]:
         """Yield each record with its number, from 1; a `Malformed` where one cannot be read.
@@ -79,7 +116,7 @@ class File:
             except CUT_OFF as error:
                 yield number + 1, json_values.cut_off(error)
 
-    def _read(self, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    def _read(self, file: Buffered) -> Iterator[tuple[int, Any]]:
         match self.layout:
             case "lines":
                 return json_values.lines(file)
@@ -90,32 +127,52 @@ class File:
             case _:
                 return frames.messages(file)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> Buffered:
         raw = io.BufferedReader(self.path.open("rb", buffering=0), _BUFFER_BYTES)
-        if raw.peek(2)[:2] != b"\x1f\x8b":
-            return raw
-        return cast(IO[bytes], io.BufferedReader(cast(Any, _Gunzipped(raw)), _BUFFER_BYTES))
+        return io.BufferedReader(_Gunzipped(raw), _BUFFER_BYTES) if raw.peek(2)[:2] == _GZIP else raw
 
 
-class _Gunzipped(gzip.GzipFile):
-    """A gzip file that closes the file below it."""
+class _Gunzipped(io.RawIOBase):
+    """What a gzip file holds; of one that was cut off, all that can be unpacked."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
-        super().__init__(fileobj=raw, mode="rb")
-        self.myfileobj = cast(Any, raw)
+    def __init__(self, packed: Buffered) -> None:
+        self._packed = packed
+        self._file = gzip.GzipFile(fileobj=packed, mode="rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        part = self._file.read1(len(target))  # `read` would lose what it has when the rest fails
+        target[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._file.close()
+        self._packed.close()
+        super().close()
 
 
-def _peek(file: IO[bytes]) -> bytes:
+def _is_gzipped(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def _peek(file: Buffered) -> bytes:
+    head = b""
     try:
-        return file.read(_PEEKED_BYTES)
+        while len(head) < _PEEKED_BYTES and (part := file.read1(_PEEKED_BYTES - len(head))):
+            head += part
     except CUT_OFF:
-        return b""
+        pass  # which reading the records tells
+    return head
 
 
 def _layout(head: bytes) -> Layout:
     if head.startswith(b"PAR1"):
         return "parquet"
-    if any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head[:4096]):
+    controls = sum(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head[:4096])
+    if controls > (1 + len(head[:4096]) // 100 if _JSON.match(head) else 0):  # a text may hold one by mistake
         return "protobuf"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text or text[:1] == b"{":
@@ -126,4 +183,4 @@ def _layout(head: bytes) -> Layout:
 def _is_whole(text: bytes) -> bool:
     """Tell JSON Lines from one document over many lines, whose first line opens what others close."""
     line = text.split(b"\n", 1)[0].rstrip()
-    return not line.endswith((b"{", b"[", b",")) or len(line) == len(text)
+    return not line.endswith((b"{", b"[", b",", b":")) or len(line) == len(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import SpanKind
-from gnomon.traffic.traced import TracedSpan, time_ns
+from gnomon.traffic.traced import TracedSpan, datetime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Wanted:
                 f"sample is {self.sample:g}; it must be above 0 and at most 1.",
                 violations=[Violation("sample", "must be in (0, 1]")],
             )
-        if self.since and self.until and time_ns(self.since) >= time_ns(self.until):
+        if self.since and self.until and datetime_ns(self.since) >= datetime_ns(self.until):
             raise InvalidRequestError(
                 "since is not before until, so that nothing can lie between.",
                 violations=[Violation("since", "must be before until")],
@@ -57,8 +57,8 @@ class Filter:
     """`Wanted`, ready to be asked often."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._since = time_ns(wanted.since)
-        self._until = time_ns(wanted.until)
+        self._since = datetime_ns(wanted.since) if wanted.since else 0
+        self._until = datetime_ns(wanted.until) if wanted.until else 0
         self._tags = frozenset(wanted.tags)
         self._where = tuple(wanted.where.items())
         self._kinds = frozenset(wanted.kinds)

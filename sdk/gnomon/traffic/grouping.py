@@ -2,21 +2,22 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gnomon.errors import InvalidRequestError
 from gnomon.instances import SpanKind
 from gnomon.traffic.json_text import orjson
 from gnomon.traffic.traced import TracedSpan
 
-_MOST_NS = 2**63 - 1  # what SQLite can hold
 _CACHE_KIB = 32 * 1024
 
 _SCHEMA = """
 CREATE TABLE spans (trace TEXT NOT NULL, started INTEGER NOT NULL, session TEXT NOT NULL,
-                    wanted INTEGER NOT NULL, content BLOB NOT NULL);
+                    wanted INTEGER NOT NULL, drawn INTEGER NOT NULL, content BLOB NOT NULL);
 """
 # The time of a trace is that of its first span whose time is known; sessions are those of their traces.
 _GATHER = """
@@ -26,15 +27,17 @@ CREATE TABLE traces AS
            max(wanted) AS wanted, count(*) AS spans
     FROM spans GROUP BY trace;
 CREATE INDEX of_session ON traces (session, started);
+CREATE TABLE not_drawn AS SELECT DISTINCT session FROM spans WHERE NOT drawn;
 """
 
 
-StoredSpan = tuple[str, int, str, bool, bytes]  # trace, started, session, whether it is wanted, all else
+# Trace, when it started, session, whether it is wanted, whether the session is in the sample, all else.
+StoredSpan = tuple[str, int, str, bool, bool, bytes]
 
 
-def stored_span(span: TracedSpan, is_wanted: bool) -> StoredSpan:
-    started = min(span.started_ns, _MOST_NS)
-    return span.trace_id, started, span.session_id, is_wanted, orjson().dumps(_fields(span))
+def stored_span(span: TracedSpan, is_wanted: bool, is_drawn: bool) -> StoredSpan:
+    content = orjson().dumps(_fields(span))
+    return span.trace_id, span.started_ns, span.session_id, is_wanted, is_drawn, content
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,35 @@ class Gathered:
         self._folder.cleanup()
 
     def add(self, spans: list[StoredSpan]) -> None:
-        self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?)", spans)
+        """Store spans.
+
+        Raises:
+            InvalidRequestError: there is no room for them.
+        """
+        with self._enough_room():
+            self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)", spans)
 
     def gather(self) -> None:
-        """Bring together what was added."""
-        for statement in _GATHER.split(";"):
-            self._database.execute(statement)
+        """Bring together what was added.
+
+        Raises:
+            InvalidRequestError: there is no room for it.
+        """
+        with self._enough_room():
+            for statement in _GATHER.split(";"):
+                self._database.execute(statement)
+
+    @contextmanager
+    def _enough_room(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise InvalidRequestError(
+                f"Traces cannot be put together in {self._folder.name}: {error}."
+                " Set TMPDIR to a folder on a disk with more room."
+            ) from error
 
     def traces(self) -> Iterator[Stored]:
         """Yield the traces, the first to start first."""
@@ -87,16 +113,18 @@ class Gathered:
             for trace, started, session, wanted, spans in found
         )
 
-    def sessions(self) -> Iterator[tuple[str, list[Stored]]]:
-        """Yield the sessions, the first to start first, with their traces in order."""
+    def sessions(self) -> Iterator[tuple[str, bool, list[Stored]]]:
+        """Yield the sessions, the first to start first: the ID, whether it was drawn, its traces in order."""
         found = self._database.execute(
-            "SELECT session FROM traces WHERE session <> '' GROUP BY session ORDER BY min(started), session"
+            "SELECT session, session NOT IN (SELECT session FROM not_drawn) FROM traces WHERE session <> ''"
+            " GROUP BY session ORDER BY min(started), session"
         )
-        for (session,) in found:
+        for session, is_drawn in found:
             rows = self._database.execute(
                 "SELECT * FROM traces WHERE session = ? ORDER BY started, trace", (session,)
             )
-            yield session, [Stored(t, started, s, bool(wanted), n) for t, started, s, wanted, n in rows]
+            traces = [Stored(t, started, s, bool(wanted), n) for t, started, s, wanted, n in rows]
+            yield session, bool(is_drawn), traces
 
     def traces_without_session(self) -> int:
         (count,) = self._database.execute("SELECT count(*) FROM traces WHERE session = ''").fetchone()

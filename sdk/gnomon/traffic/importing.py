@@ -11,7 +11,7 @@ from gnomon.errors import InvalidRequestError, Violation
 from gnomon.instances import Instance, Step, Trace
 from gnomon.traffic.detecting import SOURCES, Source
 from gnomon.traffic.files import File
-from gnomon.traffic.filters import Filter, Wanted
+from gnomon.traffic.filters import Wanted
 from gnomon.traffic.grouping import Gathered
 from gnomon.traffic.processes import Block, blocks, in_processes
 from gnomon.traffic.reading import Reading, Records, counted
@@ -51,8 +51,10 @@ class Import:
         where the row comes from.
 
         Raises:
-            InvalidRequestError: a file is not there, or a library for it is
-                not installed. What a file holds never raises: it is counted.
+            InvalidRequestError: a file is not there, is a pipe, or is packed
+                by something else than gzip; a library for it is not installed;
+                or there is no room to put traces together. What a file holds
+                never raises: it is counted.
         """
         self.tally = tally = Tally()
         if self._into != "spans":
@@ -79,14 +81,18 @@ class Import:
         `progress` is called again and again with what has been counted so far.
 
         Raises:
-            InvalidRequestError: as iterating; or the name ends with something else.
+            InvalidRequestError: as iterating; or the name ends with something
+                else, or is that of a file that is read.
         """
+        target = Path(target)
+        if target.exists() and any(file.exists() and target.samefile(file) for file in self._files):
+            raise InvalidRequestError(f"{target} is a file that is read. Name another.")
         if self._into == "spans":
             self.tally = Tally()
             lines = self._made(self._reading.lines, self.tally)
         else:
             lines = lines_of(self)
-        write_lines(Path(target), lines, lambda: progress(self.tally))
+        write_lines(target, lines, lambda: progress(self.tally))
         return self.tally
 
     def _placed(self) -> Iterator[Records]:
@@ -99,7 +105,7 @@ class Import:
             for spans in self._made(partial(self._reading.stored, draws=draws), tally):
                 gathered.add(spans)
             gathered.gather()
-            whole = Whole(gathered, Filter(self._reading.wanted), self._most_spans, tally)
+            whole = Whole(gathered, self._most_spans, tally)
             yield from whole.traces() if draws else whole.sessions()
 
     def _made(self, make: Callable[[Iterable[Records], Tally], Iterator[T]], tally: Tally) -> Iterator[T]:

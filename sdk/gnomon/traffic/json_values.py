@@ -25,7 +25,7 @@ def lines(file: IO[bytes], most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, 
     while line := file.readline(most_bytes):
         number += 1
         if len(line) == most_bytes and not line.endswith(b"\n"):
-            _skip_line(file)
+            skip_line(file)
             yield number, _TOO_LONG
             continue
         try:
@@ -46,14 +46,15 @@ def _not_json(error: Exception) -> Malformed:
     return Malformed(f"is not JSON: {getattr(error, 'msg', error)}".split(": line ")[0][:80])
 
 
-def _skip_line(file: IO[bytes]) -> None:
+def skip_line(file: IO[bytes]) -> None:
+    """Read on to the next line."""
     while part := file.readline(_PART_BYTES):
         if part.endswith(b"\n"):
             return
 
 
 def values(file: IO[bytes], most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, Any]]:
-    """Yield the values that stand one after the other, or the entries of one array, with their number.
+    """Yield the values that stand one after the other, and the entries of arrays among them, numbered.
 
     The standard library finds where a value ends, and orjson reads it, as it
     does lines. Behind a value that is not JSON nothing can be found any more.
@@ -61,16 +62,20 @@ def values(file: IO[bytes], most_bytes: int = MOST_BYTES) -> Iterator[tuple[int,
     loads, failure = orjson().loads, orjson().JSONDecodeError
     window = _Window(file, most_bytes)
     window.skip(_BETWEEN + "\ufeff")
-    if window.starts_with("["):
-        window.drop(1)
-    number = 0
-    while window.skip(_BETWEEN) and not window.starts_with("]"):
+    number, is_array = 0, False
+    while window.skip(_BETWEEN):
+        if window.starts_with("]" if is_array else "["):
+            window.drop(1)
+            is_array = not is_array
+            continue
         number += 1
         text = window.take_value()
         if text is None:
             yield number, window.problem
             return
         yield number, _value(text.encode("utf-8", "replace"), loads, failure)
+    if is_array:
+        yield number + 1, Malformed("is missing: the array does not end (was the file cut off?)")
 
 
 class _Window:
@@ -80,7 +85,8 @@ class _Window:
         self._file = file
         self._most = most_bytes
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._scan = json.JSONDecoder().raw_decode
+        # Only the end is looked for: what orjson refuses in it costs one value, and no number is too long.
+        self._scan = json.JSONDecoder(strict=False, parse_int=str, parse_float=str).raw_decode
         self._text, self._place, self._ended = "", 0, False
         self.problem = Malformed("")
 

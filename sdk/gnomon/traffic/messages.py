@@ -6,11 +6,12 @@ objects or as its serialized constructors; and objects that hold any of these
 under a usual key, such as `{"messages": [...]}` or `{"question": "..."}`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from gnomon.traffic.json_text import dumped, parsed
-from gnomon.traffic.traced import Cells
+from gnomon.traffic.traced import Cells, MalformedError
 
 _ROLES = {
     "human": "user",
@@ -26,10 +27,23 @@ _TEXTS = (
     "content",
 )  # fmt: skip
 _DEEPEST = 12
+CUT_OFF = "has messages or tools that are not whole JSON (cut by a limit on attributes?)"
+# What begins as messages do. Half a conversation would pass for one text of a user, but
+# half an object of another kind may well be what a model answered.
+_MESSAGES_CUT_OFF = re.compile(
+    r"""(?:\[\s*)+\{\s*"(?:message\.)?(?:role|content|parts|message|lc)"\s*:
+      | (?:\[\s*)+\{\s*"type"\s*:\s*"(?:human|ai|system|tool|function|constructor)"
+      | \{\s*"(?:messages|chat_history|generations|choices|role|parts)"\s*:""",
+    re.VERBOSE,
+)
 
 
 def messages(value: Any, role: str, depth: int = 0) -> Cells:
-    """Return the messages of a value; `role` is of those that name none."""
+    """Return the messages of a value; `role` is of those that name none.
+
+    Raises:
+        MalformedError: it is text of messages that are not whole JSON.
+    """
     if value is None or value in ("", [], {}) or depth > _DEEPEST:
         return []
     if isinstance(value, str):
@@ -58,6 +72,8 @@ def _of_text(text: str, role: str, depth: int) -> Cells:
         value = parsed(text)
         if isinstance(value, list | dict) and _holds_messages(value):
             return messages(value, role, depth + 1)
+        if isinstance(value, str) and _MESSAGES_CUT_OFF.match(text):
+            raise MalformedError(CUT_OFF)
     return [{"role": role, "content": text}]
 
 

@@ -1,7 +1,7 @@
 """From records of files to spans that are wanted, redacted; and what is left out and malformed, counted."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -9,8 +9,9 @@ from gnomon.traffic.detecting import Source, reader_of
 from gnomon.traffic.filters import Filter, Wanted
 from gnomon.traffic.formats.otlp import MISSHAPEN, OTHER_SHAPE
 from gnomon.traffic.grouping import StoredSpan, stored_span
-from gnomon.traffic.redaction import Redactor
-from gnomon.traffic.rows import Row, redact, span_row
+from gnomon.traffic.redacting import redact
+from gnomon.traffic.redaction import Redactor, new_key
+from gnomon.traffic.rows import Row, span_row
 from gnomon.traffic.tally import Tally
 from gnomon.traffic.traced import TracedSpan
 from gnomon.traffic.writing import lines_of
@@ -37,11 +38,12 @@ class Reading:
     source: Source
     wanted: Wanted
     redactions: tuple[str, ...]
+    key: bytes = field(default_factory=new_key, repr=False)  # one an import, in all of its processes
 
     def spans(self, files: Iterable[Records], tally: Tally) -> Iterator[TracedSpan]:
         """Yield the spans that become rows of their own."""
         asked = Filter(self.wanted)
-        redactor = Redactor(self.redactions, tally.redacted)
+        redactor = Redactor(self.redactions, tally.redacted, self.key)
         for span in self._read(files, tally):
             if span.kind is None:
                 tally.left_out[OTHER] += 1
@@ -70,16 +72,17 @@ class Reading:
 
     def _stored(self, files: Iterable[Records], tally: Tally, *, draws: bool) -> Iterator[StoredSpan]:
         asked = Filter(self.wanted)
-        redactor = Redactor(self.redactions, tally.redacted)
+        redactor = Redactor(self.redactions, tally.redacted, self.key)
         for span in self._read(files, tally):
             if draws and not asked.draws(span.trace_id):
                 tally.left_out[SPANS_NOT_DRAWN] += 1
                 continue
             is_wanted = asked.wants(span)
+            is_drawn = draws or asked.draws(span.session_id)  # by what the session is called before redaction
             if not span.has_content:
                 span.attributes = {}  # of what only holds its place in the tree, nothing else is stored
             redact(span, redactor)
-            yield stored_span(span, is_wanted)
+            yield stored_span(span, is_wanted, is_drawn)
 
     def _read(self, files: Iterable[Records], tally: Tally) -> Iterator[TracedSpan]:
         read = reader_of(self.source)

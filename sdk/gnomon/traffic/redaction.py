@@ -1,16 +1,21 @@
 """Personal data and secrets in texts, replaced by stable markers before anything is stored. Pure.
 
-By pattern alone: what looks like an e-mail address, a payment card number
-(with a right check digit), a phone number or a key. Names, addresses and
-whatever else has no shape are not found.
+By form alone: what looks like an e-mail address, a payment card number (with a
+right check digit), a phone number or a key, and what stands under a key such as
+`password`. Names, addresses and whatever else has no form are not found.
 """
 
+import hashlib
+import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from gnomon.errors import InvalidRequestError, Violation
+from gnomon.traffic import patterns
+from gnomon.traffic.json_text import parsed
 
 
 class Redaction(StrEnum):
@@ -24,103 +29,156 @@ class Redaction(StrEnum):
 
 EVERYTHING = tuple(Redaction)
 _REMEMBERED_CHARACTERS, _REMEMBERED_TEXTS = 2_000, 4_000
-
-_EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
-)
-
-# These begin with the character they begin with, and look behind it afterwards: so `re` skips to it fast.
-_CARD = re.compile(r"[2-6](?<![\w.+-].)\d{3}(?:[ -]?\d){8,15}(?![\w-]|\.\d)", re.ASCII)
-
-# International; with an area code in brackets or behind a 0; as North America writes them.
-_PHONE = re.compile(
-    r"""[+(\d](?<![\w.+/-].)(?:
-        (?:(?<=\+)|(?<=0)0)[1-9](?:[ ./-]?\(?\d\)?){6,13}
-      | (?:(?<=\+)1[ .-]?\(|(?<=1)[ .-]?\(|(?<=\())\d{2,5}\)[ -]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}
-      | (?:(?<=1)[ .-]\d{3}|(?<=\d)\d{2})[ .-]\d{3}[ .-]\d{4}
-      | (?<=0)\d{2,4}[ /-]\d{3,4}(?:[ -]?\d{2,4}){1,2}
-    )(?![\w-]|[.:/]\d)""",
-    re.VERBOSE | re.ASCII,
-)
-
-# What begins like the keys of known services, JSON web tokens, private keys, and passwords in addresses ...
-_SECRET = re.compile(
-    r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]{0,10000}?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-      | (?<![A-Za-z0-9])(?:
-          [sp]k-[A-Za-z0-9_-]{16,}
-        | [srp]k_(?:live|test)_[A-Za-z0-9]{10,}
-        | (?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])
-        | gh[pousr]_[A-Za-z0-9]{20,}
-        | github_pat_[A-Za-z0-9_]{20,}
-        | glpat-[A-Za-z0-9_-]{16,}
-        | xox[abeoprs]-[A-Za-z0-9-]{10,}
-        | AIza[0-9A-Za-z_-]{35}
-        | hf_[A-Za-z0-9]{20,}
-        | npm_[A-Za-z0-9]{30,}
-        | lsv2_[a-z]{2}_[A-Za-z0-9_]{20,}
-        | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
-      )
-      | (?<=[Bb]earer\ )[A-Za-z0-9._~+/=-]{16,}
-      | (?<=://)[^\s/:@]{1,64}:[^\s/@]{1,256}(?=@)""",
-    re.VERBOSE,
-)
-# ... and a value behind the name of a key.
-_NAMED_SECRET = re.compile(
-    r"""((?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|(?:access|auth|refresh)[_-]?token|password|passwd)
-        \\?["']?\s*(?:[:=]|\bis\b)\s*\\?["']?)
-        (?=[^\s"'\\]{0,256}\d)(?=[^\s"'\\]{0,256}[A-Za-z])([A-Za-z0-9_./+=~!@\#$%^&*-]{8,})""",
-    re.VERBOSE | re.IGNORECASE,
-)
 _DIGITS = "0123456789"
 _FEWEST_DIGITS = 7
+_KEY_BYTES = 16
+_BEGIN_JSON = frozenset("{[ \t\r\n")
+# Strings with what tells a key, numbers, and the bounds of objects; of text that is known to be JSON.
+_JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*+")(\s*:)?|(-?\d[\d.eE+-]*)|[{}]', re.DOTALL)
+
+
+def new_key() -> bytes:
+    """Return a key for `Redactor`, which nobody can guess."""
+    return secrets.token_bytes(_KEY_BYTES)
 
 
 class Redactor:
     """Replaces what was asked for, and counts it in `counts` by kind. NUL characters leave as well.
 
+    `key` makes different IDs that hold something differ still, without telling
+    what they held.
+
     Raises:
         InvalidRequestError: a kind is not one of `Redaction`.
     """
 
-    def __init__(self, kinds: Iterable[str] = EVERYTHING, counts: Counter[str] | None = None) -> None:
+    def __init__(
+        self, kinds: Iterable[str] = EVERYTHING, counts: Counter[str] | None = None, key: bytes = b""
+    ) -> None:
         self.kinds = frozenset(_kind(kind) for kind in kinds)
         self.counts: Counter[str] = Counter() if counts is None else counts
         self.clean: set[str] = set()  # what was said last and holds nothing: conversations repeat themselves
+        self.plain_keys: set[str] = set()  # keys that hold nothing and name no secret
+        self._salt = key or new_key()
         self._secrets = Redaction.SECRET in self.kinds
         self._emails = Redaction.EMAIL in self.kinds
 
     def text(self, text: str) -> str:
-        """Return the text with markers in place of what was found."""
+        """Return the text with markers in place of what was found; what is JSON stays JSON."""
         if text in self.clean:
             return text
         redacted = self._redacted(text)
         if redacted == text and len(text) <= _REMEMBERED_CHARACTERS:
-            if len(self.clean) >= _REMEMBERED_TEXTS:
-                self.clean.clear()
-            self.clean.add(text)
+            _remember(self.clean, text)
         return redacted
+
+    def named(self, key: str, text: str) -> str:
+        """Return a text that stands under a key, which may say what it is."""
+        return self._named_secret(key, text) or self.text(text)
+
+    def attributes(self, held: dict[str, str]) -> dict[str, str]:
+        """Return attributes whose keys and values were redacted. Keys that become the same are numbered."""
+        clean, text = self.clean, self.text
+        if self.plain_keys.issuperset(held):
+            return {key: value if value in clean else text(value) for key, value in held.items()}
+        kept: dict[str, str] = {}
+        for key, value in held.items():
+            redacted = self._key(key)
+            unique, number = redacted, 1
+            while unique in kept or (unique != key and unique in held):
+                number += 1
+                unique = f"{redacted}-{number}"
+            kept[unique] = self.named(key, value)
+        return kept
+
+    def identity(self, text: str) -> str:
+        """Return an ID; where it held something, with a keyed digest, so that two are two still."""
+        redacted = self.text(text)
+        if redacted == text:
+            return text
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=self._salt)
+        return f"{redacted}-{digest.hexdigest()}"
 
     def _redacted(self, text: str) -> str:
         if "\0" in text:
             text = text.replace("\0", "")  # which no dataset takes
         # Most texts hold nothing: looking for a few characters costs a tenth of trying the patterns.
         digits = _digits(text)
+        if text[:1] in _BEGIN_JSON:
+            if self._is_harmless_json(text, digits):
+                return text
+            if isinstance(parsed(text), dict | list):
+                return self._json(text)
         if self._secrets:
-            if _may_hold_secret(text):
-                text = self._replaced(_SECRET, Redaction.SECRET, text)
-            if digits and _may_name_secret(text.lower()):
+            if patterns.may_hold_secret(text):
+                text = self._replaced(patterns.SECRET, Redaction.SECRET, text)
+            if digits and patterns.may_name_secret(text.lower()):
                 text = self._without_named_secrets(text)
-        if self._emails and "@" in text:
-            text = self._replaced(_EMAIL, Redaction.EMAIL, text)
+        if self._emails and ("@" in text or (digits and "%40" in text)):
+            text = self._replaced(patterns.EMAIL, Redaction.EMAIL, text)
         if digits >= _FEWEST_DIGITS:
             if Redaction.CARD in self.kinds:
-                text = self._replaced(_CARD, Redaction.CARD, text, _passes_luhn)
+                text = self._replaced(patterns.CARD, Redaction.CARD, text, patterns.passes_luhn)
             if Redaction.PHONE in self.kinds:
-                text = self._replaced(_PHONE, Redaction.PHONE, text)
+                text = self._replaced(patterns.PHONE, Redaction.PHONE, text)
         return text
 
+    def _key(self, key: str) -> str:
+        """Return a key; one that holds nothing and names no secret is not looked at again."""
+        if key in self.plain_keys:
+            return key
+        redacted = self.text(key)
+        if redacted == key and not (self._secrets and patterns.names_secret(key)):
+            _remember(self.plain_keys, key)
+        return redacted
+
+    def _is_harmless_json(self, text: str, digits: int) -> bool:
+        """Tell whether nothing can be found in the text, JSON or not."""
+        return (
+            not ("\\" in text and ("\\u" in text or "\\/" in text))  # which stand for what is looked for
+            and (digits < _FEWEST_DIGITS or not patterns.may_hold_number(text))
+            and "@" not in text
+            and "%40" not in text
+            and not patterns.may_hold_secret(text)
+            and not patterns.may_have_key_of_secret(text.lower())
+        )
+
+    def _json(self, text: str) -> str:
+        """Return JSON text with its strings and numbers redacted, as what they stand for; all else stays.
+
+        In escaped text a line break is the letter `n` behind a backslash, and a
+        pattern would reach over quotes. Reading and writing the whole anew
+        would lose long numbers and keys that come twice.
+        """
+        key = ""
+
+        def redacted(match: re.Match[str]) -> str:
+            nonlocal key
+            quoted, colon, number = match.groups()
+            if quoted is None and number is None:
+                key = ""
+                return match[0]
+            held = number or (json.loads(quoted, strict=False) if "\\" in quoted else quoted[1:-1])
+            if colon is not None:
+                key = held
+                found = self._key(held)
+            else:
+                found = self._named_secret(key, held) or self._redacted(held)
+            return match[0] if found == held else json.dumps(found, ensure_ascii=False) + (colon or "")
+
+        return _JSON_TOKEN.sub(redacted, text)
+
+    def _named_secret(self, key: str, text: str) -> str | None:
+        """Return a marker if the key says that what stands under it is a secret, and the text can be one."""
+        if not self._secrets or key in self.plain_keys or not patterns.names_secret(key):
+            return None
+        if not patterns.is_value_of_secret(text):
+            return None
+        self.counts[Redaction.SECRET.value] += 1
+        return "[SECRET]"
+
     def _without_named_secrets(self, text: str) -> str:
-        text, count = _NAMED_SECRET.subn(r"\1[SECRET]", text)
+        text, count = patterns.NAMED_SECRET.subn(r"\1[SECRET]", text)
         if count:
             self.counts[Redaction.SECRET.value] += count
         return text
@@ -141,27 +199,14 @@ class Redactor:
         return pattern.sub(marker, text)
 
 
+def _remember(held: set[str], text: str) -> None:
+    if len(held) >= _REMEMBERED_TEXTS:
+        held.clear()
+    held.add(text)
+
+
 def _digits(text: str) -> int:
     return sum([text.count(digit) for digit in _DIGITS if digit in text])
-
-
-def _may_hold_secret(text: str) -> bool:
-    """Tell whether there is what one of the alternatives of `_SECRET` cannot do without.
-
-    One character is found several times as fast as a word, so words are looked for behind it.
-    """
-    return (
-        "_" in text
-        or ("-" in text and ("k-" in text or "glpat-" in text or "xox" in text or "-----BEGIN" in text))
-        or (":" in text and "://" in text)
-        or ("J" in text and "eyJ" in text)
-        or ("A" in text and ("AKIA" in text or "ASIA" in text or "AIza" in text))
-        or "earer " in text
-    )
-
-
-def _may_name_secret(text: str) -> bool:
-    return "key" in text or "secret" in text or "token" in text or "passw" in text
 
 
 def _kind(name: str) -> Redaction:
@@ -173,10 +218,3 @@ def _kind(name: str) -> Redaction:
             f"There is no redaction {name[:40]!r}; there is {known}.",
             violations=[Violation("redact", f"must be of: {known}")],
         ) from None
-
-
-def _passes_luhn(number: str) -> bool:
-    """Tell whether the last digit checks the others (ISO/IEC 7812-1)."""
-    digits = [int(digit) for digit in reversed(number) if digit.isdigit()]
-    doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return len(digits) <= 19 and (sum(digits[::2]) + doubled) % 10 == 0

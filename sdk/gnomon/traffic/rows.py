@@ -1,35 +1,12 @@
 """From spans to rows, with the columns that a dataset's upload reads. Pure."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from gnomon.traffic.grouping import Stored
-from gnomon.traffic.redaction import Redactor
 from gnomon.traffic.traced import Cells, TracedSpan, time_text
 
 Row = dict[str, Any]
-
-
-def redact(span: TracedSpan, redactor: Redactor) -> None:
-    """Replace what the redactor finds in everything that is kept but the IDs of traces, spans and calls."""
-    text, clean = redactor.text, redactor.clean
-    for message in (*span.input, *span.output):
-        message["content"] = text(message["content"])
-        for call in message.get("tool_calls", ()):
-            call["function"]["arguments"] = text(call["function"]["arguments"])
-    for held in (*span.documents, *span.tools):
-        for key, value in held.items():
-            held[key] = text(value)
-    span.attributes = {
-        key: value if value in clean else text(value) for key, value in span.attributes.items()
-    }
-    span.name = text(span.name)
-    span.tags = tuple(map(text, span.tags))
-    if (session := text(span.session_id)) != span.session_id:
-        # Two persons' sessions are two sessions still.
-        digest = hashlib.blake2b(span.session_id.encode(), digest_size=6).hexdigest()
-        span.session_id = f"{session}-{digest}"
 
 
 def span_row(span: TracedSpan) -> Row:
@@ -81,22 +58,52 @@ def trace_cell(trace_id: str, spans: Sequence[TracedSpan]) -> Row | None:
         held = known.get(span.span_id)
         if held is None or (span.has_content and not held.has_content):
             known[span.span_id] = span
-    parents = {span.span_id: _parent(span, known) for span in known.values() if span.has_content}
+    nearest = _nearest(known)
+    parents = {span.span_id: nearest[span.span_id] for span in known.values() if span.has_content}
     cells = [span_cell(known[span_id], parents[span_id]) for span_id in _in_order(known, parents)]
     return {"trace_id": trace_id, "spans": cells} if cells else None
 
 
-def _parent(span: TracedSpan, known: Mapping[str, TracedSpan]) -> str:
-    """Return the nearest span above that has content; none for a span that hangs below itself."""
-    nearest, seen = "", {""}
-    above = span.parent_span_id
-    while above not in seen and above in known:
-        if above == span.span_id:
-            return ""
-        seen.add(above)
-        nearest = nearest or (above if known[above].has_content else "")
-        above = known[above].parent_span_id
+def _nearest(known: Mapping[str, TracedSpan]) -> dict[str, str]:
+    """Return for each span the nearest above it that has content; none for a span that hangs below itself."""
+    nearest = dict.fromkeys(_in_circles(known), "")
+    for span_id in known:
+        below: list[str] = []
+        above = span_id
+        while above in known and above not in nearest:
+            below.append(above)
+            above = _above(known[above], known)
+        for span_id_below in reversed(below):
+            has_content = above in known and known[above].has_content
+            nearest[span_id_below] = above if has_content else nearest.get(above, "")
+            above = span_id_below
     return nearest
+
+
+def _above(span: TracedSpan, known: Container[str]) -> str:
+    """Return the span that holds this one; if it is not known, the one that stands for the whole trace.
+
+    Langfuse's traces and LangSmith's first runs are spans with the ID of the trace.
+    """
+    if span.parent_span_id in known:
+        return span.parent_span_id
+    return span.trace_id if span.trace_id in known and span.trace_id != span.span_id else ""
+
+
+def _in_circles(known: Mapping[str, TracedSpan]) -> set[str]:
+    """Return the spans that hang below themselves."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    for first in known:
+        path: list[str] = []
+        above = first
+        while above in known and above not in seen:
+            seen.add(above)
+            path.append(above)
+            above = _above(known[above], known)
+        if above in path:
+            found.update(path[path.index(above) :])
+    return found
 
 
 def _in_order(known: Mapping[str, TracedSpan], parents: Mapping[str, str]) -> list[str]:
@@ -139,7 +146,8 @@ def session_row(session_id: str, started_ns: int, traces: Sequence[Row], tags: S
 
 
 def _name(spans: Sequence[TracedSpan]) -> str:
-    roots = (span.name for span in spans if not span.parent_span_id and span.name)
+    known = {span.span_id for span in spans}
+    roots = (span.name for span in spans if span.name and not _above(span, known))
     return next(roots, spans[0].name if spans else "")
 
 

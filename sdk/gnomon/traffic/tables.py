@@ -12,21 +12,51 @@ from gnomon.parquet import rows
 from gnomon.traffic.traced import Malformed
 
 _LARGEST_CELL = 64 * 1024 * 1024  # characters; csv itself stops at 128 Ki
+_LONGEST_ROW = 64 * 1024 * 1024  # characters, of up to four bytes each
+_SKIPPED_CHARACTERS = 1 << 20
 
 
-def csv_rows(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+def csv_rows(file: IO[bytes], most_characters: int = _LONGEST_ROW) -> Iterator[tuple[int, Any]]:
     """Yield each row as an object by the names of the header, with its number; empty cells are left out."""
     csv.field_size_limit(_LARGEST_CELL)
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
     try:
-        yield from _rows(csv.reader(text, strict=True))
+        yield from _rows(_Lines(text, most_characters))
     finally:
         text.detach()  # the file is closed by whom it belongs to
 
 
-def _rows(reader: Iterator[list[str]]) -> Iterator[tuple[int, Any]]:
+class _Lines:
+    """The lines of a file, of which a row may have as many as it likes, but not as many characters."""
+
+    def __init__(self, text: io.TextIOWrapper, most: int) -> None:
+        self._text = text
+        self._most = most
+        self._taken = 0
+
+    def begin_row(self) -> None:
+        self._taken = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._most - self._taken + 1)
+        self._taken += len(line)
+        if self._taken > self._most:
+            while line and not line.endswith("\n"):
+                line = self._text.readline(_SKIPPED_CHARACTERS)
+            raise csv.Error(f"a row is longer than {self._most} characters")
+        if not line:
+            raise StopIteration
+        return line
+
+
+def _rows(lines: _Lines) -> Iterator[tuple[int, Any]]:
+    reader = csv.reader(lines, strict=True)
     number, header = 0, None
     while True:
+        lines.begin_row()
         try:
             cells = next(reader, None)
         except csv.Error as error:

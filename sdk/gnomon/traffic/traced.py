@@ -9,6 +9,7 @@ from gnomon.instances import SpanKind
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_MOST_NS = 2**63 - 1  # what SQLite can hold
 # Numbers of this size are seconds, milliseconds, microseconds or nanoseconds of this century.
 _UNITS = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (1e20, 1))
 
@@ -72,29 +73,48 @@ def identifier(value: Any, what: str) -> str:
 def time_ns(value: Any) -> int:
     """Return a time as nanoseconds since 1970: of ISO text (UTC if it names no zone), or of a number.
 
+    One before 1970 stands for none, as the zero times of Go and of .NET do: 0.
+
     Raises:
-        MalformedError: it is neither.
+        MalformedError: it is neither, or one behind the year 2262.
     """
     if value is None or value == "":
         return 0
     if isinstance(value, datetime.datetime):
-        return _datetime_ns(value)
+        return nanoseconds(datetime_ns(value))
     if isinstance(value, str):
         try:
-            return int(value) if value.isdigit() else _datetime_ns(datetime.datetime.fromisoformat(value))
+            if not value.isdigit():
+                return nanoseconds(datetime_ns(datetime.datetime.fromisoformat(value)))
+            value = int(value)
         except ValueError:
             raise MalformedError("has a time that is none") from None
     if isinstance(value, int | float) and not isinstance(value, bool):
         unit = next((unit for limit, unit in _UNITS if abs(value) < limit), None)
         if unit is not None:
-            return int(value * unit)
+            return nanoseconds(int(value * unit))
     raise MalformedError("has a time that is none")
 
 
-def _datetime_ns(value: datetime.datetime) -> int:
+def nanoseconds(value: int) -> int:
+    """Return nanoseconds since 1970 that can be written and stored; 0 for a time before.
+
+    Raises:
+        MalformedError: they are too many.
+    """
+    if value > _MOST_NS:
+        raise MalformedError("has a time that is none")
+    return max(0, value)
+
+
+def datetime_ns(value: datetime.datetime) -> int:
+    """Return nanoseconds since 1970, to the microsecond; UTC if it names no zone."""
     if value.tzinfo is None:
         value = value.replace(tzinfo=datetime.UTC)
-    return (value - _EPOCH) // _MICROSECOND * 1000
+    try:
+        return (value - _EPOCH) // _MICROSECOND * 1000
+    except OverflowError:  # on the first or the last day that there is
+        return -1 if value.year == 1 else _MOST_NS + 1
 
 
 def time_text(started_ns: int) -> str:

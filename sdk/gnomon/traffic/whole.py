@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gnomon.traffic.filters import Filter
 from gnomon.traffic.grouping import Gathered, Stored
 from gnomon.traffic.reading import EMPTY, NO_SESSION, NOT_DRAWN, TOO_LARGE, UNWANTED
 from gnomon.traffic.rows import Row, session_row, tags_of, trace_cell, trace_row
@@ -15,7 +14,6 @@ class Whole:
     """Yields rows, one in memory at a time, and counts what gives none."""
 
     gathered: Gathered
-    asked: Filter
     most_spans: int
     tally: Tally
 
@@ -31,8 +29,8 @@ class Whole:
     def sessions(self) -> Iterator[Row]:
         if alone := self.gathered.traces_without_session():
             self.tally.left_out[NO_SESSION] += alone
-        for session_id, traces in self.gathered.sessions():
-            if not self.asked.draws(session_id):
+        for session_id, is_drawn, traces in self.gathered.sessions():
+            if not is_drawn:
                 self.tally.left_out[NOT_DRAWN] += 1
             elif self._takes(traces):
                 if row := self._session(session_id, traces):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gnomon import traffic
 from tests.sdk.traffic.made import GOLDEN, kept, lines, rows_of
 
 QUESTION = "Weather in Paris?"
@@ -194,6 +195,90 @@ def test_child_runs_of_langsmith_are_spans_too(tmp_path: Path) -> None:
 
     spans = row["trace"]["spans"]
     assert [(span["span_id"], span.get("parent_span_id")) for span in spans] == [("a", None), ("b", "a")]
+
+
+def test_child_runs_of_a_run_that_is_malformed_are_read(tmp_path: Path) -> None:
+    children = [
+        {"id": n, "run_type": "llm", "inputs": {"input": n}, "outputs": {"output": "x"}} for n in "ab"
+    ]
+    root = {"id": "r", "run_type": "robot", "child_runs": [*children, 7]}
+    rows, tally = rows_of(lines(tmp_path / "runs.jsonl", [root]))
+
+    assert kept(rows, "trace_id", "input") == [("r", "a"), ("r", "b")]
+    assert tally.malformed == {"has a run_type that is not known": 1, "is not an object": 1}
+
+
+CUT = '[{"role": "user", "content": "Weather in Pa'
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"id": "a", "traceId": "t", "type": "GENERATION", "input": CUT, "output": "x"},
+        {"id": "a", "traceId": "t", "type": "GENERATION", "input": '{"messages": ' + CUT, "output": "x"},
+        {"id": "a", "run_type": "llm", "inputs": '{"messages": [' + CUT, "outputs": {"output": "x"}},
+        {"id": "a", "run_type": "llm", "inputs": {"input": '[{"type": "human", "co'}, "outputs": {}},
+        {"context": {"trace_id": "t", "span_id": "s"}, "span_kind": "LLM",
+         "attributes": {"input.value": CUT}},
+        {"context.trace_id": "t", "context.span_id": "s", "span_kind": "LLM",
+         "attributes.llm.input_messages": '[{"message.role": "user", "mess'},
+    ],
+)  # fmt: skip
+def test_messages_that_are_cut_in_their_json_are_malformed_and_no_text(
+    tmp_path: Path, record: dict[str, Any]
+) -> None:
+    rows, tally = rows_of(lines(tmp_path / "t.jsonl", [record]))
+
+    assert rows == []
+    assert tally.malformed == {
+        "has messages or tools that are not whole JSON (cut by a limit on attributes?)": 1
+    }
+
+
+@pytest.mark.parametrize(
+    "said", ['{"answer": "It rai', "[{", '[1, "a', '{role: "user"}', 'Say [{"role": "us']
+)
+def test_json_that_is_no_messages_may_be_what_a_model_answered_in_half(tmp_path: Path, said: str) -> None:
+    record = {"id": "a", "traceId": "t", "type": "GENERATION", "input": "Weather?", "output": said}
+
+    assert kept(rows_of(lines(tmp_path / "t.jsonl", [record]))[0], "output") == [(said,)]
+
+
+def test_observations_of_langfuse_hang_below_their_trace(tmp_path: Path) -> None:
+    (row,), _ = rows_of(GOLDEN / "langfuse_trace.json", into="traces")
+    spans = {span["span_id"]: span.get("parent_span_id") for span in row["trace"]["spans"]}
+    assert spans == {"t1": None, "o2": "t1", "o3": "t1"}  # o1 is not in the file
+
+    observation = {"id": "a", "traceId": "t", "type": "GENERATION", "name": "ask", "input": "x"}
+    trace = {"id": "t", "timestamp": "2026-07-13T10:30:00Z", "name": "whole", "input": "x"}
+    apart = lines(tmp_path / "apart.jsonl", [observation, trace])
+    (row,), _ = rows_of(apart, into="traces")
+    assert row["name"] == "whole"
+    assert row["trace"]["spans"][1]["parent_span_id"] == "t"
+
+    (row,), _ = rows_of(lines(tmp_path / "alone.jsonl", [observation]), into="traces")
+    assert row["name"] == "ask"
+    assert "parent_span_id" not in row["trace"]["spans"][0]
+
+
+@pytest.mark.parametrize("time", ["1783938600", "1783938600000", "1783938600000000000", "2026-07-13T10:30Z"])
+def test_a_time_in_text_is_that_in_a_number(tmp_path: Path, time: str) -> None:
+    file = tmp_path / "o.csv"
+    file.write_text(f"id,traceId,type,input,startTime\na,t,GENERATION,x,{time}\n")
+
+    assert rows_of(file)[0][0]["time"] == "2026-07-13T10:30:00+00:00"
+
+
+@pytest.mark.parametrize("into", ["spans", "traces", "sessions"])
+def test_the_zero_times_of_go_and_dotnet_are_none(tmp_path: Path, into: traffic.Into) -> None:
+    times = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00", -5, "1960-01-01"]
+    call = {"sessionId": "s", "type": "GENERATION", "input": "x"}
+    found = [{"id": f"o{n}", "traceId": f"t{n}", "startTime": t, **call} for n, t in enumerate(times)]
+    rows, tally = rows_of(lines(tmp_path / "t.jsonl", found), into=into)
+
+    assert tally.spans == 4
+    assert len(rows) == (1 if into == "sessions" else 4)
+    assert not any("time" in row for row in rows)
 
 
 def test_the_source_that_is_named_is_the_one_that_is_read() -> None:

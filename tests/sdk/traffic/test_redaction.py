@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,29 @@ from gnomon.traffic.redaction import EVERYTHING, Redactor
         ('{"api_key": "abcd1234efgh"}', '{"api_key": "[SECRET]"}'),
         ("password=Tr0ub4dor&3", "password=[SECRET]"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "[SECRET]"),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ-4\n-----END PGP PRIVATE KEY BLOCK-----.", "[SECRET]."),
+        ("-----BEGIN RSA PRIVATE KEY-----\n" + "MIIE\n" * 5_000, "[SECRET]"),
+        ("sk-lf-1234abcd-12ab-12ab-12ab-123456abcdef", "[SECRET]"),
+        ("sk-Ab1d_fghi-klmnopq-stuv", "[SECRET]"),
+        ("sk-1234abcd-12ab-12ab-12ab-123456abcdef", "[SECRET]"),
+        ("session_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc", "session_[SECRET]"),
+        ("postgres://bob:hun#ter?2@db/x", "postgres://[SECRET]@db/x"),
+        ("gsk_abcdefghijklmnopqrstuvwxyz0123", "[SECRET]"),
+        ("whsec_abcdefghijklmnopqrstuv12", "[SECRET]"),
+        ("SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz0123456789abcdefg", "[SECRET]"),
+        ("ya29.a0AfH6SMBabcdefghijklmnop", "[SECRET]"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZDEyMw==", "Authorization: Basic [SECRET]"),
+        ("AUTHORIZATION: BEARER abcdef0123456789abcdef", "AUTHORIZATION: BEARER [SECRET]"),
+        ("redis://:secretpass1@host:6379", "redis://[SECRET]@host:6379"),
+        ("postgres://u:p@ss@host/db", "postgres://[SECRET]@host/db"),
+        ("Api key: abcd1234efgh5678", "Api key: [SECRET]"),
+        ("4111\xa01111\xa01111\xa01111", "[CARD]"),
+        ("Visa-4111 1111 1111 1111", "Visa-[CARD]"),
+        ("+49\xa030\xa01234567", "[PHONE]"),
+        ("06 12 34 56 78", "[PHONE]"),
+        ("?to=ann%40example.org&n=1", "?to=[EMAIL]&n=1"),
+        (r"Hi\nann@example.org\tAKIAIOSFODNN7EXAMPLE\n+49 30 1234567", r"Hi\n[EMAIL]\t[SECRET]\n[PHONE]"),
+        (r"Key:\nsk-abcdefghijklmnop1234\r\n4111 1111 1111 1111", r"Key:\n[SECRET]\r\n[CARD]"),
     ],
 )  # fmt: skip
 def test_what_is_personal_or_secret_is_replaced(text: str, redacted: str) -> None:
@@ -54,6 +78,9 @@ def test_what_is_personal_or_secret_is_replaced(text: str, redacted: str) -> Non
         "2026-07-13T10:30:00.123456+00:00",
         "see @ann, ask-me_later, the key is under the mat, tokens: 52, https://example.org/a:b@c",
         "token usage is high, the password is wrong",
+        "sk-learn-based-classifier-v2, git clone git@github.com:org/repo.git, order 0012345678",
+        "http://localhost:8080?to=@ann http://localhost:8080#@ann",
+        "05 10 15 20 25 30 35, Basic JavaScript",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
@@ -110,11 +137,112 @@ def test_redaction_is_stable_and_counts_what_it_replaces(text: str) -> None:
     assert Redactor([]).text(text) == text.replace("\0", "")
 
 
-@given(said=st.text(max_size=40), email=emails)
-def test_json_stays_json(said: str, email: str) -> None:
-    text = json.dumps({"said": f"{said} {email}", "n": 1})
+pieces = st.sampled_from(
+    [
+        "ann@example.org", "sk-proj-abcdefghijklmnop1234", "AKIAIOSFODNN7EXAMPLE", "4111 1111 1111 1111",
+        "+49 30 1234567", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc", "postgres://bob:hunter2@db/x",
+        "http://localhost:8080", "password=Tr0ub4dor&3",
+        "\n", "\t", '"', "\\", " ", "ü", "\u2028", ",", ":", "{",
+    ]
+)  # fmt: skip
+said = st.lists(pieces | st.text(max_size=5), max_size=8).map("".join)
 
-    assert json.loads(Redactor().text(text))["n"] == 1
+
+@given(before=said, after=said, is_ascii=st.booleans())
+def test_json_is_redacted_as_the_strings_in_it_are_and_stays_json(
+    before: str, after: str, is_ascii: bool
+) -> None:
+    value = {"said": before, "n": [1, {"more": [after, None]}], f"key {before}": 2.50}
+    written = json.dumps(value, ensure_ascii=is_ascii)
+    text = Redactor().text
+
+    expected = {"said": text(before), "n": [1, {"more": [text(after), None]}], text(f"key {before}"): 2.5}
+    assert json.loads(text(f" {written}\n")) == expected
+    assert json.loads(json.loads(text(json.dumps([written])))[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ('{"url":"http://localhost:8080","to":"bob@x.com"}', '{"url":"http://localhost:8080","to":"[EMAIL]"}'),
+        ('{"to": "bob@x.com", "to": "bob", "n": 123456789012345678901234567890}',
+         '{"to": "[EMAIL]", "to": "bob", "n": 123456789012345678901234567890}'),
+        ('{"card": 4111111111111111, "at": 1783938600000}', '{"card": "[CARD]", "at": 1783938600000}'),
+        ('{"bob@x.com": {"n": 1}}', '{"[EMAIL]": {"n": 1}}'),
+        ('{"Client-Secret": "abcdef", "n": [5]}', '{"Client-Secret": "[SECRET]", "n": [5]}'),
+        ('{"password": 12345678}', '{"password": "[SECRET]"}'),
+        ('{"api_keys": ["one-key", "other"], "x": "y"}', '{"api_keys": ["[SECRET]", "[SECRET]"], "x": "y"}'),
+    ],
+)  # fmt: skip
+def test_what_json_holds_beside_is_left_as_it_was(text: str, redacted: str) -> None:
+    assert Redactor().text(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["must have 8 characters", "true", "${PASSWORD}", "{{ password }}", "<password>", "***", "", "no"],
+)
+def test_what_stands_under_the_name_of_a_secret_and_is_none_stays(value: str) -> None:
+    text = json.dumps({"password": value, "properties": {"password": {"type": "string"}}})
+
+    assert Redactor().text(text) == text
+    assert Redactor().named("metadata.password", value) == value
+
+
+def test_attributes_are_judged_by_the_last_part_of_their_key_too() -> None:
+    redactor = Redactor()
+    held = {
+        "metadata.api_key": "a8f5f167f44f4964e6c998dee827110c",
+        "metadata.password": "Sommer!",
+        "metadata.passwords.note": "Sommer!",
+        "metadata.users.ann@example.org": "1",
+        "metadata.users.bob@example.org": "2",
+        "gen_ai.usage.output_tokens": "1234",
+    }
+    for _ in range(2):  # the second time, keys are known
+        assert redactor.attributes(held) == {
+            "metadata.api_key": "[SECRET]",
+            "metadata.password": "[SECRET]",
+            "metadata.passwords.note": "Sommer!",
+            "[EMAIL]": "1",
+            "[EMAIL]-2": "2",
+            "gen_ai.usage.output_tokens": "1234",
+        }
+    assert redactor.counts == {"secret": 4, "email": 4}
+    assert Redactor(["email"]).attributes(held)["metadata.password"] == "Sommer!"
+
+
+def test_an_id_that_holds_something_is_known_again_by_one_key_alone() -> None:
+    one, other = Redactor(key=b"1" * 16), Redactor(key=b"2" * 16)
+
+    assert one.identity("ann@example.org") == one.identity("ann@example.org")
+    assert len({r.identity(f"{name}@example.org") for r in (one, other) for name in ("ann", "bob")}) == 4
+    assert one.identity("ann@example.org").startswith("[EMAIL]-")
+    assert one.identity("session-1") == "session-1"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "-eyJaaaaaaaa",
+        "eyJaaaaaaaa",
+        "-----BEGIN PRIVATE KEY-----",
+        "sk-",
+        "sk-aaaaaaaaa-",
+        "://a:b",
+        "a%40.",
+        "password ",
+    ],
+)
+def test_the_time_of_looking_grows_with_the_text_alone(part: str) -> None:
+    times = []
+    for characters in (25_000, 200_000):
+        text = part * (characters // len(part))
+        began = time.process_time()
+        Redactor().text(text)
+        times.append(time.process_time() - began)
+
+    assert times[1] < 0.1 + 20 * times[0]  # of what is quadratic, 64 times
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)

@@ -1,6 +1,7 @@
 """Filters and samples; traces and sessions put together; redaction; instances."""
 
 import datetime
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from gnomon.errors import InvalidRequestError
 from gnomon.instances import SpanKind
 from gnomon.traffic import Wanted
 from gnomon.traffic.filters import Filter
+from gnomon.traffic.rows import trace_cell
+from gnomon.traffic.traced import TracedSpan
 from tests.sdk.traffic.made import BEGAN_S, GOLDEN, chat, kept, lines, otlp_span, request, rows_of
 
 
@@ -125,6 +128,16 @@ def test_a_trace_of_too_many_spans_is_left_out(tmp_path: Path) -> None:
     assert tally.left_out == {"of too many spans": 1}
 
 
+def test_a_chain_of_as_many_spans_as_a_trace_may_have_is_put_together_at_once() -> None:
+    spans = [TracedSpan("t", str(n), str(n + 1), kind=SpanKind.LLM) for n in range(10_000)]
+    spans[0].input = spans[-1].input = [{"role": "user", "content": "Hello"}]
+    began = time.process_time()
+    cell = trace_cell("t", spans) or {}
+
+    assert [(s["span_id"], s.get("parent_span_id")) for s in cell["spans"]] == [("9999", None), ("0", "9999")]
+    assert time.process_time() - began < 2  # 50 million steps took longer
+
+
 @given(
     parents=st.lists(st.integers(-1, 11), min_size=1, max_size=12),
     starts=st.lists(st.integers(0, 5), min_size=12, max_size=12),
@@ -133,9 +146,6 @@ def test_a_trace_of_too_many_spans_is_left_out(tmp_path: Path) -> None:
 def test_every_span_with_content_comes_once_and_behind_the_one_that_holds_it(
     parents: list[int], starts: list[int], glue: set[int]
 ) -> None:
-    from gnomon.traffic.rows import trace_cell
-    from gnomon.traffic.traced import TracedSpan
-
     spans = [
         TracedSpan("t", str(n), str(parent), kind=SpanKind.LLM, started_ns=starts[n])
         for n, parent in enumerate(parents)
@@ -210,21 +220,40 @@ def test_an_import_can_be_read_again_and_counts_anew(file: Path) -> None:
     assert found.tally.rows == 5
 
 
-def test_sessions_named_after_persons_stay_apart_without_their_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sessions_named_after_persons_stay_apart_without_their_names(
+    tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.traffic.processes._BLOCK_BYTES", 1)
     spans = [chat(f"t{n}", gen_ai__conversation__id=f"{'ab'[n % 2]}@example.org") for n in range(4)]
-    rows, _ = rows_of(lines(tmp_path / "t.jsonl", [request(span) for span in spans]), into="sessions")
+    rows, _ = rows_of(lines(tmp_path / "t.jsonl", [request(span) for span in spans]), into="sessions",
+                      processes=processes)  # fmt: skip
 
     assert [len(row["session"]["traces"]) for row in rows] == [2, 2]
     assert all(row["id"].startswith("[EMAIL]-") for row in rows)
     assert "@" not in str(rows)
 
 
+def test_the_sample_of_sessions_named_after_persons_is_the_same_each_time(tmp_path: Path) -> None:
+    spans = [chat(f"t{n}", said=f"I am {n}", gen_ai__conversation__id=f"a{n}@example.org") for n in range(40)]
+    file = lines(tmp_path / "t.jsonl", [request(span) for span in spans])
+
+    def drawn(share: float) -> set[str]:
+        rows, _ = rows_of(file, into="sessions", wanted=Wanted(sample=share))
+        return {row["session"]["traces"][0]["trace_id"] for row in rows}
+
+    half = drawn(0.5)
+    assert 0 < len(half) < 40
+    assert drawn(0.5) == half < drawn(0.9)
+
+
 def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted(tmp_path: Path) -> None:
     said = "I am ann@example.org"
     spans = [
-        chat("t", "a", said=said, answer="Call +49 30 1234567", user__email="ann@example.org", name=said),
-        otlp_span("t", "b", gen_ai__operation__name="execute_tool", gen_ai__tool__name="pay",
-                  gen_ai__tool__call__arguments='{"card": "4111 1111 1111 1111"}'),
+        chat("t", "a", said=said, answer="Call +49 30 1234567", user__email="ann@example.org", name=said,
+             metadata__password="Sommer!", **{"users.ann@example.org": "1"}),
+        otlp_span("t", "b", gen_ai__operation__name="execute_tool", gen_ai__tool__name="ann@example.org",
+                  gen_ai__tool__call__arguments='{"no": "4111 1111 1111 1111", "to": "\\nann@example.org"}'),
         otlp_span("t", "c", gen_ai__operation__name="retrieval",
                   gen_ai__retrieval__documents='[{"content": "key sk-abcdefghijklmnop1234"}]',
                   gen_ai__tool__definitions='[{"name": "x", "description": "ask boss@example.org"}]'),
@@ -233,9 +262,9 @@ def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted
     for into in ("spans", "traces"):
         rows, tally = rows_of(file, into=into)
         told = str(rows)
-        assert all(secret not in told for secret in ("ann@", "boss@", "1234567", "4111", "sk-abc"))
+        assert all(secret not in told for secret in ("ann@", "boss@", "1234567", "4111", "sk-abc", "Sommer"))
         assert all(marker in told for marker in ("[EMAIL]", "[PHONE]", "[CARD]", "[SECRET]"))
-        assert tally.redacted == {"email": 4, "phone": 1, "card": 1, "secret": 1}
+        assert tally.redacted == {"email": 8, "phone": 1, "card": 1, "secret": 2}
 
     rows, tally = rows_of(file, redactions=["card"])
     assert kept(rows[:1], "input") == [(said,)]

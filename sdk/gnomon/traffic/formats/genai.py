@@ -12,7 +12,7 @@ from typing import Any
 from gnomon.instances import SpanKind
 from gnomon.traffic.contents import call_of_tool, definitions, documents
 from gnomon.traffic.json_text import parsed
-from gnomon.traffic.messages import messages
+from gnomon.traffic.messages import CUT_OFF, messages
 from gnomon.traffic.nesting import nested
 from gnomon.traffic.traced import MalformedError, TracedSpan
 
@@ -105,7 +105,7 @@ def _json(value: Any) -> Any:
         return value
     found = parsed(value)
     if isinstance(found, str) and value.lstrip()[:2] in ("[{", '{"'):
-        raise MalformedError("has messages or tools that are not whole JSON (cut by a limit on attributes?)")
+        raise MalformedError(CUT_OFF)
     return found
 
 

@@ -30,16 +30,20 @@ def is_ours(record: Any) -> bool:
 
 
 def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
-    """Yield the span of a run, then those of the child runs that it holds."""
-    waiting = [(record, "", "")]
+    """Yield the span of a run, then those of the child runs that it holds, also of one that is malformed."""
+    waiting: list[tuple[Any, str, str]] = [(record, "", "")]
     while waiting:
         run, trace_id, parent = waiting.pop()
+        if not isinstance(run, dict):
+            yield Malformed("is not an object", "a child run")
+            continue
         span = guarded(_run, run, trace_id, parent)
         yield span if run is record else within(span, "a child run")
         children = parsed(run.get("child_runs"))
-        if isinstance(children, list) and isinstance(span, TracedSpan):
-            held = [child for child in children if isinstance(child, dict)]
-            waiting += [(child, span.trace_id, span.span_id) for child in reversed(held)]
+        if isinstance(children, list):
+            span_id = text_of(run.get("id")) or parent
+            trace_id = text_of(run.get("trace_id")) or trace_id or span_id
+            waiting += [(child, trace_id, span_id) for child in reversed(children)]
 
 
 def _run(run: dict[str, Any], trace_id: str, parent: str) -> TracedSpan:

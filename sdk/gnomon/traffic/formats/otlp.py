@@ -1,12 +1,13 @@
 """OTLP in JSON: objects of `ExportTraceServiceRequest`, as exporters send and collectors write them. Pure."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from gnomon.traffic.formats import attributes as conventions
 from gnomon.traffic.formats.genai import Events
 from gnomon.traffic.json_text import dumped
-from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, text_of
+from gnomon.traffic.traced import Malformed, MalformedError, TracedSpan, identifier, nanoseconds, text_of
 
 # What reading an object as something that it is not raises.
 OTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -35,18 +36,36 @@ def spans(record: Any) -> Iterator[TracedSpan | Malformed]:
         else:
             yield Malformed("holds logs or metrics, of which no spans are made")
         return
-    number = 0
-    for of_resource in _objects(groups):
-        resource = of_resource.get("resource")
-        shared = _attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
-        scopes = _either(of_resource, "scopeSpans", "scope_spans") or of_resource.get(
-            "instrumentationLibrarySpans"
-        )
-        for of_scope in _objects(scopes):
-            for entry in of_scope.get("spans") or ():
-                number += 1
-                span = guarded(_span, entry, shared)
-                yield span if type(span) is TracedSpan else within(span, f"span {number}")
+    numbers = count(1)
+    for place, of_resource in enumerate(_listed(groups), 1):
+        try:
+            yield from _of_resource(of_resource, place, numbers)
+        except OTHER_SHAPE:
+            yield Malformed(MISSHAPEN.reason, f"resource {place}")
+
+
+def _of_resource(
+    of_resource: dict[str, Any], resource: int, numbers: Iterator[int]
+) -> Iterator[TracedSpan | Malformed]:
+    """Yield the spans of one resource; what is odd in it, or in a scope, costs no other spans."""
+    scopes = _either(of_resource, "scopeSpans", "scope_spans")
+    if scopes is None:
+        scopes = of_resource.get("instrumentationLibrarySpans")
+    try:
+        shared = _attributes((of_resource.get("resource") or {}).get("attributes"))
+    except OTHER_SHAPE:
+        shared = {}
+        yield Malformed(MISSHAPEN.reason, f"resource {resource}, its attributes")
+    for place, of_scope in enumerate(_listed(scopes), 1):
+        try:
+            entries = _listed(of_scope.get("spans"))
+        except OTHER_SHAPE:
+            yield Malformed(MISSHAPEN.reason, f"resource {resource}, scope {place}")
+            continue
+        for entry in entries:
+            span = guarded(_span, entry, shared)
+            number = next(numbers)
+            yield span if type(span) is TracedSpan else within(span, f"span {number}")
 
 
 def guarded(read: Callable[..., TracedSpan], *given: Any) -> TracedSpan | Malformed:
@@ -92,8 +111,8 @@ def span_identifier(value: Any, what: str) -> str:
 def _nanoseconds(value: Any) -> int:
     """OTLP writes 64-bit numbers as text."""
     try:
-        return int(value) if value else 0
-    except (TypeError, ValueError):
+        return nanoseconds(int(value)) if value else 0
+    except (OverflowError, TypeError, ValueError):
         raise MalformedError("has a time that is none") from None
 
 
@@ -104,9 +123,9 @@ def _events(entries: list[dict[str, Any]]) -> Events:
 def _attributes(entries: Any) -> dict[str, Any]:
     found = {}
     for entry in entries or ():
-        value = entry["value"]
-        text = value.get("stringValue")
-        found[entry["key"]] = text if text is not None else _value(value)
+        value = entry["value"] if "value" in entry else None  # noqa: SIM401  this runs for every attribute
+        text = value.get("stringValue") if value else None
+        found[entry["key"]] = text if text is not None or not value else _value(value)
     return found
 
 
@@ -130,6 +149,12 @@ def _either(record: dict[str, Any], camel: str, snake: str) -> Any:
     return record[camel] if camel in record else record.get(snake)
 
 
-def _objects(entries: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(entries, list):
-        yield from (entry for entry in entries if isinstance(entry, dict))
+def _listed(entries: Any) -> list[Any]:
+    """Return a list, which may be left out.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(entries, list | None):
+        raise TypeError
+    return entries or []

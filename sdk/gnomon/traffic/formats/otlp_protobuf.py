@@ -11,7 +11,7 @@ from gnomon.traffic.formats import attributes as conventions
 from gnomon.traffic.formats.otlp import guarded, span_identifier, within
 from gnomon.traffic.frames import Encoded
 from gnomon.traffic.json_text import INSTALL
-from gnomon.traffic.traced import Malformed, TracedSpan
+from gnomon.traffic.traced import Malformed, TracedSpan, nanoseconds
 
 
 def spans(encoded: Encoded) -> Iterator[TracedSpan | Malformed]:
@@ -47,7 +47,7 @@ def _span(entry: Any, shared: dict[str, Any]) -> TracedSpan:
         span_identifier(entry.span_id.hex(), "span ID"),
         entry.parent_span_id.hex() if any(entry.parent_span_id) else "",
         entry.name,
-        started_ns=entry.start_time_unix_nano,
+        started_ns=nanoseconds(entry.start_time_unix_nano),
     )
     events = [(event.name, _attributes(event.attributes)) for event in entry.events]
     return conventions.read(span, shared | _attributes(entry.attributes), events)
