@@ -218,6 +218,26 @@ class ProviderAnswerInvalidError(GnomonError):
     reason = "PROVIDER_ANSWER_INVALID"
 
 
+class GenerationShapeUnsupportedError(GnomonError):
+    code = 9
+    reason = "GENERATION_SHAPE_UNSUPPORTED"
+
+
+class GenerationSeedsMissingError(GnomonError):
+    code = 9
+    reason = "GENERATION_SEEDS_MISSING"
+
+
+class GenerationStateError(GnomonError):
+    code = 9
+    reason = "GENERATION_STATE"
+
+
+class GenerationYieldTooLowError(GnomonError):
+    code = 9
+    reason = "GENERATION_YIELD_TOO_LOW"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"

@@ -53,6 +53,10 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LINEAGE_MISSING: _ClassVar[ErrorReason]
     FEEDBACK_MISSING: _ClassVar[ErrorReason]
     VERSION_NOT_BETTER: _ClassVar[ErrorReason]
+    GENERATION_SHAPE_UNSUPPORTED: _ClassVar[ErrorReason]
+    GENERATION_SEEDS_MISSING: _ClassVar[ErrorReason]
+    GENERATION_STATE: _ClassVar[ErrorReason]
+    GENERATION_YIELD_TOO_LOW: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -100,3 +104,7 @@ REVIEW_STATE: ErrorReason
 LINEAGE_MISSING: ErrorReason
 FEEDBACK_MISSING: ErrorReason
 VERSION_NOT_BETTER: ErrorReason
+GENERATION_SHAPE_UNSUPPORTED: ErrorReason
+GENERATION_SEEDS_MISSING: ErrorReason
+GENERATION_STATE: ErrorReason
+GENERATION_YIELD_TOO_LOW: ErrorReason

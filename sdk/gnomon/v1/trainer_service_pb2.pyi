@@ -285,7 +285,7 @@ class CompareRunsRequest(_message.Message):
     def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ...) -> None: ...
 
 class CompareRunsResponse(_message.Message):
-    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices", "error_kinds")
+    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices", "error_kinds", "row_count")
     FIRST_RUN_FIELD_NUMBER: _ClassVar[int]
     SECOND_RUN_FIELD_NUMBER: _ClassVar[int]
     TEST_SET_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +295,7 @@ class CompareRunsResponse(_message.Message):
     FLIPPED_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
     ERROR_KINDS_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     first_run: str
     second_run: str
     test_set: str
@@ -304,7 +305,8 @@ class CompareRunsResponse(_message.Message):
     flipped_row_count: int
     slices: _containers.RepeatedCompositeFieldContainer[SlicePair]
     error_kinds: _containers.RepeatedCompositeFieldContainer[ErrorKind]
-    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ..., error_kinds: _Optional[_Iterable[_Union[ErrorKind, _Mapping]]] = ...) -> None: ...
+    row_count: int
+    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ..., error_kinds: _Optional[_Iterable[_Union[ErrorKind, _Mapping]]] = ..., row_count: _Optional[int] = ...) -> None: ...
 
 class ErrorKind(_message.Message):
     __slots__ = ("true_label", "label", "rows", "first", "second", "mcnemar_p")

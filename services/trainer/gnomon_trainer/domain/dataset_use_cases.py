@@ -220,6 +220,7 @@ class Datasets:
             extra_columns=source.extra_columns,
             size_bytes=size_bytes,
             source_filename=str(source.name),
+            generation=source.generation,
         )
 
     async def content(self, name: DatasetName, part_bytes: int = 256 * 1024) -> AsyncIterator[bytes]:

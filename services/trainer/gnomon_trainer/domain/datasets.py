@@ -37,6 +37,7 @@ class DatasetDraft:
     source_filename: str
     display_name: str = ""
     review: str = ""  # datasets/{dataset}/reviews/{review}, where its decisions made these rows
+    generation: str = ""  # generations/{generation}, where these rows, or some of them, are from one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Dataset:
     create_time: float
     delete_time: float | None = None
     review: str = ""
+    generation: str = ""
 
     def state(self, *, is_checked_now: bool = False) -> DatasetState:
         if is_checked_now:
@@ -100,6 +102,7 @@ def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dat
         display_name=draft.display_name or (newest.display_name if newest else ""),
         create_time=now,
         review=draft.review,
+        generation=draft.generation,
     )
 
 

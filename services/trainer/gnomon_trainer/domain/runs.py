@@ -68,6 +68,9 @@ class RunSpec:
     chosen_recipe: str = ""  # recipes/{recipe}, where `recipe` leaves that to the data
     recipe_reason: str = ""  # why that one
     feedback_origin: FeedbackOrigin | None = None
+    generation: str = ""  # generations/{generation}, where the training set is from one
+    generator: str = ""  # who wrote it
+    test_left_out: tuple[int, ...] = ()  # rows of the test set that its generator saw
 
     @property
     def trained_by(self) -> str:
