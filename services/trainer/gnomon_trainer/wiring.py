@@ -28,12 +28,14 @@ from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
 from gnomon_trainer.adapters.openai_chat import OpenAiChat
 from gnomon_trainer.adapters.predictions import PredictionFiles
+from gnomon_trainer.adapters.presence import PresenceFiles
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
+from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
@@ -48,6 +50,7 @@ from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.judge_use_cases import Judges
+from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_use_cases import Runs
@@ -77,6 +80,8 @@ class TrainerApp:
     catalog: RegistryCatalog
     outbound: OutboundClient
     workers: WorkerProcesses
+    presence: PresenceFiles
+    paid_work: PaidWorkLoop
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
 
@@ -84,18 +89,21 @@ class TrainerApp:
         await asyncio.to_thread(self._prepare)
         await self.server.start()
         self.workers.start()
+        self.paid_work.start()
         self._settling = asyncio.create_task(self._settle())
 
     def _prepare(self) -> None:
         self.database.migrate()
+        self.presence.announce()
         incoming.sweep(self.settings.data_dir / "tmp")
         self.rows.sweep(self.datasets.digests())
 
     async def stop(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
-        await asyncio.gather(self.server.stop(), self.workers.stop())
+        await asyncio.gather(self.server.stop(), self.workers.stop(), self.paid_work.stop())
         await asyncio.gather(self.catalog.close(), self.outbound.close())
+        self.presence.leave()
         self.database.close()
 
     async def _settle(self) -> None:
@@ -144,6 +152,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     )
     outbound = OutboundClient(_allowed_hosts(settings))
     providers = _providers(settings, database, outbound)
+    presence = PresenceFiles(settings.data_dir / "trainers")
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
         checks=checks,
@@ -164,6 +173,8 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         catalog=catalog,
         outbound=outbound,
         workers=_workers(settings, worker_command, runs),
+        presence=presence,
+        paid_work=_paid_work(settings, database, presence, []),
         settings=settings,
     )
 
@@ -274,6 +285,18 @@ def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCa
         sleep=asyncio.sleep,
         draw=random.uniform,
         random_bytes=secrets.token_bytes,
+    )
+
+
+def _paid_work(
+    settings: TrainerSettings, database: Database, presence: PresenceFiles, workers: Sequence[PaidWorker]
+) -> PaidWorkLoop:
+    return PaidWorkLoop(
+        store=SqlPaidWorkStore(database),
+        workers=workers,
+        presence=presence,
+        clock=time.time,
+        lease_s=settings.lease_s,
     )
 
 

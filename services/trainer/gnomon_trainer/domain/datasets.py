@@ -37,6 +37,8 @@ class DatasetDraft:
     source_filename: str
     display_name: str = ""
     review: str = ""  # datasets/{dataset}/reviews/{review}, where its decisions made these rows
+    labelling: str = ""  # labellings/{labelling}, where a judge gave these labels
+    unlabelled: bool = False  # no row has a label yet
     generation: str = ""  # generations/{generation}, where these rows, or some of them, are from one
 
 
@@ -58,6 +60,8 @@ class Dataset:
     create_time: float
     delete_time: float | None = None
     review: str = ""
+    labelling: str = ""
+    unlabelled: bool = False
     generation: str = ""
 
     def state(self, *, is_checked_now: bool = False) -> DatasetState:
@@ -102,6 +106,8 @@ def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dat
         display_name=draft.display_name or (newest.display_name if newest else ""),
         create_time=now,
         review=draft.review,
+        labelling=draft.labelling,
+        unlabelled=draft.unlabelled,
         generation=draft.generation,
     )
 
@@ -131,7 +137,7 @@ def no_dataset(name: DatasetName) -> NotFoundError:
 
 def in_use(dataset: str, used_by: str) -> ResourceInUseError:
     return ResourceInUseError(
-        f"datasets/{dataset} is needed by {used_by}. Cancel the run, or wait until it has ended.",
+        f"datasets/{dataset} is needed by {used_by}. Cancel that, or wait until it has ended.",
         resource=f"datasets/{dataset}",
         used_by=used_by,
     )
