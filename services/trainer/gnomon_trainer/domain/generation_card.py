@@ -40,8 +40,8 @@ def data_card(
     """Return the card, in Markdown. Every figure is of this generation."""
     parts = [
         f"# Generated data for `{spec.metric.name}`",
-        "A model wrote these rows after examples, and a judge confirmed their labels. No person labelled them: "
-        "an evaluator that learns from them is to be measured on rows that people labelled.",
+        "A model wrote these rows after examples, and a judge confirmed their labels. No person labelled "
+        "them: an evaluator that learns from them is to be measured on rows that people labelled.",
         _table(("", ""), _made(work, spec, result, now)),
         "## Rows",
         _rows(spec, progress, result),

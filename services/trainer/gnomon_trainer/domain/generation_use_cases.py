@@ -160,7 +160,7 @@ class Generations:
         if dataset.row_count > NEAR_ROWS:
             raise DatasetUnsuitableError(
                 f"{dataset.name} has {dataset.row_count} rows. What is generated is compared with each, and "
-                f"with more than {NEAR_ROWS} that takes too long: `gnomon datasets split` makes a smaller one.",
+                f"with more than {NEAR_ROWS} that takes too long. Split it: `gnomon datasets split`.",
                 resource=str(dataset.name),
             )
         return dataset

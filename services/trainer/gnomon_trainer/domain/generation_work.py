@@ -129,7 +129,7 @@ class GenerationWorker:
         if (endpoint.base_url, endpoint.model) != (party.base_url, party.model):
             raise ProviderChangedError(
                 f"{party.provider} is {endpoint.model} at {endpoint.base_url} by now; the generation was "
-                f"created with {party.model} at {party.base_url}. Change it back and resume, or create another one.",
+                f"created with {party.model} at {party.base_url}. Change it back and resume, or begin anew.",
                 resource=party.provider,
             )
         return endpoint
@@ -241,9 +241,9 @@ def _check_yield(held: HeldWork, spec: GenerationSpec, progress: GenerationProgr
         return
     dropped = ", ".join(f"{count} {cause.replace('_', ' ')}" for cause, count in progress.dropped.items())
     raise GenerationYieldTooLowError(
-        f"Of {sum(progress.asked.values())} items that {held.work.name} asked for, none of class {lacking[0]!r} "
-        f"could be kept (dropped: {dropped or 'none'}). Look at the metric's prompt and rubrics, or take another "
-        "model; then create another generation, or resume this one to ask for as many again.",
+        f"Of {sum(progress.asked.values())} items that {held.work.name} asked for, none of class "
+        f"{lacking[0]!r} could be kept (dropped: {dropped or 'none'}). Look at the metric's prompt and rubrics, "
+        "or take another model; then create another generation, or resume this one to ask for as many again.",
         resource=held.work.name,
         dropped=dropped,
     )
