@@ -226,6 +226,15 @@ async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
         assert len(predicted) == run.report.test_rows
         assert (1 in seeds) == (61 in found.rows)  # its echo goes where it goes
 
+        # Rows that were downloaded and put together with others still say what they were made from.
+        mixed = [*await dataset_rows(trainer, "datasets/first"), *labelled_by_people(400)[300:]]
+        await trainer.upload(jsonl(mixed), dataset_id="mixed")
+        made = await trainer.create_run(run_id="third", training_set="datasets/mixed", allow_small=True)
+        (again,) = [entry for entry in made.findings if entry.code == "TEST_SEEDS_LEFT_OUT"]
+        shown = {int(place.rpartition("#")[2]) for row in mixed for place in row.get("generated_from", ())}
+        assert shown <= set(again.rows) <= set(found.rows)
+        await trainer.until(resources.Run.State.REGISTERED, name="projects/demo/runs/third")
+
         await trainer.upload(jsonl(labelled_by_people(400)[200:]), dataset_id="people")
         await trainer.create_run(run_id="second", training_set="datasets/people", allow_small=True)
         other = await trainer.until(resources.Run.State.REGISTERED, name="projects/demo/runs/second")
@@ -323,13 +332,17 @@ async def test_an_endpoint_without_schemas_is_asked_for_less(
     assert (await sample(trainer)).state == State.AWAITING_REVIEW
 
 
-async def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(trainer: Trainer, writer: FakeWriter) -> None:
-    small = labellings.JudgeBudget(max_tokens=2_500)
+async def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(
+    trainer: Trainer, writer: FakeWriter, endpoint: FakeEndpoint
+) -> None:
+    usage = {"prompt_tokens": 900, "completion_tokens": 100}
+    endpoint.reply = lambda body: writer(body) | {"usage": usage}
+    small = labellings.JudgeBudget(max_tokens=6_000)  # of the ten calls that it takes, some
     found = await sample(trainer, budget=small)
 
     assert found.state == State.FAILED
     assert "JUDGE_BUDGET_SPENT" in str(found.error)
-    assert 0 < found.progress.input_tokens + found.progress.output_tokens <= 2_500
+    assert 0 < found.progress.input_tokens + found.progress.output_tokens < 10_000
     paid = len(writer.asked) + len(writer.judgements)
 
     larger = labellings.JudgeBudget(max_tokens=200_000)

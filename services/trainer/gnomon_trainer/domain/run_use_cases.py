@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from gnomon.errors import (
     BaseModelMissingError,
     EtagMismatchError,
     InvalidRequestError,
+    NotFoundError,
     RunStateError,
     Violation,
 )
@@ -22,7 +23,7 @@ from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
 from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding, finding
-from gnomon_trainer.domain.generation_origin import Origin, Origins
+from gnomon_trainer.domain.generation_origin import FROM, Origin, Origins, SeedRows, named_seeds
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
 from gnomon_trainer.domain.nearness import Neighbours
 from gnomon_trainer.domain.recipes import (
@@ -231,9 +232,22 @@ class Runs:
         )
 
     def _seeds(self, origin: Origin | None, training: Dataset, metric: MetricDefinition) -> list[Row]:
-        if origin is None or training.metric != metric.name:  # which is refused anyway
+        """Return the rows that the training set was generated from, as far as they are here."""
+        if training.metric != metric.name:  # which is refused anyway
             return []
-        return [row for seeds in origin.seeds for row in seeds.read(self.rows, metric)]
+        seeds = list(origin.seeds) if origin else []
+        if FROM in training.extra_columns:
+            for name, numbers in named_seeds(read_rows(self.rows, training.digest, metric)).items():
+                seeds += self._named(DatasetName.parse(name), numbers, metric)
+        return [row for each in seeds for row in each.read(self.rows, metric)]
+
+    def _named(self, name: DatasetName, numbers: Set[int], metric: MetricDefinition) -> list[SeedRows]:
+        try:
+            dataset = self.datasets.get(name, deleted=True)
+        except NotFoundError:
+            return []
+        there = tuple(number for number in numbers if number <= dataset.row_count)
+        return [SeedRows(str(name), dataset.digest, there)] if dataset.metric == metric.name else []
 
     def _lengths(
         self,
