@@ -12,6 +12,7 @@
     generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
+    labelling       first                   labellings/first
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """
@@ -20,6 +21,7 @@ from gnomon.names import (
     AliasName,
     DatasetName,
     GenerationName,
+    LabellingName,
     MetricName,
     MetricVersionName,
     ProjectName,
@@ -42,6 +44,10 @@ def run(name: str) -> str:
     if slash and "/" not in tail:
         name = f"projects/{head}/runs/{tail}"
     return str(RunName.parse(name, "run"))
+
+
+def labelling(name: str) -> str:
+    return str(LabellingName.parse(_under("labellings", name), "labelling"))
 
 
 def metric(name: str) -> str:

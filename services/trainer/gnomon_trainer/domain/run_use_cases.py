@@ -233,7 +233,7 @@ class Runs:
 
     def _seeds(self, origin: Origin | None, training: Dataset, metric: MetricDefinition) -> list[Row]:
         """Return the rows that the training set was generated from, as far as they are here."""
-        if training.metric != metric.name:  # which is refused anyway
+        if training.unlabelled or training.metric != metric.name:  # which is refused anyway
             return []
         seeds = list(origin.seeds) if origin else []
         if FROM in training.extra_columns:
