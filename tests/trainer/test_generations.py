@@ -231,16 +231,14 @@ async def test_what_cannot_be_generated_is_refused_before_anything_is_paid(
     registry.metrics["metrics/whole"] = whole
     registry.metrics["metrics/topic"] = TOPIC
 
-    async def error(**fields: Any) -> Any:
-        values = {
-            "metric": "metrics/toxicity",
-            "provider": "providers/main",
-            "test_set": "datasets/test",
-        } | fields
-        request = pb.CreateGenerationRequest(generation=pb.Generation(**values))
+    async def error(generation_id: str = "", **fields: Any) -> Any:
+        values = {"metric": "metrics/toxicity", "provider": "providers/main", "test_set": "datasets/test"}
+        generation = pb.Generation(**values | fields)
+        request = pb.CreateGenerationRequest(generation_id=generation_id, generation=generation)
         return await refused(trainer.stub.CreateGeneration(request))
 
     assert isinstance(await error(metric="metrics/whole"), GenerationShapeUnsupportedError)
+    await trainer.upload(jsonl(labelled_by_people(4)), dataset_id="mine")
     assert "judge prompt" in (await error(metric="metrics/topic")).message
     for fields in (
         {"seed_share": 0.9},
@@ -249,6 +247,7 @@ async def test_what_cannot_be_generated_is_refused_before_anything_is_paid(
         {"dataset_id": "test"},
         {"votes": 99},
         {"row_count": -1},
+        {"generation_id": "mine"},  # where it would become the next version of what people labelled
     ):
         assert isinstance(await error(**fields), InvalidRequestError), fields
     await trainer.upload(jsonl(labelled_by_people(3)), dataset_id="tiny")
