@@ -141,6 +141,8 @@ class LineageRecord:
     test_set_digest: str = ""
     code_version: str = ""
     seed: int = 0
+    generation: str = ""  # whose rows the training set is made of
+    generator: str = ""  # who wrote them
 
 
 @dataclass(frozen=True, slots=True)

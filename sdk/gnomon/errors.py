@@ -163,6 +163,36 @@ class ReviewStateError(GnomonError):
     reason = "REVIEW_STATE"
 
 
+class WorkStateError(GnomonError):
+    code = 9
+    reason = "WORK_STATE"
+
+
+class DatasetUnlabelledError(GnomonError):
+    code = 9
+    reason = "DATASET_UNLABELLED"
+
+
+class DatasetLabelledError(GnomonError):
+    code = 9
+    reason = "DATASET_LABELLED"
+
+
+class ProviderChangedError(GnomonError):
+    code = 9
+    reason = "PROVIDER_CHANGED"
+
+
+class NothingJudgedError(GnomonError):
+    code = 9
+    reason = "NOTHING_JUDGED"
+
+
+class LabellingsNotComparableError(GnomonError):
+    code = 9
+    reason = "LABELLINGS_NOT_COMPARABLE"
+
+
 class LineageMissingError(GnomonError):
     code = 9
     reason = "LINEAGE_MISSING"
@@ -216,6 +246,21 @@ class ProviderRefusedError(GnomonError):
 class ProviderAnswerInvalidError(GnomonError):
     code = 9
     reason = "PROVIDER_ANSWER_INVALID"
+
+
+class GenerationShapeUnsupportedError(GnomonError):
+    code = 9
+    reason = "GENERATION_SHAPE_UNSUPPORTED"
+
+
+class GenerationSeedsMissingError(GnomonError):
+    code = 9
+    reason = "GENERATION_SEEDS_MISSING"
+
+
+class GenerationYieldTooLowError(GnomonError):
+    code = 9
+    reason = "GENERATION_YIELD_TOO_LOW"
 
 
 class EtagMismatchError(GnomonError):

@@ -9,8 +9,10 @@
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
     review          tickets/first           datasets/tickets/reviews/first
+    generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
+    labelling       first                   labellings/first
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """
@@ -18,6 +20,8 @@ Whole names are taken everywhere. Whatever is neither raises InvalidRequestError
 from gnomon.names import (
     AliasName,
     DatasetName,
+    GenerationName,
+    LabellingName,
     MetricName,
     MetricVersionName,
     ProjectName,
@@ -40,6 +44,10 @@ def run(name: str) -> str:
     if slash and "/" not in tail:
         name = f"projects/{head}/runs/{tail}"
     return str(RunName.parse(name, "run"))
+
+
+def labelling(name: str) -> str:
+    return str(LabellingName.parse(_under("labellings", name), "labelling"))
 
 
 def metric(name: str) -> str:
@@ -92,6 +100,10 @@ def review(name: str) -> str:
     if slash and "/" not in tail:
         name = f"datasets/{head}/reviews/{tail}"
     return str(ReviewName.parse(name, "review"))
+
+
+def generation(name: str) -> str:
+    return str(GenerationName.parse(_under("generations", name), "generation"))
 
 
 def recipe(name: str) -> str:

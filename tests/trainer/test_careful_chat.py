@@ -117,6 +117,24 @@ async def test_who_is_told_to_wait_too_long_gives_up() -> None:
     assert time.slept == []
 
 
+async def test_who_is_more_patient_waits_and_who_is_less_learns_it_at_once() -> None:
+    time, long = FakeTime(), ProviderUnavailableError("away", retry_after_s=300.0)
+    gate = Gate(ChatLimits(), time.clock, time.sleep)
+    patient = CarefulChat(
+        FakeChat([long, ANSWER]), gate, lambda low, high: high, ChatLimits(longest_wait_s=600.0)
+    )
+    asking = asyncio.ensure_future(ask(patient))
+    await asyncio.sleep(0)
+    while not gate.closed_s:
+        await asyncio.sleep(0)
+
+    with pytest.raises(ProviderUnavailableError, match="another 300 s") as told:
+        await ask(CarefulChat(FakeChat([ANSWER]), gate, lambda low, high: high))
+    assert told.value.retry_after_s == 300.0
+    assert await asking == ANSWER
+    assert time.now == 1300.0
+
+
 async def test_only_so_many_calls_are_under_way() -> None:
     chat = FakeChat([ANSWER])
     both = careful(FakeTime(), chat, concurrency=3)
@@ -166,15 +184,26 @@ async def test_calls_that_do_not_fit_in_are_not_made() -> None:
         assert caught.value.metadata["spent_tokens"] == "240"
 
 
-async def test_calls_under_way_count_by_their_estimates() -> None:
-    chat = FakeChat([ANSWER])
-    paid = PaidChat(chat, Budget(most_tokens=700))
+async def test_calls_under_way_count_by_their_estimates_and_others_wait_for_what_they_cost() -> None:
+    chat, budget = FakeChat([ANSWER]), Budget(most_tokens=700)
+    paid = PaidChat(chat, budget)
 
     outcomes = await asyncio.gather(*(ask(paid) for _ in range(5)), return_exceptions=True)
 
-    assert [type(outcome).__name__ for outcome in outcomes] == ["ChatAnswer"] * 2 + [
-        "JudgeBudgetSpentError"
-    ] * 3
+    # 120 each, by an estimate of 300: two at once, and a fifth would be one too many.
+    assert [type(outcome).__name__ for outcome in outcomes] == ["ChatAnswer"] * 4 + ["JudgeBudgetSpentError"]
+    assert chat.most_under_way == 2
+    assert budget.spent == Tokens(400, 80)
+
+
+async def test_who_leaves_while_waiting_for_the_budget_holds_nobody_up() -> None:
+    paid = PaidChat(FakeChat([ANSWER]), Budget(most_tokens=700))
+    calls = [asyncio.ensure_future(ask(paid)) for _ in range(4)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [outcome == ANSWER for outcome in outcomes] == [True, True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 import datetime
 
+from gnomon.v1 import generations_pb2 as _generations_pb2
+from gnomon.v1 import labellings_pb2 as _labellings_pb2
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from gnomon.v1 import reviews_pb2 as _reviews_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -21,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class UploadDatasetRequest(_message.Message):
     __slots__ = ("header", "content")
     class Header(_message.Message):
-        __slots__ = ("dataset_id", "metric", "filename", "format", "column_mapping", "allow_partial", "display_name", "request_id")
+        __slots__ = ("dataset_id", "metric", "filename", "format", "column_mapping", "allow_partial", "display_name", "request_id", "unlabelled")
         class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             FORMAT_UNSPECIFIED: _ClassVar[UploadDatasetRequest.Header.Format]
@@ -45,6 +47,7 @@ class UploadDatasetRequest(_message.Message):
         ALLOW_PARTIAL_FIELD_NUMBER: _ClassVar[int]
         DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
         REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+        UNLABELLED_FIELD_NUMBER: _ClassVar[int]
         dataset_id: str
         metric: str
         filename: str
@@ -53,7 +56,8 @@ class UploadDatasetRequest(_message.Message):
         allow_partial: bool
         display_name: str
         request_id: str
-        def __init__(self, dataset_id: _Optional[str] = ..., metric: _Optional[str] = ..., filename: _Optional[str] = ..., format: _Optional[_Union[UploadDatasetRequest.Header.Format, str]] = ..., column_mapping: _Optional[_Mapping[str, str]] = ..., allow_partial: _Optional[bool] = ..., display_name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+        unlabelled: bool
+        def __init__(self, dataset_id: _Optional[str] = ..., metric: _Optional[str] = ..., filename: _Optional[str] = ..., format: _Optional[_Union[UploadDatasetRequest.Header.Format, str]] = ..., column_mapping: _Optional[_Mapping[str, str]] = ..., allow_partial: _Optional[bool] = ..., display_name: _Optional[str] = ..., request_id: _Optional[str] = ..., unlabelled: _Optional[bool] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     header: UploadDatasetRequest.Header
@@ -285,7 +289,7 @@ class CompareRunsRequest(_message.Message):
     def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ...) -> None: ...
 
 class CompareRunsResponse(_message.Message):
-    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices", "error_kinds")
+    __slots__ = ("first_run", "second_run", "test_set", "measures", "comparison", "flipped_rows", "flipped_row_count", "slices", "error_kinds", "row_count")
     FIRST_RUN_FIELD_NUMBER: _ClassVar[int]
     SECOND_RUN_FIELD_NUMBER: _ClassVar[int]
     TEST_SET_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +299,7 @@ class CompareRunsResponse(_message.Message):
     FLIPPED_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
     ERROR_KINDS_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     first_run: str
     second_run: str
     test_set: str
@@ -304,7 +309,8 @@ class CompareRunsResponse(_message.Message):
     flipped_row_count: int
     slices: _containers.RepeatedCompositeFieldContainer[SlicePair]
     error_kinds: _containers.RepeatedCompositeFieldContainer[ErrorKind]
-    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ..., error_kinds: _Optional[_Iterable[_Union[ErrorKind, _Mapping]]] = ...) -> None: ...
+    row_count: int
+    def __init__(self, first_run: _Optional[str] = ..., second_run: _Optional[str] = ..., test_set: _Optional[str] = ..., measures: _Optional[_Iterable[_Union[MeasurePair, _Mapping]]] = ..., comparison: _Optional[_Union[_resources_pb2.PairedComparison, _Mapping]] = ..., flipped_rows: _Optional[_Iterable[_Union[FlippedRow, _Mapping]]] = ..., flipped_row_count: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[SlicePair, _Mapping]]] = ..., error_kinds: _Optional[_Iterable[_Union[ErrorKind, _Mapping]]] = ..., row_count: _Optional[int] = ...) -> None: ...
 
 class ErrorKind(_message.Message):
     __slots__ = ("true_label", "label", "rows", "first", "second", "mcnemar_p")

@@ -42,7 +42,9 @@ class PredictionFiles:
     def _after(self, run: Run, after: int) -> Iterator[PredictedRow]:
         folder = self._runs_folder / run.work_folder
         evaluator = parse_evaluator((folder / run.bundle_folder / EVALUATOR_FILE).read_bytes())
-        rows = read_rows(self._rows, run.spec.test_set_digest, run.spec.metric)
+        left_out = frozenset(run.spec.test_left_out)
+        every = read_rows(self._rows, run.spec.test_set_digest, run.spec.metric)
+        rows = (row for row in every if row.number not in left_out)
         with (folder / run.predictions_file).open("rb") as lines:
             for row, line in zip(rows, lines, strict=False):
                 if row.number > after:

@@ -59,6 +59,7 @@ def spec_from(raw: Mapping[str, Any]) -> RunSpec:
             "findings": tuple(map(finding_from, raw["findings"])),
             "warnings": tuple(raw["warnings"]),
             "left_out": _numbers(raw.get("left_out")),
+            "test_left_out": tuple(raw.get("test_left_out", ())),
             "service_objective": _objective_from(raw.get("service_objective")),
             "report_options": _report_options_from(raw.get("report_options", {})),
             "feedback_origin": _origin_from(raw.get("feedback_origin")),

@@ -258,7 +258,15 @@ class FeedbackCases:
         name = MetricName.parse(metric.name)
         records = training_records(self.rows.read(base.digest), found, metric)
         target, columns = feedback_dataset(name, "feedback-training"), base.extra_columns
-        draft = write(target, records, metric, self.rows, source=f"{base.name} and feedback", columns=columns)
+        draft = write(
+            target,
+            records,
+            metric,
+            self.rows,
+            source=f"{base.name} and feedback",
+            columns=columns,
+            generation=base.generation,
+        )
         (training,) = self.datasets.add([draft], None, self.clock())
         held_out = without(
             found.held_out, overlapping(found.held_out, training, metric, self.rows, self.neighbours)

@@ -33,9 +33,9 @@ def vote(answer: ChatAnswer, labels: Sequence[str], marker: str) -> Vote:
     Raises:
         NoVoteError: it is not one object of two texts, or its label is not declared.
     """
-    if marker in answer.text:
+    if marker.rpartition("-")[2] in answer.text:  # its number, which the markers of examples share
         raise NoVoteError("it repeats the marker of the prompt")
-    fields = _object(answer.text)
+    fields = json_object(answer.text)
     label, explanation = fields.get("label"), fields.get("explanation", "")
     if not (isinstance(label, str) and isinstance(explanation, str) and fields.keys() <= _FIELDS):
         raise NoVoteError("it is not an object with the texts `explanation` and `label`")
@@ -47,7 +47,8 @@ def vote(answer: ChatAnswer, labels: Sequence[str], marker: str) -> Vote:
 _FIELDS = {"label", "explanation"}
 
 
-def _object(text: str) -> Mapping[str, Any]:
+def json_object(text: str) -> Mapping[str, Any]:
+    """Return the one JSON object that an answer is, fenced or not; NoVoteError if it is something else."""
     if fenced := _FENCED.fullmatch(text):
         text = fenced[1]
     try:

@@ -2,22 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from gnomon.errors import ProviderAnswerInvalidError, ProviderRefusedError
+from gnomon.errors import ProviderAnswerInvalidError
 from gnomon.instances import Instance
-from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.asking import Way, Ways
+from gnomon_trainer.domain.chat import Chat, ChatRequest, Endpoint, Form
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
-from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
+from gnomon_trainer.domain.judge_prompt import Judged, question, schema
 
 _TRIES = 3  # for one vote
 _LIKELY_TOKENS = 20
-_NOT_UNDERSTOOD = {"400", "404", "415", "422", "501"}
 
 # From what binds an answer most to what every endpoint can do.
 _WAYS = tuple(
-    (form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
+    Way(form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
 )
 
 
@@ -39,6 +39,15 @@ class Judgement:
     votes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where one instance is asked about, by what chance its markers come, and what is planted in its text."""
+
+    chat: Chat
+    random_bytes: Callable[[int], bytes]
+    planted: str = ""
+
+
 class Judge:
     """Labels instances for one metric at one endpoint.
 
@@ -49,15 +58,17 @@ class Judge:
     def __init__(
         self, chat: Chat, endpoint: Endpoint, judged: Judged, random_bytes: Callable[[int], bytes]
     ) -> None:
-        self._chat = chat
+        self._asking = Asking(chat, random_bytes)
         self._endpoint = endpoint
         self._judged = judged
-        self._random_bytes = random_bytes
-        self._ways = list(_WAYS)
-        self._proved = False
+        self._ways = Ways(_WAYS)
 
-    async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
+    async def judge(
+        self, instance: Instance, votes: int, *, deadline_s: float, asking: Asking | None = None
+    ) -> Judgement:
         """Ask `votes` times, one after the other, each answer within `deadline_s`.
+
+        `asking` takes the place of the judge's own chat and chance.
 
         Raises:
             InstanceInvalidError: the instance lacks what the metric reads.
@@ -65,14 +76,16 @@ class Judge:
             GnomonError: what `Chat.complete` raises.
         """
         # The marker is another one each time: what one answer leaks is of no use to the next.
-        cast = [await self._vote(instance, deadline_s) for _ in range(votes)]
+        by = asking or self._asking
+        cast = [await self._vote(instance, by, deadline_s) for _ in range(votes)]
         return judgement(cast, self._judged.labels)
 
-    async def _vote(self, instance: Instance, deadline_s: float) -> Vote:
+    async def _vote(self, instance: Instance, by: Asking, deadline_s: float) -> Vote:
         problem: NoVoteError | None = None
         for _ in range(_TRIES):
-            asked = question(self._judged, instance, self._random_bytes)
-            answer = await self._answer(asked, deadline_s)
+            asked = question(self._judged, instance, by.random_bytes, planted=by.planted)
+            request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
+            answer = await self._ways.ask(by.chat, self._endpoint, request, deadline_s=deadline_s)
             try:
                 return vote(answer, self._judged.labels, asked.marker)
             except NoVoteError as error:
@@ -81,23 +94,6 @@ class Judge:
         raise ProviderAnswerInvalidError(
             f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
         )
-
-    async def _answer(self, asked: Question, deadline_s: float) -> ChatAnswer:
-        """Ask in the first way that the endpoint understands, and keep to it from then on."""
-        request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
-        for form, likely in tuple(self._ways):
-            way = replace(request, form=form, top_log_probabilities=likely)
-            try:
-                answer = await self._chat.complete(self._endpoint, way, deadline_s=deadline_s)
-            except ProviderRefusedError as error:
-                last = (form, likely) == self._ways[-1]
-                if self._proved or last or error.metadata.get("http_status") not in _NOT_UNDERSTOOD:
-                    raise  # a way that works for others is refused for what this one holds
-            else:
-                self._proved = True
-                self._ways = self._ways[self._ways.index((form, likely)) :]
-                return answer
-        raise AssertionError("the last way answers or raises")
 
 
 def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:

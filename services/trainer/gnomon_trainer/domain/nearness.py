@@ -62,6 +62,23 @@ class Nearness:
         return sum(n * math.log(known / (self._with_word[word] + 1)) for word, n in words.items())
 
 
+def copies(known: Sequence[str], asked: Sequence[str], neighbours: Neighbours | None) -> dict[int, int]:
+    """Return which asked texts are equal or near to a known one: {its place: that of the known one}.
+
+    All texts are normalised. Labels play no part: who wrote one text with another in view may
+    have given it another label. Without `neighbours`, only equal texts are found.
+    """
+    places = {text: place for place, text in reversed(list(enumerate(known)))}
+    found = {place: places[text] for place, text in enumerate(asked) if text in places}
+    if neighbours is None or not known or not asked:
+        return found
+    nearness = Nearness([*known, *asked])
+    for there, place in neighbours.candidates(known, asked):
+        if place not in found and nearness.near(asked[place], known[there]):
+            found[place] = there
+    return dict(sorted(found.items()))
+
+
 def _one_word_apart(words: Sequence[str], others: Sequence[str]) -> bool:
     """Tell whether one word was replaced, added or removed, at most."""
     shorter, longer = sorted((words, others), key=len)

@@ -127,6 +127,7 @@ def write(
     *,
     source: str,
     columns: Iterable[str] = (),
+    generation: str = "",
 ) -> DatasetDraft:
     """Keep records as a dataset's next version; `columns` are extra ones beside those of feedback."""
     sink, checks = rows.sink(), RowChecks(metric)
@@ -150,4 +151,5 @@ def write(
         extra_columns=tuple(sorted(extra)),
         size_bytes=size_bytes,
         source_filename=source,
+        generation=generation,
     )

@@ -1,13 +1,14 @@
 """What is checked of two sets before a run is queued. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gnomon.errors import DatasetTooSmallError, DatasetUnsuitableError
 from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
-from gnomon_trainer.domain.datasets import Dataset, RowStore
+from gnomon_trainer.domain.datasets import Dataset, RowStore, check_labelled
 from gnomon_trainer.domain.findings import Finding, finding, matched
+from gnomon_trainer.domain.generation_seeds import kept_out
 from gnomon_trainer.domain.nearness import CHANGED_SHARE, NEAR_BYTES, NEAR_ROWS, Neighbours, affordable
 from gnomon_trainer.domain.overlap import Overlap, overlap
 from gnomon_trainer.domain.rows import row_of
@@ -27,13 +28,15 @@ class CheckedSets:
     """What the checks allow a run to be made of.
 
     `training_rows` counts what is left to learn from once the rows numbered
-    `left_out` are gone.
+    `left_out` are gone. The evaluator is measured on the test set without the
+    rows numbered `test_left_out`.
     """
 
     training_rows: int
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     left_out: frozenset[int] = frozenset()
+    test_left_out: frozenset[int] = frozenset()
 
 
 def read_rows(rows: RowStore, digest: str, metric: MetricDefinition) -> Iterator[Row]:
@@ -50,32 +53,41 @@ def check_sets(
     *,
     allow_small: bool,
     neighbours: Neighbours,
+    seeds: Sequence[Row] = (),
 ) -> CheckedSets:
     """Check that an evaluator can be learned from one set and measured on the other. Reads both.
 
+    `seeds` are the rows that the training set was generated from: the evaluator
+    is not measured on them, nor on what is nearly the same.
+
     Raises:
+        DatasetUnlabelledError: a set has no labels.
         DatasetUnsuitableError: a set belongs to another metric, holds one class
             only, or both are the same.
         DatasetTooSmallError: a set has fewer rows than needed, overlapping ones
             not counted.
     """
+    for dataset in (training, test):
+        check_labelled(dataset)
     _check_fit(training, test, metric)
+    seen = kept_out(read_rows(rows, test.digest, metric), seeds, metric, neighbours) if seeds else {}
+    test_left = _counts_left(test, frozenset(seen), metric, rows)
     looks_near = affordable(training.row_count + test.row_count, training.size_bytes + test.size_bytes)
     found = overlap(
         read_rows(rows, training.digest, metric),
-        read_rows(rows, test.digest, metric),
+        (row for row in read_rows(rows, test.digest, metric) if row.number not in seen),
         metric,
         neighbours if looks_near else None,
     )
-    left = _counts_left(training, found, metric, rows)
+    left = _counts_left(training, found.rows, metric, rows)
     left_rows = sum(left.values())
-    _check_classes(training, {label: n for label, n in left.items() if n}, found)
-    _check_classes(test, {label: n for label, n in test.class_counts.items() if n}, None)
+    _check_classes(training, left, "rows of the test set" if found.rows else "")
+    _check_classes(test, test_left, "the seeds of the training set" if seen else "")
     least_training, least_test = (
         (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
     )
-    _check_size(training, left_rows, least_training, allow_small)
-    _check_size(test, test.row_count, least_test, allow_small)
+    _check_size(training, left_rows, least_training, allow_small, "overlapping ones")
+    _check_size(test, sum(test_left.values()), least_test, allow_small, "seeds of the training set")
     rare = {label: n for label, n in left.items() if 0 < n < LEAST_CLASS_ROWS}
     if rare:
         label, count = next(iter(rare.items()))
@@ -86,10 +98,16 @@ def check_sets(
             row_count=str(count),
             required_row_count=str(LEAST_CLASS_ROWS),
         )
-    findings = (*_overlap_findings(found, looks_near), *_repeated(training), *_repeated(test))
-    sizes = (*_size_findings(test, left), *_unseen(left, test))
+    findings = (
+        *_seed_findings(training, test, seen),
+        *_overlap_findings(found, looks_near),
+        *_repeated(training),
+        *_repeated(test),
+    )
+    sizes = (*_size_findings(test_left, left), *_unseen(left, test_left))
     every = (*findings, *sizes)
-    return CheckedSets(left_rows, every, tuple(entry.message for entry in every), found.rows)
+    warnings = tuple(entry.message for entry in every)
+    return CheckedSets(left_rows, every, warnings, found.rows, frozenset(seen))
 
 
 def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> None:
@@ -114,18 +132,20 @@ def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> No
         )
 
 
-def _counts_left(training: Dataset, found: Overlap, metric: MetricDefinition, rows: RowStore) -> Counter[str]:
-    counts = Counter(training.class_counts)
-    gone = found.rows
+def _counts_left(
+    dataset: Dataset, gone: frozenset[int], metric: MetricDefinition, rows: RowStore
+) -> Counter[str]:
+    counts = Counter(dataset.class_counts)
     if gone:
-        counts.subtract(r.label for r in read_rows(rows, training.digest, metric) if r.number in gone)
+        counts.subtract(r.label for r in read_rows(rows, dataset.digest, metric) if r.number in gone)
     return counts
 
 
-def _check_classes(dataset: Dataset, present: Mapping[str, int], found: Overlap | None) -> None:
+def _check_classes(dataset: Dataset, left: Mapping[str, int], taken_out: str) -> None:
+    present = [label for label, rows in left.items() if rows]
     if len(present) >= 2:
         return
-    after = " once rows of the test set are taken out" if found and found.rows else ""
+    after = f" once {taken_out} are taken out" if taken_out else ""
     holds = f"only rows labelled {next(iter(present))!r}" if present else "no rows"
     raise DatasetUnsuitableError(
         f"{dataset.name} holds {holds}{after}; a run needs at least two classes in each set.",
@@ -133,10 +153,10 @@ def _check_classes(dataset: Dataset, present: Mapping[str, int], found: Overlap 
     )
 
 
-def _check_size(dataset: Dataset, rows: int, needed: int, allow_small: bool) -> None:
+def _check_size(dataset: Dataset, rows: int, needed: int, allow_small: bool, which: str) -> None:
     if rows >= needed:
         return
-    taken = f", {dataset.row_count - rows} overlapping ones not counted" if rows < dataset.row_count else ""
+    taken = f", {dataset.row_count - rows} {which} not counted" if rows < dataset.row_count else ""
     remedy = "Add rows" if allow_small else "Add rows, or set allow_small and take the report with caution"
     raise DatasetTooSmallError(
         f"{dataset.name} has {rows} rows to use{taken}; a run needs {needed}. {remedy}.",
@@ -144,6 +164,17 @@ def _check_size(dataset: Dataset, rows: int, needed: int, allow_small: bool) -> 
         row_count=str(rows),
         required_row_count=str(needed),
     )
+
+
+def _seed_findings(training: Dataset, test: Dataset, seen: Mapping[int, int]) -> Iterator[Finding]:
+    if seen:
+        yield matched(
+            "TEST_SEEDS_LEFT_OUT",
+            f"{len(seen)} of {test.row_count} rows of the test set seeded "
+            f"{training.generation or 'a generation'}, which the training set is from, or are nearly the "
+            "same as a seed; the run leaves them out of its evaluation.",
+            seen,
+        )
 
 
 def _overlap_findings(found: Overlap, looks_near: bool) -> Iterator[Finding]:
@@ -191,13 +222,13 @@ def _repeated(dataset: Dataset) -> Iterator[Finding]:
             yield replace(entry, message=f"{dataset.name}: {entry.message}")
 
 
-def _size_findings(test: Dataset, left: Mapping[str, int]) -> Iterator[Finding]:
-    rows = sum(left.values())
-    if test.row_count < MIN_TEST_ROWS:
+def _size_findings(test: Mapping[str, int], left: Mapping[str, int]) -> Iterator[Finding]:
+    rows, test_rows = sum(left.values()), sum(test.values())
+    if test_rows < MIN_TEST_ROWS:
         yield finding(
             "SMALL_TEST_SET",
-            f"The test set has {test.row_count} rows, fewer than {MIN_TEST_ROWS}: the intervals of the "
-            "report are wide.",
+            f"The test set has {test_rows} rows to measure on, fewer than {MIN_TEST_ROWS}: the intervals "
+            "of the report are wide.",
         )
     if rows < MIN_TRAINING_ROWS:
         yield finding(
@@ -219,15 +250,15 @@ def _size_findings(test: Dataset, left: Mapping[str, int]) -> Iterator[Finding]:
         )
 
 
-def _unseen(left: Mapping[str, int], test: Dataset) -> Iterator[Finding]:
-    absent = [label for label, n in test.class_counts.items() if n and not left.get(label)]
+def _unseen(left: Mapping[str, int], test: Mapping[str, int]) -> Iterator[Finding]:
+    absent = [label for label, n in test.items() if n and not left.get(label)]
     if absent:
         yield finding(
             "CLASS_NOT_LEARNED",
             f"The training set has no rows of {', '.join(map(repr, absent[:8]))}, which the test set has: "
             "the evaluator cannot know that class.",
         )
-    untested = [label for label, n in left.items() if n > 0 and not test.class_counts.get(label)]
+    untested = [label for label, n in left.items() if n > 0 and not test.get(label)]
     if untested:
         yield finding(
             "CLASS_NOT_MEASURED",

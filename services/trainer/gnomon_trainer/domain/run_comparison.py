@@ -1,5 +1,6 @@
 """Two runs row by row on one test set. Pure, with NumPy."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from gnomon.instances import OutputType
 from gnomon_trainer.domain import measures, pairing, slicing
 from gnomon_trainer.domain.answers import Answers, resampled
 from gnomon_trainer.domain.measures import Draws, Floats
-from gnomon_trainer.domain.run_use_cases import PredictedRow
+from gnomon_trainer.domain.run_use_cases import PredictedRow, PredictionStore
 from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.slicing import FEW_ROWS, Part
 from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
@@ -41,6 +42,32 @@ def check_comparable(first: Run, second: Run) -> None:
     )
 
 
+def on_shared_rows(
+    first: Run, second: Run, predictions: PredictionStore
+) -> tuple[Iterator[PredictedRow], Iterator[PredictedRow]]:
+    """Return what both said of the rows that both were measured on, in the order of the test set.
+
+    A row that seeded the training set of one says nothing of that one, so it is left out for both.
+
+    Raises:
+        RunsNotComparableError: there is no such row.
+    """
+    left_out = frozenset((*first.spec.test_left_out, *second.spec.test_left_out))
+
+    def shared(run: Run) -> Iterator[PredictedRow]:
+        return (said for said in predictions.all(run) if said.row.number not in left_out)
+
+    said = shared(first)
+    if (head := next(said, None)) is None:
+        raise RunsNotComparableError(
+            f"{first.name} and {second.name} were measured on no row in common: what seeded the training set "
+            "of one is all that the other was measured on. Create both with another test set.",
+            resource=str(first.name),
+            other=str(second.name),
+        )
+    return itertools.chain([head], said), shared(second)
+
+
 def compared(
     first: Iterable[PredictedRow],
     second: Iterable[PredictedRow],
@@ -59,6 +86,7 @@ def compared(
     of_a, of_b = resampled(a, draws).overall, resampled(b, draws).overall
     flipped = np.flatnonzero(a.predicted != b.predicted)
     return {
+        "row_count": len(numbers),
         "measures": [pair for key in of_a if (pair := _pair(key, of_a[key], of_b[key]))],
         "comparison": pairing.compared(a.right, b.right, of_a, of_b),
         "flipped_rows": _flipped(a, b, flipped, numbers),

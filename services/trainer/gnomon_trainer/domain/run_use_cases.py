@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from gnomon.errors import (
     BaseModelMissingError,
     EtagMismatchError,
     InvalidRequestError,
+    NotFoundError,
     RunStateError,
     Violation,
 )
@@ -22,6 +23,7 @@ from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
 from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding, finding
+from gnomon_trainer.domain.generation_origin import FROM, Origin, Origins, SeedRows, named_seeds
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
 from gnomon_trainer.domain.nearness import Neighbours
 from gnomon_trainer.domain.recipes import (
@@ -133,6 +135,7 @@ class Runs:
     predictions: PredictionStore
     neighbours: Neighbours
     readers: TokenReaders
+    origins: Origins
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
@@ -176,6 +179,7 @@ class Runs:
     def _spec(
         self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, asked: Recipe
     ) -> RunSpec:
+        origin = self.origins.of(training.generation) if training.generation else None
         checked = check_sets(
             training,
             test,
@@ -183,6 +187,7 @@ class Runs:
             self.rows,
             allow_small=order.allow_small,
             neighbours=self.neighbours,
+            seeds=self._seeds(origin, training, metric),
         )
 
         def left() -> Iterator[Row]:
@@ -221,7 +226,28 @@ class Runs:
             chosen_recipe=f"recipes/{chosen.recipe}" if chosen else "",
             recipe_reason=chosen.reason if chosen else "",
             feedback_origin=order.feedback_origin,
+            generation=training.generation,
+            generator=origin.generator if origin else "",
+            test_left_out=tuple(sorted(checked.test_left_out)),
         )
+
+    def _seeds(self, origin: Origin | None, training: Dataset, metric: MetricDefinition) -> list[Row]:
+        """Return the rows that the training set was generated from, as far as they are here."""
+        if training.unlabelled or training.metric != metric.name:  # which is refused anyway
+            return []
+        seeds = list(origin.seeds) if origin else []
+        if FROM in training.extra_columns:
+            for name, numbers in named_seeds(read_rows(self.rows, training.digest, metric)).items():
+                seeds += self._named(DatasetName.parse(name), numbers, metric)
+        return [row for each in seeds for row in each.read(self.rows, metric)]
+
+    def _named(self, name: DatasetName, numbers: Set[int], metric: MetricDefinition) -> list[SeedRows]:
+        try:
+            dataset = self.datasets.get(name, deleted=True)
+        except NotFoundError:
+            return []
+        there = tuple(number for number in numbers if number <= dataset.row_count)
+        return [SeedRows(str(name), dataset.digest, there)] if dataset.metric == metric.name else []
 
     def _lengths(
         self,
@@ -322,7 +348,7 @@ class Runs:
 
         a, b = _with_predictions(await self.get(first)), _with_predictions(await self.get(second))
         run_comparison.check_comparable(a, b)
-        said_a, said_b = self.predictions.all(a), self.predictions.all(b)
+        said_a, said_b = run_comparison.on_shared_rows(a, b, self.predictions)
         metric, options = a.spec.metric, a.spec.report_options
         async with self.heavy:
             return a, b, await in_thread(run_comparison.compared, said_a, said_b, metric, options)
