@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from gnomon_outbound import client as client_module
 from gnomon_outbound.client import OutboundClient
 from gnomon_outbound.errors import TooLargeError, TooSlowError, UnreachableError
 from gnomon_outbound.targets import AllowedHosts
-from tests.outbound.listening import certificate, http, listening
+from tests.outbound.listening import certificate, http, listening, read_request
 from tests.outbound.test_addresses import LOOPBACK, post, resolving
 
 SHORT_S = 0.4
@@ -103,6 +104,47 @@ async def test_a_name_that_resolves_too_slowly_is_given_up() -> None:
 async def test_what_is_not_a_plain_http_answer_is_a_failure_in_words(answer: bytes) -> None:
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
         await call(answering(answer))
+
+
+def one_by_one(*answers: bytes) -> Any:
+    """Answer one request after the other on a connection, with the same answers on each."""
+
+    async def respond(reader: Any, writer: Any) -> None:
+        for answer in answers:
+            writer.write(answer)
+            await writer.drain()
+            await read_request(reader)
+
+    return respond
+
+
+async def test_a_connection_is_used_again() -> None:
+    plain, chunked = http(b"1"), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n2\r\n0\r\n\r\n"
+    answers = one_by_one(plain, chunked, plain)
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        bodies = [(await post(client, server.url)).body for _ in range(3)]
+
+    assert (bodies, server.connections) == ([b"1", b"2", b"1"], 1)
+
+
+@pytest.mark.parametrize("surplus", [http(b"of another call"), b"HTTP/1.1 200 OK\r\n", b"\r\n "])
+async def test_what_comes_behind_an_answer_is_never_the_answer_of_another_call(surplus: bytes) -> None:
+    answers = one_by_one(http(b"1") + surplus, http(b"2"))
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match=r"127\.0\.0\.1 sends more than the answer"):
+                await post(client, server.url)
+
+    assert server.connections == 2
+
+
+async def test_without_knowing_what_comes_behind_no_connection_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "_left_over", lambda response: None)
+    answers = one_by_one(http(b"1"), http(b"2"))
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        assert [(await post(client, server.url)).body for _ in range(2)] == [b"1", b"1"]
 
 
 async def test_a_closed_port_is_said_to_be_silent() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -98,6 +98,16 @@ async def test_what_will_not_change_is_not_asked_again(error: GnomonError) -> No
     assert len(chat.asked_at) == 1
 
 
+@pytest.mark.parametrize(("status", "asked"), [("500", 1), ("503", 2), ("429", 2)])
+async def test_a_trial_that_ends_in_an_internal_error_is_not_asked_again(status: str, asked: int) -> None:
+    chat = FakeChat([ProviderUnavailableError("oops", http_status=status), ANSWER])
+    trial = replace(REQUEST, trial=True)
+
+    asking = careful(FakeTime(), chat).complete(ENDPOINT, trial, deadline_s=1.0)
+    await asyncio.gather(asking, return_exceptions=True)
+    assert len(chat.asked_at) == asked
+
+
 async def test_nobody_asks_before_the_endpoint_wants_it() -> None:
     time = FakeTime()
     chat = FakeChat([ProviderUnavailableError("busy", retry_after_s=30.0), ANSWER])
@@ -185,6 +195,7 @@ async def test_calls_under_way_count_by_their_estimates() -> None:
         (AWAY, Tokens()),
         (ProviderRefusedError("no", http_status="400"), Tokens()),
         (ChatAnswer("{}", "m"), Tokens(100, 200)),  # the endpoint does not count
+        (ChatAnswer("{}", "m", output_tokens=7), Tokens(100, 7)),
     ],
 )
 async def test_what_is_not_told_is_counted_by_the_estimate(outcome: Any, spent: Tokens) -> None:

@@ -130,7 +130,7 @@ async def test_an_endpoint_that_can_do_little_is_asked_for_less_once(
     response = await judge(trainer, "One.", "Two.", "Three.")
 
     assert [result.judgement.label for result in response.results] == ["false"] * 3
-    assert len(endpoint.bodies) == 6 + 2
+    assert len(endpoint.bodies) == 8 + 2
     assert response.input_tokens == 3 * 20
 
 
@@ -194,7 +194,9 @@ async def test_one_trouble_is_overcome(trainer: Trainer, endpoint: FakeEndpoint,
         (http(b"x" * 5_000_000), "PROVIDER_ANSWER_INVALID", 1),
         (http(b'{"choices": []}'), "PROVIDER_ANSWER_INVALID", 1),
         (failure("429 Too Many", "", "Retry-After: 600"), "PROVIDER_UNAVAILABLE", 1),
-        (failure("403 Forbidden", f"{KEY} may not"), "PROVIDER_REFUSED", 1),
+        (failure("401 Unauthorized", f"{KEY} may not"), "PROVIDER_REFUSED", 1),
+        # Once more, without log-probabilities: some answer so if a model may not tell them.
+        (failure("403 Forbidden", f"{KEY} may not"), "PROVIDER_REFUSED", 2),
     ],
 )
 async def test_lasting_trouble_is_a_typed_error_of_the_item(

@@ -5,7 +5,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import httpcore2
 
@@ -103,7 +103,13 @@ class OutboundClient:
             }
             if found.get("content-encoding", "identity").lower() != "identity":
                 raise UnreachableError(f"{target.host} packs its answers although it was asked not to.")
-            return Answer(response.status, found, await _read(response, target.host, max_bytes))
+            body = await _read(response, target.host, max_bytes)
+            more = _left_over(response)
+            if more != b"":  # on this connection it would be taken for the answer of the next call
+                await response.extensions["network_stream"].aclose()
+            if more:
+                raise UnreachableError(f"{target.host} sends more than the answer that it announced.")
+            return Answer(response.status, found, body)
 
 
 async def _read(response: httpcore2.Response, host: str, max_bytes: int) -> bytes:
@@ -113,6 +119,15 @@ async def _read(response: httpcore2.Response, host: str, max_bytes: int) -> byte
         if len(content) > max_bytes:
             raise TooLargeError(f"The answer of {host} is larger than {max_bytes} bytes.")
     return bytes(content)
+
+
+def _left_over(response: httpcore2.Response) -> bytes | None:
+    """Return what came behind the answer; None if it cannot be known, as nothing public tells it."""
+    try:
+        state: Any = response.stream._stream._connection._h11_state  # type: ignore[union-attr]
+        return bytes(state.trailing_data[0])
+    except AttributeError:
+        return None
 
 
 def _why(target: Target, error: Exception) -> str:

@@ -53,6 +53,8 @@ class CarefulChat:
 
     Waits double from half a second, and are drawn between half of that and
     all of it; where the endpoint says when to come back, nobody asks it before.
+    A trial that ends in an internal error is not asked again: many servers have no
+    other answer to what they do not understand.
     """
 
     def __init__(self, chat: Chat, gate: Gate, draw: Callable[[float, float], float]) -> None:
@@ -69,7 +71,8 @@ class CarefulChat:
                     return await self._chat.complete(endpoint, request, deadline_s=deadline_s)
             except ProviderUnavailableError as error:
                 told_s = error.retry_after_s or 0.0
-                if attempt + 1 == limits.attempts or told_s > limits.longest_wait_s:
+                not_understood = request.trial and error.metadata.get("http_status") == "500"
+                if not_understood or attempt + 1 == limits.attempts or told_s > limits.longest_wait_s:
                     raise
             self._gate.close_for(told_s)
             longest_s = min(_FIRST_WAIT_S * 2**attempt, limits.longest_wait_s)

@@ -32,20 +32,23 @@ class Form(StrEnum):
 
     TEXT = "text"
     JSON = "json"  # some JSON object
+    OBJECT = "object"  # an object of a JSON schema, as some servers want it asked for that do not know SCHEMA
     SCHEMA = "schema"  # an object of a JSON schema
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked. `schema` is a JSON schema of an object, for the form SCHEMA.
+    """What is asked. `schema` is a JSON schema of an object, for the forms SCHEMA and OBJECT.
 
     `top_log_probabilities` asks for so many likely tokens at every place of the answer, at most 20.
+    A `trial` asks for what the endpoint may not understand: its failure may be an answer to that.
     """
 
     messages: Sequence[ChatMessage]
     form: Form = Form.TEXT
     schema: Mapping[str, Any] = field(default_factory=dict)
     top_log_probabilities: int = 0
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

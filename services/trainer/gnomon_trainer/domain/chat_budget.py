@@ -104,8 +104,7 @@ class PaidChat:
         spent = reserved  # unless the endpoint says otherwise: a call that broke off may be billed
         try:
             answer = await self._chat.complete(endpoint, request, deadline_s=deadline_s)
-            if answer.input_tokens or answer.output_tokens:
-                spent = Tokens(answer.input_tokens, answer.output_tokens)
+            spent = Tokens(answer.input_tokens or reserved.input, answer.output_tokens or reserved.output)
             return answer
         except (ProviderRefusedError, ProviderUnavailableError) as error:
             if "http_status" in error.metadata:

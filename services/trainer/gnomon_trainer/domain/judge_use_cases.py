@@ -72,10 +72,12 @@ class Judges:
         chat = CarefulChat(PaidChat(self.chat, order.budget), self._gate(order.provider), self.draw)
         work = _Work(Judge(chat, endpoint, judged, self.random_bytes), order.votes, self.deadline_s)
         # The first one finds out what the endpoint can do, and whether it answers at all.
-        first = await work.outcome(order.instances[0])
+        found = [await work.outcome(order.instances[0])]
+        if work.judge.is_in_doubt:
+            found += [await work.outcome(instance) for instance in order.instances[1:2]]
         async with asyncio.TaskGroup() as group:  # a defect in one ends all: nothing is paid for in vain
-            rest = [group.create_task(work.outcome(instance)) for instance in order.instances[1:]]
-        return [first, *(task.result() for task in rest)]
+            rest = [group.create_task(work.outcome(each)) for each in order.instances[len(found) :]]
+        return [*found, *(task.result() for task in rest)]
 
     def _gate(self, provider: ProviderName) -> Gate:
         if provider not in self._gates:

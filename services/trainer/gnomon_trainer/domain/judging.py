@@ -5,20 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gnomon.errors import ProviderAnswerInvalidError, ProviderRefusedError
+from gnomon.errors import (
+    ProviderAnswerInvalidError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 from gnomon.instances import Instance
-from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
 from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
+from gnomon_trainer.domain.ways_of_asking import BROKEN, Way, Ways, may_be_the_way
 
 _TRIES = 3  # for one vote
-_LIKELY_TOKENS = 20
-_NOT_UNDERSTOOD = {"400", "404", "415", "422", "501"}
-
-# From what binds an answer most to what every endpoint can do.
-_WAYS = tuple(
-    (form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
-)
 
 
 class SoftLabelSource(StrEnum):
@@ -53,8 +51,12 @@ class Judge:
         self._endpoint = endpoint
         self._judged = judged
         self._random_bytes = random_bytes
-        self._ways = list(_WAYS)
-        self._proved = False
+        self._ways = Ways()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Tell whether one more judgement finds out what the endpoint can do: ask for one, not for many."""
+        return self._ways.is_in_doubt
 
     async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
         """Ask `votes` times, one after the other, each answer within `deadline_s`.
@@ -85,17 +87,20 @@ class Judge:
     async def _answer(self, asked: Question, deadline_s: float) -> ChatAnswer:
         """Ask in the first way that the endpoint understands, and keep to it from then on."""
         request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
-        for form, likely in tuple(self._ways):
-            way = replace(request, form=form, top_log_probabilities=likely)
+        broken: list[Way] = []
+        for way in self._ways.for_one_question():
+            form, likely = way
+            trial = self._ways.is_trial(way)
+            asking = replace(request, form=form, top_log_probabilities=likely, trial=trial)
             try:
-                answer = await self._chat.complete(self._endpoint, way, deadline_s=deadline_s)
-            except ProviderRefusedError as error:
-                last = (form, likely) == self._ways[-1]
-                if self._proved or last or error.metadata.get("http_status") not in _NOT_UNDERSTOOD:
+                answer = await self._chat.complete(self._endpoint, asking, deadline_s=deadline_s)
+            except (ProviderRefusedError, ProviderUnavailableError) as error:
+                if not (trial and may_be_the_way(error, way)):
                     raise  # a way that works for others is refused for what this one holds
+                if error.metadata.get("http_status") == BROKEN:
+                    broken.append(way)
             else:
-                self._proved = True
-                self._ways = self._ways[self._ways.index((form, likely)) :]
+                self._ways.worked(way, broken)
                 return answer
         raise AssertionError("the last way answers or raises")
 

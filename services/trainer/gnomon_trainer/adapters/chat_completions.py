@@ -1,0 +1,198 @@
+"""What comes back from an OpenAI-compatible endpoint: a completion, or words about why there is none.
+
+Servers differ. What an answer is worth hangs on its text alone: token counts and log-probabilities that make
+no sense are left out, and cost no answer that is paid for.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from gnomon_trainer.domain.chat import ChatAnswer, TokenChoice
+
+_LONGEST_MODEL = 200
+_LONGEST_WORDS = 300
+_MOST_TOKENS = 10_000_000  # no model reads or writes so many at once: a count above is none
+_TELLING = 8  # so many characters of a key in a row are too many
+_SECRET = 12  # a shorter key is a placeholder, `ollama` or `none`, that a text may hold by chance
+
+
+class UnusableError(Exception):
+    """An answer that is no completion. The message goes on from "What … answered"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What an endpoint says about a failure; `status` is an HTTP status that its body names, 0 if none."""
+
+    code: str = ""
+    words: str = ""
+    status: int = 0
+
+
+def _or_nothing(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Likely(_Lenient):
+    token: str
+    logprob: float
+
+
+class _Token(_Lenient):
+    token: str
+    top_logprobs: list[_Likely] | None = None
+
+
+class _LogProbs(_Lenient):
+    """Of chat completions, or of plain ones, which llama.cpp's Python server gives for chats as well."""
+
+    content: list[_Token] | None = None
+    tokens: list[str] = []
+    top_logprobs: list[dict[str, float] | None] = []
+
+
+class _Part(_Lenient):
+    type: str = ""
+    text: str = ""
+
+
+class _Message(_Lenient):
+    content: str | list[_Part] | None = None
+    refusal: Annotated[str | None, WrapValidator(_or_nothing)] = None
+    tool_calls: Any = None
+
+
+class _Choice(_Lenient):
+    message: _Message
+    finish_reason: Annotated[str | None, WrapValidator(_or_nothing)] = None
+    logprobs: Annotated[_LogProbs | None, WrapValidator(_or_nothing)] = None
+
+
+_Count = Annotated[int | None, Field(ge=0, le=_MOST_TOKENS), WrapValidator(_or_nothing)]
+
+
+class _Usage(_Lenient):
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+
+
+class _Completion(_Lenient):
+    model: Annotated[str | None, WrapValidator(_or_nothing)] = None
+    choices: list[_Choice] = Field(min_length=1)
+    usage: Annotated[_Usage | None, WrapValidator(_or_nothing)] = None
+
+
+def completion(body: bytes, model: str, key: str) -> ChatAnswer:
+    """Read an answer; `model` is the one that was asked for.
+
+    Raises:
+        UnusableError: it has no text, or not all of it, or the key stands in it.
+    """
+    try:
+        found = _Completion.model_validate_json(body)
+    except ValidationError as error:
+        raise UnusableError("is no chat completion; check base_url") from error
+    choice, usage = found.choices[0], found.usage or _Usage()
+    text, said_model = _text(choice), found.model or model
+    if len(key) >= _SECRET and (key in text or key in said_model):
+        raise UnusableError("repeats the provider's key")
+    return ChatAnswer(
+        text=text,
+        model=said_model[:_LONGEST_MODEL],
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        choices=_choices(choice.logprobs or _LogProbs()),
+    )
+
+
+def _text(choice: _Choice) -> str:
+    content = choice.message.content
+    if isinstance(content, list):  # parts: a model's thoughts are of another type
+        content = "".join(part.text for part in content if part.type == "text")
+    if choice.finish_reason == "content_filter":
+        raise UnusableError("was cut by its content filter")
+    if not content or not content.strip():
+        if choice.message.refusal:
+            raise UnusableError("refuses to answer")
+        raise UnusableError("calls a tool instead of answering" if choice.message.tool_calls else "is empty")
+    if choice.finish_reason == "length":
+        raise UnusableError("was cut at the model's limit of tokens")
+    return content
+
+
+def _choices(found: _LogProbs) -> tuple[TokenChoice, ...]:
+    if found.content is None:
+        return tuple(
+            TokenChoice(token, _likely((likely or {}).items()))
+            for token, likely in zip(found.tokens, found.top_logprobs, strict=False)
+        )
+    return tuple(
+        TokenChoice(token.token, _likely([(each.token, each.logprob) for each in token.top_logprobs or ()]))
+        for token in found.content
+    )
+
+
+def _likely(pairs: Any) -> Mapping[str, float]:
+    """Return what can be believed: a place where one is no number tells nothing, minus infinity is never."""
+    found = dict(pairs)
+    if any(math.isnan(value) or value == math.inf for value in found.values()):
+        return {}
+    return {token: value for token, value in found.items() if value != -math.inf}
+
+
+def complaint(body: bytes, key: str) -> Complaint | None:
+    """Return what a body says about a failure, without words that may hold the key; None if it says none.
+
+    It stands below `error`, in an object of its own or as it is, or in a list of such.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, list):
+        found = found[0] if found else None
+    if not isinstance(found, dict):
+        return None
+    if (error := found.get("error")) and not isinstance(error, dict):
+        error = {"message": error}
+    fields = error or found
+    words = fields.get("message") or fields.get("detail")
+    if not error and not words:
+        return None
+    code = fields.get("code")
+    return Complaint(code if isinstance(code, str) else "", _harmless(words, key), _status(code))
+
+
+def _status(code: Any) -> int:
+    is_number = isinstance(code, int) and not isinstance(code, bool)
+    return code if is_number and 400 <= code <= 599 else 0
+
+
+def _harmless(words: Any, key: str) -> str:
+    if not isinstance(words, str) or _tells(words, key):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:_LONGEST_WORDS]
+
+
+def _tells(words: str, key: str) -> bool:
+    parts: Sequence[str] = [key[start : start + _TELLING] for start in range(max(1, len(key) - _TELLING + 1))]
+    return bool(key) and any(part in words for part in parts)
