@@ -221,6 +221,12 @@ def test_token_probabilities_are_averaged_where_all_votes_have_them() -> None:
     assert made.source is SoftLabelSource.TOKEN_PROBABILITIES
 
 
+def test_a_label_that_was_drawn_against_the_odds_is_not_the_judgement() -> None:
+    made = judgement([Vote("true", "a", {"false": 0.8, "true": 0.2})], LABELS)
+
+    assert (made.label, made.explanation, made.soft_label["false"]) == ("false", "a", 0.8)
+
+
 @given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=15))
 def test_a_soft_label_adds_up_to_one_and_its_largest_share_is_the_label(cast: list[str]) -> None:
     made = judgement([Vote(label, "", None) for label in cast], LABELS)

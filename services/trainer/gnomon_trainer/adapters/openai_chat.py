@@ -1,6 +1,7 @@
 """Chat completions over HTTP, as OpenAI's API writes them."""
 
 import json
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -90,7 +91,7 @@ def _body(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
         "messages": [{"role": each.role.value, "content": each.content} for each in request.messages],
     }
     if request.form is Form.SCHEMA:
-        schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        schema = {"name": "answer", "strict": True, "schema": _strict(request.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif request.form is Form.OBJECT:
         body["response_format"] = {"type": "json_object", "schema": dict(request.schema)}
@@ -99,6 +100,13 @@ def _body(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
     if request.top_log_probabilities:
         body |= {"logprobs": True, "top_logprobs": request.top_log_probabilities}
     return body
+
+
+def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object without lengths: those who bind strictly refuse one that has them."""
+    rules = schema["properties"].items()
+    without = {key: {name: rule[name] for name in rule if name != "maxLength"} for key, rule in rules}
+    return dict(schema) | {"properties": without}
 
 
 def _not_reached(endpoint: Endpoint, error: OutboundError) -> GnomonError:

@@ -108,7 +108,9 @@ class Judge:
 def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:
     """Put votes together: the mean of their token probabilities where all have them, else their shares.
 
-    The label is the one with the largest share; of equals the one that was voted for first.
+    The label is the one with the largest share; of equals the one that was voted for first. A model whose
+    answers are drawn can name another one than it finds likeliest: then nobody voted for the label, and the
+    explanation is that of the first vote.
     """
     told = [each.probabilities for each in votes if each.probabilities is not None]
     if len(told) == len(votes):
@@ -118,5 +120,6 @@ def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:
         count = Counter(each.label for each in votes)
         soft = {label: count[label] / len(votes) for label in labels}
         source = SoftLabelSource.VOTES
-    best = max(votes, key=lambda each: soft[each.label])
-    return Judgement(best.label, best.explanation, soft, source, len(votes))
+    label = max([*(each.label for each in votes), *labels], key=lambda each: soft[each])
+    reason = next((each for each in votes if each.label == label), votes[0])
+    return Judgement(label, reason.explanation, soft, source, len(votes))
