@@ -163,6 +163,36 @@ class ReviewStateError(GnomonError):
     reason = "REVIEW_STATE"
 
 
+class WorkStateError(GnomonError):
+    code = 9
+    reason = "WORK_STATE"
+
+
+class DatasetUnlabelledError(GnomonError):
+    code = 9
+    reason = "DATASET_UNLABELLED"
+
+
+class DatasetLabelledError(GnomonError):
+    code = 9
+    reason = "DATASET_LABELLED"
+
+
+class ProviderChangedError(GnomonError):
+    code = 9
+    reason = "PROVIDER_CHANGED"
+
+
+class NothingJudgedError(GnomonError):
+    code = 9
+    reason = "NOTHING_JUDGED"
+
+
+class LabellingsNotComparableError(GnomonError):
+    code = 9
+    reason = "LABELLINGS_NOT_COMPARABLE"
+
+
 class LineageMissingError(GnomonError):
     code = 9
     reason = "LINEAGE_MISSING"

@@ -11,6 +11,7 @@
     review          tickets/first           datasets/tickets/reviews/first
     recipe          small                   recipes/small
     provider        openai                  providers/openai
+    labelling       first                   labellings/first
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """
@@ -18,6 +19,7 @@ Whole names are taken everywhere. Whatever is neither raises InvalidRequestError
 from gnomon.names import (
     AliasName,
     DatasetName,
+    LabellingName,
     MetricName,
     MetricVersionName,
     ProjectName,
@@ -40,6 +42,10 @@ def run(name: str) -> str:
     if slash and "/" not in tail:
         name = f"projects/{head}/runs/{tail}"
     return str(RunName.parse(name, "run"))
+
+
+def labelling(name: str) -> str:
+    return str(LabellingName.parse(_under("labellings", name), "labelling"))
 
 
 def metric(name: str) -> str:

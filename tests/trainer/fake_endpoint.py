@@ -69,6 +69,8 @@ class FakeEndpoint:
         self.next: list[Any] = []  # a Reply, or what it would return
         self.bodies: list[dict[str, Any]] = []
         self.closes_after: bytes | None = None  # an answer that ends with its connection
+        self.delay_s = 0.0  # before each answer
+        self.answered = 0  # answers that were written whole
 
     @property
     def url(self) -> str:
@@ -124,10 +126,12 @@ async def fake_endpoint() -> AsyncIterator[FakeEndpoint]:
                 return
             if answer == HANGS:
                 await asyncio.sleep(60)
+            await asyncio.sleep(endpoints[0].delay_s)
             for part in _parts(answer):
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(0.05 if answer == DRIPS else 0)
+            endpoints[0].answered += 1
             if answer == endpoints[0].closes_after:
                 return
             request = await read_request(reader)

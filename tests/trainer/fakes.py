@@ -31,6 +31,7 @@ from gnomon_trainer.domain.datasets import (
 )
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
+from gnomon_trainer.domain.paid_work import PaidWork
 from gnomon_trainer.domain.providers import Provider
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
 from gnomon_trainer.domain.runs import Run
@@ -44,6 +45,7 @@ class FakeStores:
         self.datasets = FakeDatasetStore(self)
         self.runs = FakeRunStore(self)
         self.providers = FakeProviderStore(self)
+        self.paid_work: list[PaidWork] = []
         self.requests: dict[str, tuple[str, Any]] = {}
 
     def find(self, request: Request) -> Any:
@@ -101,6 +103,9 @@ class FakeDatasetStore:
             needed = {run.spec.training_set.split("@")[0], run.spec.test_set.split("@")[0]}
             if not run.is_done and f"datasets/{dataset}" in needed:
                 raise in_use(dataset, str(run.name))
+        for work in self._stores.paid_work:
+            if not work.is_done and any(name.startswith(f"datasets/{dataset}@") for name in work.needs):
+                raise in_use(dataset, work.name)
         self._versions[dataset] = [
             version if version.delete_time else replace(version, delete_time=now)
             for version in self._versions[dataset]

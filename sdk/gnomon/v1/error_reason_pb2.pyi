@@ -53,6 +53,12 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LINEAGE_MISSING: _ClassVar[ErrorReason]
     FEEDBACK_MISSING: _ClassVar[ErrorReason]
     VERSION_NOT_BETTER: _ClassVar[ErrorReason]
+    WORK_STATE: _ClassVar[ErrorReason]
+    DATASET_UNLABELLED: _ClassVar[ErrorReason]
+    DATASET_LABELLED: _ClassVar[ErrorReason]
+    PROVIDER_CHANGED: _ClassVar[ErrorReason]
+    NOTHING_JUDGED: _ClassVar[ErrorReason]
+    LABELLINGS_NOT_COMPARABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -100,3 +106,9 @@ REVIEW_STATE: ErrorReason
 LINEAGE_MISSING: ErrorReason
 FEEDBACK_MISSING: ErrorReason
 VERSION_NOT_BETTER: ErrorReason
+WORK_STATE: ErrorReason
+DATASET_UNLABELLED: ErrorReason
+DATASET_LABELLED: ErrorReason
+PROVIDER_CHANGED: ErrorReason
+NOTHING_JUDGED: ErrorReason
+LABELLINGS_NOT_COMPARABLE: ErrorReason

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from gnomon.v1 import labellings_pb2 as gnomon_dot_v1_dot_labellings__pb2
 from gnomon.v1 import resources_pb2 as gnomon_dot_v1_dot_resources__pb2
 from gnomon.v1 import reviews_pb2 as gnomon_dot_v1_dot_reviews__pb2
 from gnomon.v1 import trainer_service_pb2 as gnomon_dot_v1_dot_trainer__service__pb2
@@ -204,6 +205,41 @@ class TrainerServiceStub:
                 '/gnomon.v1.TrainerService/JudgeInstances',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+                _registered_method=True)
+        self.CreateLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CreateLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.GetLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/GetLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.Labelling.FromString,
+                _registered_method=True)
+        self.ListLabellings = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListLabellings',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.FromString,
+                _registered_method=True)
+        self.WatchLabelling = channel.unary_stream(
+                '/gnomon.v1.TrainerService/WatchLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.FromString,
+                _registered_method=True)
+        self.ResumeLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ResumeLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ListWrongRows = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListWrongRows',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.FromString,
+                _registered_method=True)
+        self.CompareLabellings = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CompareLabellings',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.FromString,
                 _registered_method=True)
         self.RecordFeedback = channel.unary_unary(
                 '/gnomon.v1.TrainerService/RecordFeedback',
@@ -483,6 +519,59 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateLabelling(self, request, context):
+        """Has a judge label all rows of a dataset, or finds out how well it does on
+        rows that people labelled. The operation is a view of the labelling: it is
+        done when that is `LABELLED`, `FAILED` or `CANCELLED`. No answer is paid
+        twice, whatever breaks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabelling(self, request, context):
+        """Gets a labelling.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabellings(self, request, context):
+        """Lists labellings, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchLabelling(self, request, context):
+        """Follows a labelling: sends it now, on every change, and once at its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeLabelling(self, request, context):
+        """Goes on with a labelling that is `FAILED` or `CANCELLED`. What was answered
+        is not asked again; rows that could not be judged are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWrongRows(self, request, context):
+        """Lists the rows that a judge labels otherwise than people do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareLabellings(self, request, context):
+        """Compares two judges, or two prompts, row by row on the same labelled rows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordFeedback(self, request, context):
         """Stores what people say of scores, each entry by itself: one that cannot be
         stored has an error and never fails its neighbours.
@@ -683,6 +772,41 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.JudgeInstances,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.SerializeToString,
+            ),
+            'CreateLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'GetLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.Labelling.SerializeToString,
+            ),
+            'ListLabellings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabellings,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.SerializeToString,
+            ),
+            'WatchLabelling': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.SerializeToString,
+            ),
+            'ResumeLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ListWrongRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWrongRows,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.SerializeToString,
+            ),
+            'CompareLabellings': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareLabellings,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.SerializeToString,
             ),
             'RecordFeedback': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordFeedback,
@@ -1598,6 +1722,195 @@ class TrainerService:
             '/gnomon.v1.TrainerService/JudgeInstances',
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CreateLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/GetLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.Labelling.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabellings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListLabellings',
+            gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/WatchLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ResumeLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWrongRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListWrongRows',
+            gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareLabellings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CompareLabellings',
+            gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,9 +1,8 @@
-"""Builds the trainer and its workers: the only file that knows concrete classes."""
+"""Builds the trainer and its workers: with `judging_wiring`, the only file that knows concrete classes."""
 
 import asyncio
 import contextlib
 import os
-import random
 import secrets
 import sys
 import threading
@@ -17,44 +16,41 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
-from gnomon_outbound.targets import AllowedHosts
 from gnomon_rpc.server import Server, Service
-from gnomon_rpc.settings import SettingError
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
-from gnomon_trainer.adapters.openai_chat import OpenAiChat
 from gnomon_trainer.adapters.predictions import PredictionFiles
+from gnomon_trainer.adapters.presence import PresenceFiles
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
 from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
-from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
-from gnomon_trainer.adapters.vault import AesVault, MasterKeyError, master_key, read_master_key
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
-from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
-from gnomon_trainer.domain.judge_use_cases import Judges
-from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.labelling_use_cases import Labellings
+from gnomon_trainer.domain.paid_work import WorkKind
+from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.work import Work
+from gnomon_trainer.judging_wiring import judging
 from gnomon_trainer.settings import TrainerSettings
 
 log = structlog.get_logger(__name__)
@@ -77,6 +73,8 @@ class TrainerApp:
     catalog: RegistryCatalog
     outbound: OutboundClient
     workers: WorkerProcesses
+    presence: PresenceFiles
+    paid_work: PaidWorkLoop
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
 
@@ -84,6 +82,7 @@ class TrainerApp:
         await asyncio.to_thread(self._prepare)
         await self.server.start()
         self.workers.start()
+        self.paid_work.start()
         self._settling = asyncio.create_task(self._settle())
 
     def _prepare(self) -> None:
@@ -94,8 +93,9 @@ class TrainerApp:
     async def stop(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
-        await asyncio.gather(self.server.stop(), self.workers.stop())
+        await asyncio.gather(self.server.stop(), self.workers.stop(), self.paid_work.stop())
         await asyncio.gather(self.catalog.close(), self.outbound.close())
+        self.presence.leave()
         self.database.close()
 
     async def _settle(self) -> None:
@@ -142,28 +142,33 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         held_out_share=settings.feedback_held_out_share,
         max_cell_characters=settings.max_cell_characters,
     )
-    outbound = OutboundClient(_allowed_hosts(settings))
-    providers = _providers(settings, database, outbound)
+    asking = judging(settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy)
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
         checks=checks,
         reviews=reviews,
         runs=run_use_cases,
-        providers=providers,
-        judges=_judges(settings, providers, catalog),
+        providers=asking.providers,
+        judges=asking.judges,
+        labellings=asking.labellings,
         feedback=feedback,
     )
     return TrainerApp(
         server=Server(
-            settings, _services(trainer, run_use_cases), servicer.PER_ITEM, Telemetry("trainer", settings)
+            settings,
+            _services(trainer, run_use_cases, asking.labellings),
+            servicer.PER_ITEM,
+            Telemetry("trainer", settings),
         ),
         database=database,
         datasets=datasets,
         runs=runs,
         rows=rows,
         catalog=catalog,
-        outbound=outbound,
+        outbound=asking.outbound,
         workers=_workers(settings, worker_command, runs),
+        presence=asking.presence,
+        paid_work=asking.loop,
         settings=settings,
     )
 
@@ -250,53 +255,6 @@ def _dataset_use_cases(
     )
 
 
-def _providers(settings: TrainerSettings, database: Database, outbound: OutboundClient) -> Providers:
-    chat = OpenAiChat(outbound)
-    return Providers(
-        store=SqlProviderStore(database),
-        vault=AesVault(_master_key(settings)),
-        chat=chat,
-        check_url=chat.check_url,
-        clock=time.time,
-        stopwatch=time.perf_counter,
-        new_etag=lambda: secrets.token_hex(8),
-    )
-
-
-def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCatalog) -> Judges:
-    return Judges(
-        providers=providers,
-        catalog=catalog,
-        chat=providers.chat,
-        limits=ChatLimits(settings.judge_concurrency, settings.judge_requests_per_minute),
-        deadline_s=settings.judge_timeout_s,
-        clock=time.monotonic,
-        sleep=asyncio.sleep,
-        draw=random.uniform,
-        random_bytes=secrets.token_bytes,
-    )
-
-
-def _master_key(settings: TrainerSettings) -> bytes | None:
-    text = settings.master_key.get_secret_value() if settings.master_key else ""
-    if text and settings.master_key_file:
-        raise SettingError("Set GNOMON_TRAINER_MASTER_KEY or GNOMON_TRAINER_MASTER_KEY_FILE, not both.")
-    try:
-        if settings.master_key_file:
-            return read_master_key(settings.master_key_file)
-        return master_key(text) if text else None
-    except MasterKeyError as error:
-        variable = "GNOMON_TRAINER_MASTER_KEY" + ("_FILE" if settings.master_key_file else "")
-        raise SettingError(f"{variable}: {error}.") from error
-
-
-def _allowed_hosts(settings: TrainerSettings) -> AllowedHosts:
-    try:
-        return AllowedHosts.parse(settings.allowed_hosts)
-    except ValueError as error:
-        raise SettingError(f"GNOMON_TRAINER_ALLOWED_HOSTS: {error}.") from error
-
-
 def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
     async def on_death(worker: str, stopped: bool) -> None:
         await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
@@ -310,7 +268,11 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(trainer: servicer.TrainerServicer, runs: Runs) -> list[Service]:
+def _services(trainer: servicer.TrainerServicer, runs: Runs, labellings: Labellings) -> list[Service]:
+    operated: dict[str, operations.Operated] = {
+        "r": operations.RunOperations(runs),
+        WorkKind.LABELLING.letter: operations.LabellingOperations(labellings),
+    }
     return [
         Service(
             servicer.FULL_NAME,
@@ -320,7 +282,7 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs) -> list[Service]:
         Service(
             operations.FULL_NAME,
             operations_pb2_grpc.add_OperationsServicer_to_server,
-            operations.OperationsServicer(runs),
+            operations.OperationsServicer(operated),
         ),
     ]
 

@@ -10,9 +10,10 @@ from gnomon.names import DatasetName
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.records import find_request, finding_from, keep_request
 from gnomon_trainer.adapters.tables import dataset_versions as table
-from gnomon_trainer.adapters.tables import runs
+from gnomon_trainer.adapters.tables import paid_work, runs
 from gnomon_trainer.domain.datasets import Dataset, DatasetDraft, Request, in_use, next_version, no_dataset
 from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.paid_work import WorkState
 from gnomon_trainer.domain.runs import RunState
 
 
@@ -132,6 +133,11 @@ def _check_unused(connection: Connection, dataset: str) -> None:
     row = connection.execute(select(runs.c.project, runs.c.run).where(needs_it).limit(1)).first()
     if row:
         raise in_use(dataset, f"projects/{row.project}/runs/{row.run}")
+    under_way = paid_work.c.state.in_([WorkState.WORKING, WorkState.WAITING])
+    named = paid_work.c.needs.contains(f"datasets/{dataset}@", autoescape=True)
+    work = select(paid_work.c.kind, paid_work.c.work_id).where(under_way, named).limit(1)
+    if row := connection.execute(work).first():
+        raise in_use(dataset, f"{row.kind}/{row.work_id}")
 
 
 def _dataset(row: Row[Any]) -> Dataset:

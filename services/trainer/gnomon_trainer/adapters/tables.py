@@ -36,6 +36,8 @@ dataset_versions = Table(
     Column("create_time", Float, nullable=False),
     Column("delete_time", Float),
     Column("review", String, nullable=False),
+    Column("labelling", String, nullable=False),
+    Column("unlabelled", Boolean, nullable=False),
 )
 
 runs = Table(
@@ -197,4 +199,57 @@ review_decisions = Table(
     Column("create_time", Float, nullable=False),
     Column("withdraw_time", Float),
     Index("review_decisions_by_row", "review", "row"),
+)
+
+# Labelling and the like: rows that a trainer process leases. `kind`, `work_id` make the name.
+paid_work = Table(
+    "paid_work",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("uid", String(63), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("work_id", String(63), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("needs", String, nullable=False),  # names of datasets, each followed by a space
+    Column("allowance", JSON, nullable=False),
+    Column("secret", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("stage", String(32), nullable=False),
+    Column("error", JSON(none_as_null=True)),
+    Column("progress", JSON, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("holder", String(63), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("lease_expires", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("start_time", Float),
+    Column("end_time", Float),
+    Column("revision", Integer, nullable=False),
+    UniqueConstraint("kind", "work_id"),
+    Index("paid_work_by_state", "state", "number"),
+)
+
+paid_outcomes = Table(
+    "paid_outcomes",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("part", String(16), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("body", JSON, nullable=False),
+)
+
+# Answers of providers from when they are received until their outcome is stored.
+paid_answers = Table(
+    "paid_answers",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("subject", String(63), nullable=False),
+    Column("answer", JSON, nullable=False),
+    Index("paid_answers_by_subject", "uid", "subject"),
 )

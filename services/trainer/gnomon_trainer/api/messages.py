@@ -38,6 +38,8 @@ def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dat
         size_bytes=dataset.size_bytes,
         source_filename=dataset.source_filename,
         review=dataset.review,
+        labelling=dataset.labelling,
+        unlabelled=dataset.unlabelled,
         create_time=timestamp(dataset.create_time),
     )
     if dataset.delete_time is not None:
@@ -81,7 +83,7 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         allow_small=spec.allow_small,
         state=run.state.name,
         operation=str(run.operation),
-        error=_status(run.error),
+        error=status_message(run.error),
         progress=_progress(run, latest),
         resolved_parameters=_resolved(run),
         findings=map(finding_message, spec.findings),
@@ -179,7 +181,7 @@ def prediction_message(predicted: PredictedRow) -> pb.Prediction:
     )
 
 
-def _status(error: RunFailure | None) -> status_pb2.Status | None:
+def status_message(error: RunFailure | None) -> status_pb2.Status | None:
     if error is None:
         return None
     raised = BY_REASON.get(error.reason, GnomonError)(error.message)

@@ -38,6 +38,15 @@ class Tokens:
         return Tokens(self.input - other.input, self.output - other.output)
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may be spent in all. None is no limit."""
+
+    most_tokens: int | None = None
+    most_cost: float | None = None
+    prices: Prices = Prices()
+
+
 class Budget:
     """Tokens and money that may be spent, and have been. None is no limit.
 
@@ -47,14 +56,25 @@ class Budget:
     """
 
     def __init__(
-        self, most_tokens: int | None = None, most_cost: float | None = None, prices: Prices | None = None
+        self,
+        most_tokens: int | None = None,
+        most_cost: float | None = None,
+        prices: Prices | None = None,
+        *,
+        spent: Tokens | None = None,
     ) -> None:
         self._most_tokens = most_tokens
         self._most_cost = most_cost
         self._prices = prices or Prices()
         self._reserved = Tokens()
         self._longest_output = _FIRST_OUTPUT_TOKENS
-        self.spent = Tokens()
+        self.spent = spent or Tokens()  # what was spent before counts as well
+        self._unwritten = Tokens()
+
+    @classmethod
+    def of(cls, allowance: Allowance, spent: Tokens) -> "Budget":
+        """Return what is left of an allowance."""
+        return cls(allowance.most_tokens, allowance.most_cost, allowance.prices, spent=spent)
 
     @property
     def cost(self) -> float:
@@ -84,7 +104,17 @@ class Budget:
         """Put what a call cost in the place of what was set aside for it."""
         self._reserved -= reserved
         self.spent += spent
+        self._unwritten += spent
         self._longest_output = max(self._longest_output, spent.output)
+
+    def take_unwritten(self) -> Tokens:
+        """Return what was spent since the last call: who asks writes it down."""
+        taken, self._unwritten = self._unwritten, Tokens()
+        return taken
+
+    def put_back(self, tokens: Tokens) -> None:
+        """Say that what `take_unwritten` gave could not be written down."""
+        self._unwritten += tokens
 
 
 class PaidChat:

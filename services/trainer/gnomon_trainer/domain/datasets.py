@@ -1,11 +1,17 @@
-"""Datasets: labelled rows in numbered, immutable versions. Pure."""
+"""Datasets: rows in numbered, immutable versions; labelled but where they wait for a judge. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from gnomon.errors import DatasetUnsuitableError, NotFoundError, RequestIdReusedError, ResourceInUseError
+from gnomon.errors import (
+    DatasetUnlabelledError,
+    DatasetUnsuitableError,
+    NotFoundError,
+    RequestIdReusedError,
+    ResourceInUseError,
+)
 from gnomon.names import DatasetName
 from gnomon_trainer.domain.findings import Finding
 
@@ -37,6 +43,8 @@ class DatasetDraft:
     source_filename: str
     display_name: str = ""
     review: str = ""  # datasets/{dataset}/reviews/{review}, where its decisions made these rows
+    labelling: str = ""  # labellings/{labelling}, where a judge gave these labels
+    unlabelled: bool = False  # no row has a label yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class Dataset:
     create_time: float
     delete_time: float | None = None
     review: str = ""
+    labelling: str = ""
+    unlabelled: bool = False
 
     def state(self, *, is_checked_now: bool = False) -> DatasetState:
         if is_checked_now:
@@ -100,7 +110,20 @@ def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dat
         display_name=draft.display_name or (newest.display_name if newest else ""),
         create_time=now,
         review=draft.review,
+        labelling=draft.labelling,
+        unlabelled=draft.unlabelled,
     )
+
+
+def check_labelled(dataset: Dataset) -> Dataset:
+    """Return the dataset, or raise DatasetUnlabelledError if its rows have no labels."""
+    if dataset.unlabelled:
+        raise DatasetUnlabelledError(
+            f"{dataset.name} has no labels yet. Have a judge label it first: `gnomon judge label "
+            f"{dataset.dataset} --provider …`.",
+            resource=str(dataset.name),
+        )
+    return dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +151,7 @@ def no_dataset(name: DatasetName) -> NotFoundError:
 
 def in_use(dataset: str, used_by: str) -> ResourceInUseError:
     return ResourceInUseError(
-        f"datasets/{dataset} is needed by {used_by}. Cancel the run, or wait until it has ended.",
+        f"datasets/{dataset} is needed by {used_by}. Cancel that, or wait until it has ended.",
         resource=f"datasets/{dataset}",
         used_by=used_by,
     )

@@ -37,6 +37,15 @@ class Judgement:
     votes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where one instance is asked about, by what chance its markers come, and what is planted in its text."""
+
+    chat: Chat
+    random_bytes: Callable[[int], bytes]
+    planted: str = ""
+
+
 class Judge:
     """Labels instances for one metric at one endpoint.
 
@@ -47,10 +56,9 @@ class Judge:
     def __init__(
         self, chat: Chat, endpoint: Endpoint, judged: Judged, random_bytes: Callable[[int], bytes]
     ) -> None:
-        self._chat = chat
+        self._asking = Asking(chat, random_bytes)
         self._endpoint = endpoint
         self._judged = judged
-        self._random_bytes = random_bytes
         self._ways = Ways()
 
     @property
@@ -58,8 +66,12 @@ class Judge:
         """Tell whether one more judgement finds out what the endpoint can do: ask for one, not for many."""
         return self._ways.is_in_doubt
 
-    async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
+    async def judge(
+        self, instance: Instance, votes: int, *, deadline_s: float, asking: Asking | None = None
+    ) -> Judgement:
         """Ask `votes` times, one after the other, each answer within `deadline_s`.
+
+        `asking` takes the place of the judge's own chat and chance.
 
         Raises:
             InstanceInvalidError: the instance lacks what the metric reads.
@@ -67,14 +79,15 @@ class Judge:
             GnomonError: what `Chat.complete` raises.
         """
         # The marker is another one each time: what one answer leaks is of no use to the next.
-        cast = [await self._vote(instance, deadline_s) for _ in range(votes)]
+        by = asking or self._asking
+        cast = [await self._vote(instance, by, deadline_s) for _ in range(votes)]
         return judgement(cast, self._judged.labels)
 
-    async def _vote(self, instance: Instance, deadline_s: float) -> Vote:
+    async def _vote(self, instance: Instance, by: Asking, deadline_s: float) -> Vote:
         problem: NoVoteError | None = None
         for _ in range(_TRIES):
-            asked = question(self._judged, instance, self._random_bytes)
-            answer = await self._answer(asked, deadline_s)
+            asked = question(self._judged, instance, by.random_bytes, planted=by.planted)
+            answer = await self._answer(asked, by.chat, deadline_s)
             try:
                 return vote(answer, self._judged.labels, asked.marker)
             except NoVoteError as error:
@@ -84,7 +97,7 @@ class Judge:
             f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
         )
 
-    async def _answer(self, asked: Question, deadline_s: float) -> ChatAnswer:
+    async def _answer(self, asked: Question, chat: Chat, deadline_s: float) -> ChatAnswer:
         """Ask in the first way that the endpoint understands, and keep to it from then on."""
         request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
         broken: list[Way] = []
@@ -93,7 +106,7 @@ class Judge:
             trial = self._ways.is_trial(way)
             asking = replace(request, form=form, top_log_probabilities=likely, trial=trial)
             try:
-                answer = await self._chat.complete(self._endpoint, asking, deadline_s=deadline_s)
+                answer = await chat.complete(self._endpoint, asking, deadline_s=deadline_s)
             except (ProviderRefusedError, ProviderUnavailableError) as error:
                 if not (trial and may_be_the_way(error, way)):
                     raise  # a way that works for others is refused for what this one holds

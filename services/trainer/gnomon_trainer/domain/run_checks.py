@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from gnomon.errors import DatasetTooSmallError, DatasetUnsuitableError
 from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
-from gnomon_trainer.domain.datasets import Dataset, RowStore
+from gnomon_trainer.domain.datasets import Dataset, RowStore, check_labelled
 from gnomon_trainer.domain.findings import Finding, finding, matched
 from gnomon_trainer.domain.nearness import CHANGED_SHARE, NEAR_BYTES, NEAR_ROWS, Neighbours, affordable
 from gnomon_trainer.domain.overlap import Overlap, overlap
@@ -54,11 +54,14 @@ def check_sets(
     """Check that an evaluator can be learned from one set and measured on the other. Reads both.
 
     Raises:
+        DatasetUnlabelledError: a set has no labels.
         DatasetUnsuitableError: a set belongs to another metric, holds one class
             only, or both are the same.
         DatasetTooSmallError: a set has fewer rows than needed, overlapping ones
             not counted.
     """
+    for dataset in (training, test):
+        check_labelled(dataset)
     _check_fit(training, test, metric)
     looks_near = affordable(training.row_count + test.row_count, training.size_bytes + test.size_bytes)
     found = overlap(

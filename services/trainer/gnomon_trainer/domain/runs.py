@@ -168,9 +168,9 @@ class Run:
         return self.state is RunState.TRAINING or self.next_attempt <= now
 
 
-def new_uid(random_bytes: bytes) -> str:
-    """Return an ID that fits an operation's name, from at least 13 random bytes."""
-    return "r" + base64.b32encode(random_bytes).decode().lower()[:20]
+def new_uid(random_bytes: bytes, kind: str = "r") -> str:
+    """Return an ID that begins with `kind` and fits an operation's name, from 13 random bytes or more."""
+    return kind + base64.b32encode(random_bytes).decode().lower()[:20]
 
 
 # ------------------------------------------------------- what users can do to a run
