@@ -195,6 +195,7 @@ def likely(body: dict[str, Any], **shares: Any) -> bytes:
         ({"true": -0.1, "false": float("inf")}, None),
         ({"true": "likely"}, None),
         ({"true": None, "false": None}, None),
+        ({"true": 10**400}, None),
         ({}, None),
     ],
 )

@@ -1,4 +1,4 @@
-"""A provider's key goes to its endpoint, and nowhere else: not even when the endpoint says it all the time."""
+"""A provider's key goes to its endpoint and nowhere else, not even when the endpoint says it aloud."""
 
 import base64
 import json

@@ -6,7 +6,7 @@ no sense are left out, and cost no answer that is paid for.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,12 +18,14 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import from_json
 
 from gnomon_trainer.domain.chat import ChatAnswer, TokenChoice
 
 _LONGEST_MODEL = 200
 _LONGEST_WORDS = 300
 _MOST_TOKENS = 10_000_000  # no model reads or writes so many at once: a count above is none
+_NUMBERS = {int, float}
 _TELLING = 8  # so many characters of a key in a row are too many
 _SECRET = 12  # a shorter key is a placeholder, `ollama` or `none`, that a text may hold by chance
 
@@ -52,24 +54,6 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class _Likely(_Lenient):
-    token: str
-    logprob: float
-
-
-class _Token(_Lenient):
-    token: str
-    top_logprobs: list[_Likely] | None = None
-
-
-class _LogProbs(_Lenient):
-    """Of chat completions, or of plain ones, which llama.cpp's Python server gives for chats as well."""
-
-    content: list[_Token] | None = None
-    tokens: list[str] = []
-    top_logprobs: list[dict[str, float] | None] = []
-
-
 class _Part(_Lenient):
     type: str = ""
     text: str = ""
@@ -84,7 +68,7 @@ class _Message(_Lenient):
 class _Choice(_Lenient):
     message: _Message
     finish_reason: Annotated[str | None, WrapValidator(_or_nothing)] = None
-    logprobs: Annotated[_LogProbs | None, WrapValidator(_or_nothing)] = None
+    logprobs: Any = None
 
 
 _Count = Annotated[int | None, Field(ge=0, le=_MOST_TOKENS), WrapValidator(_or_nothing)]
@@ -108,8 +92,8 @@ def completion(body: bytes, model: str, key: str) -> ChatAnswer:
         UnusableError: it has no text, or not all of it, or the key stands in it.
     """
     try:
-        found = _Completion.model_validate_json(body)
-    except ValidationError as error:
+        found = _Completion.model_validate(from_json(body))
+    except ValueError as error:
         raise UnusableError("is no chat completion; check base_url") from error
     choice, usage = found.choices[0], found.usage or _Usage()
     text, said_model = _text(choice), found.model or model
@@ -120,7 +104,7 @@ def completion(body: bytes, model: str, key: str) -> ChatAnswer:
         model=said_model[:_LONGEST_MODEL],
         input_tokens=usage.prompt_tokens or 0,
         output_tokens=usage.completion_tokens or 0,
-        choices=_choices(choice.logprobs or _LogProbs()),
+        choices=_choices(choice.logprobs),
     )
 
 
@@ -139,24 +123,43 @@ def _text(choice: _Choice) -> str:
     return content
 
 
-def _choices(found: _LogProbs) -> tuple[TokenChoice, ...]:
-    if found.content is None:
-        return tuple(
-            TokenChoice(token, _likely((likely or {}).items()))
-            for token, likely in zip(found.tokens, found.top_logprobs, strict=False)
-        )
-    return tuple(
-        TokenChoice(token.token, _likely([(each.token, each.logprob) for each in token.top_logprobs or ()]))
-        for token in found.content
-    )
+def _choices(logprobs: Any) -> tuple[TokenChoice, ...]:
+    """Read what was likely at each place; nothing where it is written in no way that is known.
+
+    Chat completions have one form, plain ones another, which llama.cpp's Python server gave for chats as
+    well. Read by hand: there are some hundred numbers in an answer, of which one place is looked at.
+    """
+    try:
+        if (places := logprobs.get("content")) is not None:
+            return tuple(
+                _choice(
+                    place["token"],
+                    {each["token"]: each["logprob"] for each in place.get("top_logprobs") or ()},
+                )
+                for place in places
+            )
+        pairs = zip(logprobs["tokens"], logprobs["top_logprobs"], strict=True)
+        return tuple(_choice(token, dict(likely or {})) for token, likely in pairs)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return ()
 
 
-def _likely(pairs: Any) -> Mapping[str, float]:
-    """Return what can be believed: a place where one is no number tells nothing, minus infinity is never."""
-    found = dict(pairs)
-    if any(math.isnan(value) or value == math.inf for value in found.values()):
-        return {}
-    return {token: value for token, value in found.items() if value != -math.inf}
+def _choice(token: Any, found: dict[Any, Any]) -> TokenChoice:
+    """Return what can be believed: a place where one is no number tells nothing, minus infinity is never.
+
+    Raises:
+        TypeError: a token is no text, or a log-probability is none.
+    """
+    if (
+        type(token) is not str
+        or not {*map(type, found)} <= {str}
+        or not {*map(type, found.values())} <= _NUMBERS
+    ):
+        raise TypeError("no log-probabilities of tokens")
+    if not all(map(math.isfinite, found.values())):
+        is_wrong = any(math.isnan(value) or value == math.inf for value in found.values())
+        found = {} if is_wrong else {name: value for name, value in found.items() if value != -math.inf}
+    return TokenChoice(token, found)
 
 
 def complaint(body: bytes, key: str) -> Complaint | None:
