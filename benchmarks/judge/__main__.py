@@ -133,7 +133,7 @@ def by_labelling(url: str, load: Load) -> dict[str, Any]:
             client.datasets.upload("rows", file, metric=_METRIC, unlabelled=True)
         with _clock(services["trainer"]) as found:
             made = client.labellings.label("rows", provider="scripted", canary_count=0).result(timeout_s=600)
-        found["labels"] = made.progress.done_rows
+        found["labels"] = made.progress.judged_count
     return found
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.judge.scripted [--delay-s 0.2]
 
-Prints its port as its first line. Answers hold the log-probabilities of 20 likely tokens at each of 40
-places where they are asked for, 45 KB. GET tells how often it was asked, by how many connections, how many
+Prints its port as its first line. Answers hold the log-probabilities of 20 likely tokens at each of 38
+places where they are asked for, 69 KB. GET tells how often it was asked, by how many connections, how many
 questions were under way at once at most, and what it used of a processor.
 """
 

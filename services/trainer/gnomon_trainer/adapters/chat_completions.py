@@ -85,8 +85,8 @@ class _Completion(_Lenient):
     usage: Annotated[_Usage | None, WrapValidator(_or_nothing)] = None
 
 
-def completion(body: bytes, model: str, key: str) -> ChatAnswer:
-    """Read an answer; `model` is the one that was asked for.
+def completion(body: bytes, model: str, key: str, likely_from: str = "") -> ChatAnswer:
+    """Read an answer; `model` is the one that was asked for, `likely_from` is that of `ChatRequest`.
 
     Raises:
         UnusableError: it has no text, or not all of it, or the key stands in it.
@@ -104,7 +104,7 @@ def completion(body: bytes, model: str, key: str) -> ChatAnswer:
         model=said_model[:_LONGEST_MODEL],
         input_tokens=usage.prompt_tokens or 0,
         output_tokens=usage.completion_tokens or 0,
-        choices=_choices(choice.logprobs),
+        choices=_choices(choice.logprobs, likely_from),
     )
 
 
@@ -123,25 +123,31 @@ def _text(choice: _Choice) -> str:
     return content
 
 
-def _choices(logprobs: Any) -> tuple[TokenChoice, ...]:
+def _choices(logprobs: Any, likely_from: str) -> tuple[TokenChoice, ...]:
     """Read what was likely at each place; nothing where it is written in no way that is known.
 
     Chat completions have one form, plain ones another, which llama.cpp's Python server gave for chats as
-    well. Read by hand: there are some hundred numbers in an answer, of which one place is looked at.
+    well. Read by hand: an answer has some hundred numbers, of which those of one place are looked at.
     """
     try:
         if (places := logprobs.get("content")) is not None:
-            return tuple(
-                _choice(
-                    place["token"],
-                    {each["token"]: each["logprob"] for each in place.get("top_logprobs") or ()},
-                )
-                for place in places
-            )
-        pairs = zip(logprobs["tokens"], logprobs["top_logprobs"], strict=True)
-        return tuple(_choice(token, dict(likely or {})) for token, likely in pairs)
+            tokens = [place["token"] for place in places]
+            tops: list[Any] = [place.get("top_logprobs") or () for place in places]
+        else:
+            tokens, tops = logprobs["tokens"], logprobs["top_logprobs"]
+        start, at, choices = "".join(tokens).rfind(likely_from) if likely_from else 0, 0, []
+        for token, top in zip(tokens, tops, strict=True):
+            at += len(token)
+            choices.append(_choice(token, _pairs(top) if at > start else {}))
+        return tuple(choices)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return ()
+
+
+def _pairs(top: Any) -> dict[Any, Any]:
+    return (
+        dict(top or {}) if isinstance(top, dict | None) else {each["token"]: each["logprob"] for each in top}
+    )
 
 
 def _choice(token: Any, found: dict[Any, Any]) -> TokenChoice:

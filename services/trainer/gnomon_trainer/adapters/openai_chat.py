@@ -70,7 +70,7 @@ class OpenAiChat:
         if answer.status != 200:
             raise _refusal(endpoint, answer, answer.status)
         try:
-            return completion(answer.body, endpoint.model, endpoint.key)
+            return completion(answer.body, endpoint.model, endpoint.key, request.likely_from)
         except UnusableError as error:
             said = complaint(answer.body, endpoint.key)
             if said is not None and said.status:  # a router's failure behind a status of success

@@ -41,6 +41,7 @@ class ChatRequest:
     """What is asked. `schema` is a JSON schema of an object, for the forms SCHEMA and OBJECT.
 
     `top_log_probabilities` asks for so many likely tokens at every place of the answer, at most 20.
+    They are wanted from the last place on where the answer says `likely_from`; where it does not, everywhere.
     A `trial` asks for what the endpoint may not understand: its failure may be an answer to that.
     """
 
@@ -48,6 +49,7 @@ class ChatRequest:
     form: Form = Form.TEXT
     schema: Mapping[str, Any] = field(default_factory=dict)
     top_log_probabilities: int = 0
+    likely_from: str = ""
     trial: bool = False
 
 

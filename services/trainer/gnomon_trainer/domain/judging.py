@@ -99,7 +99,7 @@ class Judge:
 
     async def _answer(self, asked: Question, chat: Chat, deadline_s: float) -> ChatAnswer:
         """Ask in the first way that the endpoint understands, and keep to it from then on."""
-        request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
+        request = ChatRequest(asked.messages, schema=schema(self._judged.labels), likely_from='"label"')
         broken: list[Way] = []
         for way in self._ways.for_one_question():
             form, likely = way
