@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -15,7 +15,7 @@ demo: $(VENV)/.server
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.dev $(VENV)/.llm
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
@@ -69,6 +69,10 @@ bench-review: $(VENV)/.dev
 bench-feedback: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.feedback --data $(or $(DATA),../shared/data) $(ARGS)
 
+# What a judge's work costs beside what its endpoint takes, on a scripted endpoint: four minutes.
+bench-judge: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.judge $(ARGS)
+
 # An exported evaluator on a real Triton server, which is installed into build/triton the first time.
 bench-triton: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.triton $(ARGS)
@@ -98,3 +102,8 @@ $(VENV)/.server: $(VENV)/.base pyproject.toml
 $(VENV)/.dev: $(VENV)/.server pyproject.toml
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
+
+# A small LLM and its server for test-slow, in an environment of its own: 230 MB, and two minutes to compile.
+# Without a C++ compiler there is none, and the test that needs it says so and is skipped.
+$(VENV)/.llm: $(VENV)/.base tests/e2e/llm_server.txt
+	-$(BIN)/python -m tests.e2e.llm_server && touch $@

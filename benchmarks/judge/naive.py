@@ -21,7 +21,7 @@ async def main(url: str, count: int, concurrency: int, *, likely: bool) -> None:
         async def label(number: int) -> str:
             messages = [{"role": "user", "content": f"Is this text rude? {number} " + "word " * 300}]
             body: dict[str, object] = {"model": "scripted", "messages": messages}
-            body |= {"logprobs": True, "top_logprobs": 20} if likely else {}
+            body |= {"logprobs": True, "top_logprobs": 5} if likely else {}
             async with free:
                 answer = await client.post(url, content=json.dumps(body), timeout=60)
             return str(json.loads(answer.json()["choices"][0]["message"]["content"])["label"])

@@ -2,8 +2,8 @@
 
     python -m benchmarks.judge.scripted [--delay-s 0.2]
 
-Prints its port as its first line. Answers hold the log-probabilities of 20 likely tokens at each of 38
-places where they are asked for, 69 KB. GET tells how often it was asked, by how many connections, how many
+Prints its port as its first line. Answers have 38 tokens, and at each the log-probabilities of as many
+likely ones as are asked for: 20 KB for 5. GET tells how often it was asked, by how many connections, how many
 questions were under way at once at most, and what it used of a processor.
 """
 
@@ -22,7 +22,7 @@ _PLACES = [
 ]
 
 
-def _body(*, likely: bool) -> bytes:
+def _body(likely: int) -> bytes:
     tokens = [*_PLACES, "true", '"}']
     choice: dict[str, Any] = {
         "index": 0,
@@ -30,14 +30,14 @@ def _body(*, likely: bool) -> bytes:
         "finish_reason": "stop",
     }
     if likely:
-        choice["logprobs"] = {"content": [_place(token) for token in tokens]}
+        choice["logprobs"] = {"content": [_place(token, likely) for token in tokens]}
     usage = {"prompt_tokens": 450, "completion_tokens": len(tokens), "total_tokens": 450 + len(tokens)}
     body = {"id": "chatcmpl-1", "object": "chat.completion", "model": "scripted", "choices": [choice]}
     return json.dumps(body | {"usage": usage}).encode()
 
 
-def _place(token: str) -> dict[str, Any]:
-    others = ["false", *(f" other{n}" for n in range(18))]
+def _place(token: str, likely: int) -> dict[str, Any]:
+    others = ["false", *(f" other{n}" for n in range(18))][: likely - 1]
     entries = [(token, -0.25), *((other, -2.0 - n) for n, other in enumerate(others))]
     top = [{"token": name, "logprob": value, "bytes": list(name.encode())} for name, value in entries]
     return top[0] | {"top_logprobs": top}
@@ -53,7 +53,7 @@ class Endpoint:
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
-        self._answers = {likely: _http(_body(likely=likely)) for likely in (False, True)}
+        self._answers = {likely: _http(_body(likely)) for likely in range(21)}
         self._calls = self._connections = self._under_way = self._most = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,7 +76,7 @@ class Endpoint:
         self._most = max(self._most, self._under_way)
         await asyncio.sleep(self._delay_s)
         self._under_way -= 1
-        return self._answers[b'"logprobs": true' in question]
+        return self._answers[json.loads(question).get("top_logprobs", 0)]
 
     def _seen(self) -> dict[str, Any]:
         return {

@@ -18,7 +18,7 @@ def rendered(content: dict[str, Any]) -> str:
         "## A judge beside what its endpoint takes",
         "",
         f"`{about['date']}`, commit `{about['commit']}`, {about['machine']}, `python -m benchmarks.judge`. "
-        f"A scripted endpoint answers after {content['delay_s']:g} s, 69 KB with log-probabilities; "
+        f"A scripted endpoint answers after {content['delay_s']:g} s, in 20 KB with log-probabilities; "
         f"{content['labels']:,} labels, {content['concurrency']} at once: the ideal is {ideal_s:.1f} s. "
         f"The best of {content['repetitions']} turns by the clock, as other work ran beside; load averages "
         f"{_loads(content)}. Processor: of the process that asks, which is the trainer but by hand.",

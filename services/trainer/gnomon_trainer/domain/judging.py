@@ -14,7 +14,7 @@ from gnomon.instances import Instance
 from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
 from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
-from gnomon_trainer.domain.ways_of_asking import BROKEN, Way, Ways, may_be_the_way
+from gnomon_trainer.domain.ways_of_asking import BROKEN, Way, Ways, likely_tokens, may_be_the_way
 
 _TRIES = 3  # for one vote
 
@@ -104,7 +104,8 @@ class Judge:
         for way in self._ways.for_one_question():
             form, likely = way
             trial = self._ways.is_trial(way)
-            asking = replace(request, form=form, top_log_probabilities=likely, trial=trial)
+            count = likely_tokens(len(self._judged.labels)) if likely else 0
+            asking = replace(request, form=form, top_log_probabilities=count, trial=trial)
             try:
                 answer = await chat.complete(self._endpoint, asking, deadline_s=deadline_s)
             except (ProviderRefusedError, ProviderUnavailableError) as error:

@@ -8,22 +8,29 @@ from gnomon_trainer.domain.chat import Form
 BROKEN = "500"  # what some servers answer to whatever they do not understand
 _NOT_UNDERSTOOD = {"400", "404", "415", "422", "501", BROKEN}
 _NOT_ALLOWED = "403"  # what some answer where log-probabilities are asked of a model that reasons
-_LIKELY_TOKENS = 20
+_MOST_LIKELY = 20
 
-Way = tuple[Form, int]  # and how many likely tokens are asked for
+Way = tuple[Form, bool]  # and whether log-probabilities are asked for
 
 # From what binds an answer most to what every endpoint can do.
 WAYS: tuple[Way, ...] = tuple(
-    (form, likely)
-    for form in (Form.SCHEMA, Form.OBJECT, Form.JSON, Form.TEXT)
-    for likely in (_LIKELY_TOKENS, 0)
+    (form, likely) for form in (Form.SCHEMA, Form.OBJECT, Form.JSON, Form.TEXT) for likely in (True, False)
 )
+
+
+def likely_tokens(classes: int) -> int:
+    """Return how many tokens to ask for where one of the classes begins, at most 20.
+
+    Some more than there are classes, for other spellings. Not more than that: each is some 70 bytes at
+    every place of every answer, and some endpoints give 5 at most.
+    """
+    return min(classes + 3, _MOST_LIKELY)
 
 
 def may_be_the_way(error: GnomonError, way: Way) -> bool:
     """Tell whether the endpoint may answer if it is asked for less."""
     status = error.metadata.get("http_status")
-    return status in _NOT_UNDERSTOOD or (status == _NOT_ALLOWED and way[1] > 0)
+    return status in _NOT_UNDERSTOOD or (status == _NOT_ALLOWED and way[1])
 
 
 class Ways:
