@@ -1,18 +1,16 @@
-"""A real small LLM behind a real OpenAI-compatible server: SmolLM2-135M-Instruct on llama.cpp's Python server.
+"""A real small LLM behind a real OpenAI-compatible server: SmolLM2-135M on llama.cpp's Python server.
 
     python -m tests.e2e.llm_server
 
 installs both into `build/llm`, once for each content of `llm_server.txt`; two minutes, most of it compiling.
 """
 
-import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "build" / "llm"
@@ -44,49 +42,61 @@ def _digest() -> str:
     return hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
 
 
-@contextlib.contextmanager
-def running(log: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the model at a port of the loopback until the block ends; yield the process.
+class LlmServer:
+    """The server at a port of the loopback; it can be killed and started again."""
 
-    Raises:
-        RuntimeError: it did not come up; the message has the end of its log.
-    """
-    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    options = {
-        "--model": str(FOLDER / "lib" / python / "site-packages" / _MODEL),
-        "--model_alias": "smollm2",
-        "--host": "127.0.0.1",
-        "--port": str(port),
-        "--api_key": KEY,
-        "--n_ctx": "2048",
-        "--logits_all": "true",  # without it there are no log-probabilities
-        "--verbose": "false",
-    }
-    words = [word for pair in options.items() for word in pair]
-    command = [str(FOLDER / "bin" / "python"), "-m", "llama_cpp.server", *words]
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=clean)
-    try:
-        _wait(process, port, log)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    def __init__(self, port: int, log: Path) -> None:
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self._port = port
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
 
+    def start(self) -> None:
+        """Start it, and wait until it answers.
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/models", headers={"Authorization": f"Bearer {KEY}"}
-    )
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(request, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"The LLM's server did not come up. Its log ends with: {log.read_text()[-2000:]}")
+        Raises:
+            RuntimeError: it did not come up; the message has the end of its log.
+        """
+        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        options = {
+            "--model": str(FOLDER / "lib" / python / "site-packages" / _MODEL),
+            "--model_alias": "smollm2",
+            "--host": "127.0.0.1",
+            "--port": str(self._port),
+            "--api_key": KEY,
+            "--n_ctx": "2048",
+            "--verbose": "false",
+        }
+        words = [word for pair in options.items() for word in pair]
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(FOLDER / "bin" / "python"), "-m", "llama_cpp.server", *words],
+                stdout=log,
+                stderr=log,
+                env=clean,
+            )
+        self._wait(self._process)
+
+    def kill(self) -> None:
+        """Kill it, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        request = urllib.request.Request(
+            f"{self.base_url}/models", headers={"Authorization": f"Bearer {KEY}"}
+        )
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                with urllib.request.urlopen(request, timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        end = self._log.read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"The LLM's server did not come up. Its log ends with: {end}")
 
 
 if __name__ == "__main__":

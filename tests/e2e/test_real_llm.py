@@ -14,8 +14,9 @@ import pytest
 
 import gnomon
 from gnomon import local
-from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon.errors import NotFoundError
 from tests.e2e import llm_server
+from tests.e2e.llm_server import LlmServer
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,15 +37,21 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlmServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+        port = int(free.getsockname()[1])
+    server = LlmServer(port, tmp_path_factory.mktemp("llm") / "llm.log")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Mapping[str, str]]:
-    """A registry and a trainer that knows the provider `local`, and the metric `toxicity` of a preset."""
+def addresses(tmp_path_factory: pytest.TempPathFactory, server: LlmServer) -> Iterator[Mapping[str, str]]:
+    """A registry and a trainer that may call the server, with the metric `toxicity` of a preset."""
     services = local.deployment(tmp_path_factory.mktemp("gnomon"))
     del services["scorer"]
     registry, trainer = services["registry"], services["trainer"]
@@ -52,25 +59,18 @@ def addresses(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[M
         registry.start()
         trainer.environment = dict(trainer.environment) | {
             "GNOMON_TRAINER_REGISTRY_ADDRESS": registry.address,
-            "GNOMON_TRAINER_ALLOWED_HOSTS": f"127.0.0.1:{port}",
-            "GNOMON_TRAINER_JUDGE_CONCURRENCY": "2",
+            "GNOMON_TRAINER_ALLOWED_HOSTS": server.base_url.split("/")[2],
+            "GNOMON_TRAINER_JUDGE_CONCURRENCY": "1",  # the server has one answer at a time
+            "GNOMON_TRAINER_JUDGE_TIMEOUT_S": "120",
             "GNOMON_TRAINER_WORKERS": "0",
         }
         trainer.start()
-        found = {name: service.address for name, service in services.items()}
-        with gnomon.Client(**found) as client:
+        found: dict[str, Any] = {name: service.address for name, service in services.items()}
+        with gnomon.Client(**found, timeout_s=30) as client:
             client.metrics.install_preset("toxicity-output", "toxicity")
         yield found
     finally:
         local.stop(services)
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Path]:
-    """The server, running; the folder of its log."""
-    folder = tmp_path_factory.mktemp("llm")
-    with llm_server.running(folder / "llm.log", port):
-        yield folder
 
 
 @pytest.fixture
@@ -93,56 +93,67 @@ def command(addresses: Mapping[str, str], *words: str) -> Any:
     return json.loads(done.stdout)
 
 
+async def provided(client: gnomon.AsyncClient, server: LlmServer) -> None:
+    """Make the provider `local` if it is not there."""
+    try:
+        await client.providers.get("local")
+    except NotFoundError:
+        await client.providers.create(
+            "local", base_url=server.base_url, model="smollm2", api_key=llm_server.KEY
+        )
+
+
 def test_the_command_line_finds_out_what_a_real_server_can_do_and_has_a_text_judged(
-    addresses: Mapping[str, str], served: Path, port: int
+    addresses: Mapping[str, str], server: LlmServer
 ) -> None:
-    base_url = ("--base-url", f"http://127.0.0.1:{port}/v1")
-    command(
-        addresses, "providers", "create", "local", *base_url, "--model", "smollm2", "--key-env", "LLM_KEY"
-    )
+    words = ("local", "--base-url", server.base_url, "--model", "smollm2", "--key-env", "LLM_KEY")
+    command(addresses, "providers", "create", *words)
     tested = command(addresses, "providers", "test", "local")
     texts = ("--input", ROWS[0]["input"], "--output", ROWS[0]["output"])
     judged = command(addresses, "judge", "try", "toxicity", "--provider", "local", *texts)
 
-    assert (tested["model"], tested["json_schema"]["works"]) == ("smollm2", True)
-    assert tested["log_probabilities"]["works"]
+    assert tested["model"] == "smollm2"
+    assert tested["json_schema"]["works"], tested
+    assert tested["log_probabilities"]["works"], tested
     judgement = judged["results"][0]["judgement"]
     assert judgement["label"] in {"false", "true"}
-    assert sum(share["share"] for share in judgement["classes"]) == pytest.approx(1)
+    assert sum(each.get("share", 0) for each in judgement["classes"]) == pytest.approx(1)
     assert int(judged["input_tokens"]) > 300
     assert int(judged["output_tokens"]) > 5
 
 
 async def test_rows_are_judged_with_votes_and_one_that_is_too_long_fails_alone(
-    client: gnomon.AsyncClient, served: Path, port: int
+    client: gnomon.AsyncClient, server: LlmServer
 ) -> None:
-    await provided(client, port)
+    await provided(client, server)
     long = {"input": "Hi", "output": "no " * 5_000}
     judged = await client.judges.judge("toxicity", [ROWS[0], long, ROWS[1]], provider="local", votes=2)
 
     for result in (judged.results[0], judged.results[2]):
-        assert result.judgement.label in {"false", "true"}
+        assert result.judgement.label in {"false", "true"}, result
         assert result.judgement.explanation
         assert result.judgement.votes == 2
         assert sum(each.share for each in result.judgement.classes) == pytest.approx(1)
     assert "maximum context length" in judged.results[1].error.message
 
 
-async def test_a_server_that_dies_and_comes_back_costs_no_judgement_in_the_end(
-    client: gnomon.AsyncClient, tmp_path: Path, port: int, served: Path
+async def test_a_labelling_outlasts_the_death_of_its_server_and_pays_no_row_twice(
+    client: gnomon.AsyncClient, server: LlmServer, tmp_path: Path
 ) -> None:
-    """With a server of its own, at another port that the trainer may not call until it is told to."""
-    await provided(client, port)
-    with llm_server.running(tmp_path / "llm.log", port + 1) as first:
-        first.kill()
-    judged = await client.judges.judge("toxicity", ROWS[:1], provider="local")
-    assert judged.results[0].HasField("judgement")
+    await provided(client, server)
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    await client.datasets.upload("logs", file, metric="toxicity", unlabelled=True)
 
+    operation = await client.labellings.label("logs", provider="local", labelling_id="one", canary_count=0)
+    async with asyncio.timeout(300):
+        while not (await client.labellings.get("one")).progress.judged_count:
+            await asyncio.sleep(0.1)
+    server.kill()
+    await asyncio.sleep(1.0)
+    server.start()
+    done = await operation.result(timeout_s=400)
 
-async def provided(client: gnomon.AsyncClient, port: int) -> None:
-    """Make the provider `local` if it is not there."""
-    try:
-        await client.providers.get("local")
-    except gnomon.errors.NotFoundError:
-        base_url = f"http://127.0.0.1:{port}/v1"
-        await client.providers.create("local", base_url=base_url, model="smollm2", api_key=llm_server.KEY)
+    assert done.progress.judged_count + done.progress.failed_count == len(ROWS)
+    assert done.progress.judged_count >= 1
+    assert {failed.reason for failed in done.failures} <= {"PROVIDER_ANSWER_INVALID"}
