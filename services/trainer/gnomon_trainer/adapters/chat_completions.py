@@ -6,7 +6,6 @@ no sense are left out, and cost no answer that is paid for.
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,13 +24,23 @@ from gnomon_trainer.domain.chat import ChatAnswer, TokenChoice
 _LONGEST_MODEL = 200
 _LONGEST_WORDS = 300
 _MOST_TOKENS = 10_000_000  # no model reads or writes so many at once: a count above is none
+_MOST_CHOICES = 16  # one is asked for; reading many takes the time of others
+_LONGEST_COMPLAINT = 64 * 1024  # bytes: what is longer is a page or an attack
+_READ_OF_WORDS = 2_000  # characters, of which _LONGEST_WORDS are shown
 _NUMBERS = {int, float}
 _TELLING = 8  # so many characters of a key in a row are too many
 _SECRET = 12  # a shorter key is a placeholder, `ollama` or `none`, that a text may hold by chance
 
 
 class UnusableError(Exception):
-    """An answer that is no completion. The message goes on from "What … answered"."""
+    """An answer that is of no use. The message goes on from "What … answered".
+
+    `is_completion` tells whether a model answered; the counts are what that took, 0 if it is not told.
+    """
+
+    is_completion = False
+    input_tokens = 0
+    output_tokens = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class _Usage(_Lenient):
 
 class _Completion(_Lenient):
     model: Annotated[str | None, WrapValidator(_or_nothing)] = None
-    choices: list[_Choice] = Field(min_length=1)
+    choices: list[_Choice] = Field(min_length=1, max_length=_MOST_CHOICES, fail_fast=True)
     usage: Annotated[_Usage | None, WrapValidator(_or_nothing)] = None
 
 
@@ -95,15 +104,22 @@ def completion(body: bytes, model: str, key: str, likely_from: str = "") -> Chat
         found = _Completion.model_validate(from_json(body))
     except ValueError as error:
         raise UnusableError("is no chat completion; check base_url") from error
-    choice, usage = found.choices[0], found.usage or _Usage()
-    text, said_model = _text(choice), found.model or model
-    if len(key) >= _SECRET and (key in text or key in said_model):
-        raise UnusableError("repeats the provider's key")
+    usage = found.usage or _Usage()
+    input_tokens, output_tokens = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    choice, said_model = found.choices[0], found.model or model
+    try:
+        text = _text(choice)
+        if len(key) >= _SECRET and (key in text or key in said_model):
+            raise UnusableError("repeats the provider's key")
+    except UnusableError as error:
+        error.is_completion = True
+        error.input_tokens, error.output_tokens = input_tokens, output_tokens
+        raise
     return ChatAnswer(
         text=text,
         model=said_model[:_LONGEST_MODEL],
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         choices=_choices(choice.logprobs, likely_from),
     )
 
@@ -173,6 +189,8 @@ def complaint(body: bytes, key: str) -> Complaint | None:
 
     It stands below `error`, in an object of its own or as it is, or in a list of such.
     """
+    if len(body) > _LONGEST_COMPLAINT:
+        return None
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -197,11 +215,14 @@ def _status(code: Any) -> int:
 
 
 def _harmless(words: Any, key: str) -> str:
-    if not isinstance(words, str) or _tells(words, key):
+    """Return what may be shown of words: nothing if it tells of the key."""
+    if not isinstance(words, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:_LONGEST_WORDS]
+    read = "".join(c if c.isprintable() else " " for c in words[:_READ_OF_WORDS])
+    shown = " ".join(read.split())[:_LONGEST_WORDS]
+    return "" if _tells(shown, key) else shown
 
 
 def _tells(words: str, key: str) -> bool:
-    parts: Sequence[str] = [key[start : start + _TELLING] for start in range(max(1, len(key) - _TELLING + 1))]
+    parts = (key[start : start + _TELLING] for start in range(max(1, len(key) - _TELLING + 1)))
     return bool(key) and any(part in words for part in parts)

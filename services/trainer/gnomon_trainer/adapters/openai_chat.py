@@ -17,7 +17,14 @@ from gnomon.errors import (
 from gnomon_outbound.client import Answer, OutboundClient
 from gnomon_outbound.errors import OutboundError, RefusedError, TooLargeError
 from gnomon_trainer.adapters.chat_completions import Complaint, UnusableError, complaint, completion
-from gnomon_trainer.domain.chat import ChatAnswer, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.chat import (
+    ChatAnswer,
+    ChatRequest,
+    Endpoint,
+    Form,
+    NotAskedError,
+    UnusableAnswerError,
+)
 from gnomon_trainer.domain.providers import completions_url
 
 _MOST_BYTES = 4 * 1024 * 1024
@@ -72,13 +79,7 @@ class OpenAiChat:
         try:
             return completion(answer.body, endpoint.model, endpoint.key, request.likely_from)
         except UnusableError as error:
-            said = complaint(answer.body, endpoint.key)
-            if said is not None and said.status:  # a router's failure behind a status of success
-                raise _refusal(endpoint, answer, said.status) from error
-            words = f" It says: {said.words}" if said is not None and said.words else ""
-            raise ProviderAnswerInvalidError(
-                f"What {endpoint.provider} answered {error}.{words}", resource=endpoint.provider
-            ) from error
+            raise _of_no_use(endpoint, answer, error) from error
 
 
 _HOW_TO_ALLOW = "The operator's setting is GNOMON_TRAINER_ALLOWED_HOSTS."
@@ -114,7 +115,21 @@ def _not_reached(endpoint: Endpoint, error: OutboundError) -> GnomonError:
         return EndpointNotAllowedError(f"{error} {_HOW_TO_ALLOW}", resource=endpoint.provider)
     if isinstance(error, TooLargeError):
         return ProviderAnswerInvalidError(f"{endpoint.provider}: {error}", resource=endpoint.provider)
-    return ProviderUnavailableError(f"{endpoint.provider}: {error}", resource=endpoint.provider)
+    kind = ProviderUnavailableError if error.was_sent else NotAskedError
+    return kind(f"{endpoint.provider}: {error}", resource=endpoint.provider)
+
+
+def _of_no_use(endpoint: Endpoint, answer: Answer, error: UnusableError) -> GnomonError:
+    said = complaint(answer.body, endpoint.key) or Complaint()
+    if said.status:  # a router's failure behind a status of success
+        return _refusal(endpoint, answer, said.status)
+    words = f" It says: {said.words}" if said.words else ""
+    message = f"What {endpoint.provider} answered {error}.{words}"
+    if not error.is_completion:
+        return ProviderAnswerInvalidError(message, resource=endpoint.provider)
+    unusable = UnusableAnswerError(message, resource=endpoint.provider)
+    unusable.input_tokens, unusable.output_tokens = error.input_tokens, error.output_tokens
+    return unusable
 
 
 def _refusal(endpoint: Endpoint, answer: Answer, status: int) -> GnomonError:

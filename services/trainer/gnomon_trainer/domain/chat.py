@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gnomon.errors import ProviderAnswerInvalidError, ProviderUnavailableError
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -72,6 +74,20 @@ class ChatAnswer:
     choices: tuple[TokenChoice, ...] = ()  # empty if they were not asked for, or are not given
 
 
+class NotAskedError(ProviderUnavailableError):
+    """The endpoint was not asked, so that it bills nothing: nothing was sent."""
+
+
+class UnusableAnswerError(ProviderAnswerInvalidError):
+    """A model answered, and its answer is of no use: empty, cut, refused. Another one may be.
+
+    Token counts are those that the endpoint bills for it, 0 if it does not say.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 class Chat(Protocol):
     """Reaches endpoints."""
 
@@ -82,6 +98,8 @@ class Chat(Protocol):
             EndpointNotAllowedError: the address may not be called.
             ProviderRefusedError: the endpoint refuses, and will again.
             ProviderUnavailableError: it is away, overloaded, or took longer than `deadline_s`.
+            NotAskedError: nothing was sent: it could not be connected to.
             ProviderAnswerInvalidError: what it answered is no chat completion.
+            UnusableAnswerError: it is one, without a text that could be used.
         """
         ...
