@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError
+from gnomon.instances import text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
@@ -326,6 +328,54 @@ async def test_an_endpoint_that_is_broken_for_all_is_given_up(
     assert from_status(response.results[0].error).reason == AWAY
     assert len(endpoint.bodies) == 7 + 5, "each way once, the last one as often as anything is tried"
     assert response.input_tokens == 0
+
+
+# ---------------------------------------------------------------- who is not asked in vain
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "reason"),
+    [
+        (failure("503 Away"), 5, AWAY),
+        (failure("429 Too Many", "", "Retry-After: 3600"), 1, AWAY),
+        (failure("400 Bad Request"), 10 * 8, REFUSED),  # ten instances, in every way
+    ],
+    ids=["away", "told to wait", "refused"],
+)
+async def test_an_endpoint_that_answers_nobody_is_not_asked_for_all(
+    trainer: Trainer, endpoint: FakeEndpoint, answer: bytes, asked: int, reason: str
+) -> None:
+    endpoint.reply = lambda body: answer
+    response = await judge(trainer, *["One."] * 60)
+
+    assert {from_status(result.error).reason for result in response.results} == {reason}
+    assert len(endpoint.bodies) == asked
+
+
+async def test_instances_that_cannot_be_read_leave_finding_out_to_the_next(
+    trainer: Trainer, endpoint: FakeEndpoint
+) -> None:
+    endpoint.reply = only(lambda body: form_of(body) == "text" and "logprobs" not in body, "400 Bad Request")
+    half, good = (instance_to_proto(text_span(input="Hi", output=output)) for output in (None, "Ho"))
+    response = await judge(trainer, instances=[half, half, *[good] * 20])
+
+    assert [result.judgement.label for result in response.results] == ["", "", *["true"] * 20]
+    assert len(endpoint.bodies) == 7 + 20
+
+
+async def test_an_answer_of_no_use_is_asked_for_again_and_paid(
+    trainer: Trainer, endpoint: FakeEndpoint
+) -> None:
+    cut = choice("length", content=VOTE[:20]) | {"usage": {"prompt_tokens": 120, "completion_tokens": 32_768}}
+    endpoint.next = [cut, choice(content="")]
+    response = await judge(trainer, "One.")
+
+    assert response.results[0].judgement.label == "true"
+    assert (response.input_tokens, response.output_tokens) == (120 + 20 + 20, 32_768 + 5 + 5)
+
+    endpoint.reply = lambda body: cut
+    response = await judge(trainer, "One.")
+    assert (response.input_tokens, response.output_tokens) == (3 * 120, 3 * 32_768)
 
 
 async def test_the_memory_of_huge_answers_is_bounded(

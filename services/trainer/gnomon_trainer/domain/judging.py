@@ -1,5 +1,6 @@
 """A judge: a metric's prompt and one instance make a label, its explanation and a soft label. Pure."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,13 @@ from gnomon.errors import (
     ProviderUnavailableError,
 )
 from gnomon.instances import Instance
-from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint
+from gnomon_trainer.domain.chat import (
+    Chat,
+    ChatAnswer,
+    ChatRequest,
+    Endpoint,
+    UnusableAnswerError,
+)
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
 from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
 from gnomon_trainer.domain.ways_of_asking import BROKEN, Way, Ways, likely_tokens, may_be_the_way
@@ -60,11 +67,7 @@ class Judge:
         self._endpoint = endpoint
         self._judged = judged
         self._ways = Ways()
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Tell whether one more judgement finds out what the endpoint can do: ask for one, not for many."""
-        return self._ways.is_in_doubt
+        self._finding_out = asyncio.Lock()
 
     async def judge(
         self, instance: Instance, votes: int, *, deadline_s: float, asking: Asking | None = None
@@ -75,7 +78,7 @@ class Judge:
 
         Raises:
             InstanceInvalidError: the instance lacks what the metric reads.
-            ProviderAnswerInvalidError: an answer was none, three times.
+            ProviderAnswerInvalidError: an answer was none, or of no use, three times.
             GnomonError: what `Chat.complete` raises.
         """
         # The marker is another one each time: what one answer leaks is of no use to the next.
@@ -84,20 +87,30 @@ class Judge:
         return judgement(cast, self._judged.labels)
 
     async def _vote(self, instance: Instance, by: Asking, deadline_s: float) -> Vote:
-        problem: NoVoteError | None = None
+        problem: NoVoteError | UnusableAnswerError | None = None
         for _ in range(_TRIES):
             asked = question(self._judged, instance, by.random_bytes, planted=by.planted)
-            answer = await self._answer(asked, by.chat, deadline_s)
             try:
+                answer = await self._answer(asked, by.chat, deadline_s)
                 return vote(answer, self._judged.labels, asked.marker)
-            except NoVoteError as error:
+            except (NoVoteError, UnusableAnswerError) as error:
                 problem = error
+        if isinstance(problem, UnusableAnswerError):
+            raise problem
         name = self._endpoint.provider
         raise ProviderAnswerInvalidError(
             f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
         )
 
     async def _answer(self, asked: Question, chat: Chat, deadline_s: float) -> ChatAnswer:
+        """Ask; as long as something is to be found out of the endpoint, one after the other."""
+        if self._finding_out.locked() or not self._ways.are_known:
+            async with self._finding_out:
+                if not self._ways.are_known:
+                    return await self._asked(asked, chat, deadline_s)
+        return await self._asked(asked, chat, deadline_s)
+
+    async def _asked(self, asked: Question, chat: Chat, deadline_s: float) -> ChatAnswer:
         """Ask in the first way that the endpoint understands, and keep to it from then on."""
         request = ChatRequest(asked.messages, schema=schema(self._judged.labels), likely_from='"label"')
         broken: list[Way] = []
@@ -113,6 +126,9 @@ class Judge:
                     raise  # a way that works for others is refused for what this one holds
                 if error.metadata.get("http_status") == BROKEN:
                     broken.append(way)
+            except UnusableAnswerError:
+                self._ways.worked(way, broken)  # it is understood, whatever the model made of it
+                raise
             else:
                 self._ways.worked(way, broken)
                 return answer

@@ -46,9 +46,9 @@ class Ways:
         self._doubted: tuple[Way, ...] = ()
 
     @property
-    def is_in_doubt(self) -> bool:
-        """Tell whether the next question finds out more: it should be asked before others."""
-        return bool(self._doubted)
+    def are_known(self) -> bool:
+        """Tell whether the next question finds out nothing more: else it is to be asked alone."""
+        return self._proved < len(WAYS) and not self._doubted
 
     def for_one_question(self) -> Sequence[Way]:
         """Return what is to be tried, one after the other until one works."""
