@@ -15,7 +15,7 @@ demo: $(VENV)/.server
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.dev $(VENV)/.llm
+test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
@@ -102,8 +102,3 @@ $(VENV)/.server: $(VENV)/.base pyproject.toml
 $(VENV)/.dev: $(VENV)/.server pyproject.toml
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
-
-# A small LLM and its server for test-slow, in an environment of its own: 230 MB, and two minutes to compile.
-# Without a C++ compiler there is none, and the test that needs it says so and is skipped.
-$(VENV)/.llm: $(VENV)/.base tests/e2e/llm_server.txt
-	-$(BIN)/python -m tests.e2e.llm_server && touch $@
