@@ -206,15 +206,44 @@ async def test_a_server_at_an_ipv6_address_is_called_by_its_brackets() -> None:
         pytest.skip(f"no IPv6 here: {error}")
 
 
-async def test_not_even_an_allowed_name_leads_to_cloud_metadata() -> None:
+METADATA = [
+    "169.254.169.254",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "::ffff:169.254.169.254",
+    "::ffff:100.100.100.200",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::6464:64c8",
+    "2002:a9fe:a9fe::",
+    "::a9fe:a9fe",
+]
+
+
+@pytest.mark.parametrize("address", METADATA)
+async def test_not_even_an_allowed_name_leads_to_cloud_metadata(address: str) -> None:
     network = RecordedNetwork()
-    resolve = resolving([ipaddress.ip_address("169.254.169.254")])
+    resolve = resolving([ipaddress.ip_address("10.0.0.7"), ipaddress.ip_address(address)])
     allowed = AllowedHosts.parse("models.internal:80")
     async with OutboundClient(allowed, resolve=resolve, network=network) as client:
         with pytest.raises(RefusedError):
             await post(client, "http://models.internal/v1")
 
     assert network.dialled == []
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_cloud_metadata_is_refused_even_where_its_number_is_allowed(address: str) -> None:
+    host = str(ipaddress.ip_address(address))
+    shown = f"[{host}]:80" if ":" in host else f"{host}:80"
+    with pytest.raises(RefusedError, match="hands out credentials"):
+        target_of(f"http://{shown}/v1", AllowedHosts.parse(shown))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.7", "fd00::7", "64:ff9b::a00:7"])
+def test_an_allowed_name_may_lead_to_inner_addresses(address: str) -> None:
+    assert not is_never_a_service(ipaddress.ip_address(address))
 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from gnomon_outbound import client as client_module
 from gnomon_outbound.client import OutboundClient
-from gnomon_outbound.errors import TooLargeError, TooSlowError, UnreachableError
+from gnomon_outbound.errors import BusyError, OutboundError, TooLargeError, TooSlowError, UnreachableError
 from gnomon_outbound.targets import AllowedHosts
-from tests.outbound.listening import certificate, http, listening
+from tests.outbound.listening import certificate, http, listening, read_request
 from tests.outbound.test_addresses import LOOPBACK, post, resolving
 
 SHORT_S = 0.4
@@ -103,6 +104,122 @@ async def test_a_name_that_resolves_too_slowly_is_given_up() -> None:
 async def test_what_is_not_a_plain_http_answer_is_a_failure_in_words(answer: bytes) -> None:
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
         await call(answering(answer))
+
+
+def one_by_one(*answers: bytes) -> Any:
+    """Answer one request after the other on a connection, with the same answers on each."""
+
+    async def respond(reader: Any, writer: Any) -> None:
+        for answer in answers:
+            writer.write(answer)
+            await writer.drain()
+            await read_request(reader)
+
+    return respond
+
+
+async def test_a_connection_is_used_again() -> None:
+    plain, chunked = http(b"1"), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n2\r\n0\r\n\r\n"
+    answers = one_by_one(plain, chunked, plain)
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        bodies = [(await post(client, server.url)).body for _ in range(3)]
+
+    assert (bodies, server.connections) == ([b"1", b"2", b"1"], 1)
+
+
+async def test_a_server_that_hangs_takes_no_connection_from_another() -> None:
+    async with listening(answering(close=False)) as hanging, listening() as healthy:
+        allowed = AllowedHosts.parse(f"{hanging.host},{healthy.host}")
+        async with OutboundClient(allowed) as client:
+            calls = [asyncio.create_task(post(client, hanging.url, deadline_s=2.0)) for _ in range(70)]
+            while hanging.connections < 64:
+                await asyncio.sleep(0.01)
+            assert (await post(client, healthy.url, deadline_s=2.0)).status == 200
+
+            with pytest.raises(BusyError, match=r"All 64 connections to 127\.0\.0\.1") as caught:
+                await post(client, hanging.url, deadline_s=0.05)
+            assert not caught.value.was_sent
+            for each in calls:
+                each.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        assert hanging.connections == 64
+
+
+async def test_a_silent_name_is_asked_for_once_and_holds_up_no_other() -> None:
+    asked, silence = [], asyncio.Event()
+
+    async def resolve(host: str) -> Any:
+        asked.append(host)
+        if host == "silent.example":
+            await silence.wait()
+            raise UnreachableError("The name silent.example cannot be resolved.")
+        return [LOOPBACK]
+
+    async with listening() as server:
+        allowed = AllowedHosts.parse(f"models.internal:{server.port}")
+        async with OutboundClient(allowed, resolve=resolve) as client:
+            calls = [
+                asyncio.create_task(post(client, "https://silent.example/", deadline_s=5.0)) for _ in range(9)
+            ]
+            with pytest.raises(TooSlowError, match="could not be connected to"):
+                await post(client, "https://silent.example/", deadline_s=0.05)
+            await post(client, f"http://models.internal:{server.port}/")
+            silence.set()
+            told = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert asked == ["silent.example", "models.internal"]
+    assert {type(error) for error in told} == {UnreachableError}
+
+
+async def test_an_error_tells_whether_the_server_may_have_got_something() -> None:
+    async with listening(answering(close=False)) as silent, listening(answering(b"+OK")) as other:
+        allowed = AllowedHosts.parse(f"{silent.host},{other.host},127.0.0.2:{silent.port}")
+        async with OutboundClient(allowed) as client:
+            for url, was_sent in (
+                (silent.url, True),
+                (other.url, True),
+                (f"https://{silent.host}/", False),  # the server keeps silent where TLS would begin
+                (f"http://127.0.0.2:{silent.port}/", False),
+            ):
+                with pytest.raises(OutboundError) as caught:
+                    await post(client, url, deadline_s=0.2)
+                assert caught.value.was_sent == was_sent, url
+
+
+async def test_a_call_that_is_given_up_during_tls_closes_its_connection() -> None:
+    closed = asyncio.Event()
+
+    async def hear(reader: Any, writer: Any) -> None:
+        await reader.read()  # to the end
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, OutboundClient(AllowedHosts.parse(host)) as client:
+        with pytest.raises(TooSlowError):
+            await post(client, f"https://{host}/", deadline_s=0.1)
+        await asyncio.wait_for(closed.wait(), 5.0)
+
+
+@pytest.mark.parametrize("surplus", [http(b"of another call"), b"HTTP/1.1 200 OK\r\n", b"\r\n "])
+async def test_what_comes_behind_an_answer_is_never_the_answer_of_another_call(surplus: bytes) -> None:
+    answers = one_by_one(http(b"1") + surplus, http(b"2"))
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match=r"127\.0\.0\.1 sends more than the answer"):
+                await post(client, server.url)
+
+    assert server.connections == 2
+
+
+async def test_without_knowing_what_comes_behind_no_connection_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "_left_over", lambda response: None)
+    answers = one_by_one(http(b"1"), http(b"2"))
+    async with listening(answers) as server, OutboundClient(AllowedHosts.parse(server.host)) as client:
+        assert [(await post(client, server.url)).body for _ in range(2)] == [b"1", b"1"]
 
 
 async def test_a_closed_port_is_said_to_be_silent() -> None:

@@ -14,6 +14,7 @@ import pytest
 from gnomon import AsyncClient, errors
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1 import trainer_service_pb2 as trainer
 from tests.sdk.serving import Failing, collected, connected, serving
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -121,6 +122,22 @@ async def test_a_service_that_stops_in_the_middle_of_a_call_is_waited_for(kind: 
             await begun.wait()
         async with serving(address, GetProject=Failing(then=project)):
             assert (await waiting).name == "projects/support"
+
+
+async def test_a_call_that_spends_money_is_not_repeated_and_says_what_it_may_have_cost(kind: str) -> None:
+    silent = Failing(UNAVAILABLE, then=lambda _: trainer.JudgeInstancesResponse())
+    async with serving(JudgeInstances=silent) as address, connected(kind, address) as client:
+        with pytest.raises(errors.ServiceUnavailableError, match="up to 2 instances, 3 times each, and bill"):
+            await client.judges.judge("toxicity", [{"output": "a"}, {"output": "b"}], provider="p", votes=3)
+    assert len(silent.requests) == 1
+
+
+async def test_a_call_that_was_turned_away_on_arrival_has_cost_nothing_and_is_repeated(kind: str) -> None:
+    overloaded = errors.OverloadedError("Too many.", retry_after_s=0.01)
+    busy = Failing(overloaded, then=lambda _: trainer.JudgeInstancesResponse(input_tokens=7))
+    async with serving(JudgeInstances=busy) as address, connected(kind, address) as client:
+        answer = await client.judges.judge("toxicity", [{"output": "a"}], provider="p")
+    assert (answer.input_tokens, len(busy.requests)) == (7, 2)
 
 
 async def test_a_service_that_does_not_answer_ends_with_the_time_limit(kind: str) -> None:

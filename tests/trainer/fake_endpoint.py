@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from tests.outbound.listening import Listener, http, listening, read_request
@@ -66,6 +68,7 @@ class FakeEndpoint:
         self.reply: Reply = able
         self.next: list[Any] = []  # a Reply, or what it would return
         self.bodies: list[dict[str, Any]] = []
+        self.closes_after: bytes | None = None  # an answer that ends with its connection
         self.delay_s = 0.0  # before each answer
         self.answered = 0  # answers that were written whole
 
@@ -91,6 +94,19 @@ class FakeEndpoint:
 
 HANGS = b"hangs"  # instead of an answer: nothing, while the connection stays open
 DRIPS = b"drips"  # instead of an answer: a byte now and then
+HUGE = b"huge"  # instead of an answer: 50 MB, of which little is in memory
+CUT = b"cut"  # instead of an answer: its first half, and the end of the connection
+RESETS = b"resets"  # instead of an answer: its first half, and a reset
+
+
+def _parts(answer: bytes) -> Iterator[bytes]:
+    if answer == DRIPS:
+        yield from (b"%c" % byte for byte in http(b"x" * 500))
+    elif answer == HUGE:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n"
+        yield from (b" " * 50_000 for _ in range(1_000))
+    else:
+        yield answer
 
 
 @contextlib.asynccontextmanager
@@ -101,14 +117,23 @@ async def fake_endpoint() -> AsyncIterator[FakeEndpoint]:
         request = endpoints[0].listener.requests[-1]
         while True:
             answer = endpoints[0].answer(request)
+            if answer in (CUT, RESETS):
+                writer.write(http(b"x" * 500)[:-100])
+                await writer.drain()
+                if answer == RESETS:
+                    linger = struct.pack("ii", 1, 0)
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                return
             if answer == HANGS:
                 await asyncio.sleep(60)
             await asyncio.sleep(endpoints[0].delay_s)
-            for part in [b"%c" % byte for byte in http(b"x" * 500)] if answer == DRIPS else [answer]:
+            for part in _parts(answer):
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(0.05 if answer == DRIPS else 0)
             endpoints[0].answered += 1
+            if answer == endpoints[0].closes_after:
+                return
             request = await read_request(reader)
             endpoints[0].listener.requests.append(request)
 

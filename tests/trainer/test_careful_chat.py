@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.errors import (
+    EndpointNotAllowedError,
     GnomonError,
     JudgeBudgetSpentError,
     ProviderAnswerInvalidError,
@@ -17,7 +18,15 @@ from gnomon.errors import (
     ProviderUnavailableError,
 )
 from gnomon_trainer.domain.careful_chat import CarefulChat, ChatLimits, Gate
-from gnomon_trainer.domain.chat import ChatAnswer, ChatMessage, ChatRequest, Endpoint, Role
+from gnomon_trainer.domain.chat import (
+    ChatAnswer,
+    ChatMessage,
+    ChatRequest,
+    Endpoint,
+    NotAskedError,
+    Role,
+    UnusableAnswerError,
+)
 from gnomon_trainer.domain.chat_budget import Budget, PaidChat, Prices, Tokens
 
 ENDPOINT = Endpoint("providers/main", "https://a.example", "m")
@@ -98,6 +107,16 @@ async def test_what_will_not_change_is_not_asked_again(error: GnomonError) -> No
     assert len(chat.asked_at) == 1
 
 
+@pytest.mark.parametrize(("status", "asked"), [("500", 1), ("503", 2), ("429", 2)])
+async def test_a_trial_that_ends_in_an_internal_error_is_not_asked_again(status: str, asked: int) -> None:
+    chat = FakeChat([ProviderUnavailableError("oops", http_status=status), ANSWER])
+    trial = replace(REQUEST, trial=True)
+
+    asking = careful(FakeTime(), chat).complete(ENDPOINT, trial, deadline_s=1.0)
+    await asyncio.gather(asking, return_exceptions=True)
+    assert len(chat.asked_at) == asked
+
+
 async def test_nobody_asks_before_the_endpoint_wants_it() -> None:
     time = FakeTime()
     chat = FakeChat([ProviderUnavailableError("busy", retry_after_s=30.0), ANSWER])
@@ -133,6 +152,39 @@ async def test_who_is_more_patient_waits_and_who_is_less_learns_it_at_once() -> 
     assert told.value.retry_after_s == 300.0
     assert await asking == ANSWER
     assert time.now == 1300.0
+
+
+async def test_a_patient_one_that_waits_takes_no_place_from_others() -> None:
+    long, wakes = ProviderUnavailableError("away", retry_after_s=300.0), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await wakes.wait()
+
+    gate = Gate(ChatLimits(concurrency=1), lambda: 1000.0, sleep)
+    patience = ChatLimits(longest_wait_s=600.0)
+
+    def asking(limits: ChatLimits | None) -> asyncio.Future[ChatAnswer]:
+        chat = CarefulChat(FakeChat([long, ANSWER]), gate, lambda low, high: high, limits)
+        return asyncio.ensure_future(ask(chat))
+
+    patient = [asking(patience), asking(patience)]
+    with pytest.raises(NotAskedError, match="another 300 s"):
+        await asyncio.wait_for(asking(None), 5.0)
+    for each in patient:
+        each.cancel()
+    await asyncio.gather(*patient, return_exceptions=True)
+
+
+async def test_one_who_waits_for_a_place_is_told_that_the_gate_has_closed() -> None:
+    time = FakeTime()
+    gate = Gate(ChatLimits(concurrency=1), time.clock, time.sleep)
+    async with gate.turn(60.0):
+        waiting = asyncio.ensure_future(ask(CarefulChat(FakeChat([ANSWER]), gate, lambda low, high: high)))
+        await asyncio.sleep(0)
+        gate.close_for(300.0)
+
+    with pytest.raises(NotAskedError, match="another 300 s"):
+        await waiting
 
 
 async def test_only_so_many_calls_are_under_way() -> None:
@@ -206,14 +258,27 @@ async def test_who_leaves_while_waiting_for_the_budget_holds_nobody_up() -> None
     assert [outcome == ANSWER for outcome in outcomes] == [True, True, False, True]
 
 
+def unusable(**counts: int) -> UnusableAnswerError:
+    error = UnusableAnswerError("cut")
+    for name, count in counts.items():
+        setattr(error, name, count)
+    return error
+
+
 @pytest.mark.parametrize(
     ("outcome", "spent"),
     [
         (ProviderUnavailableError("slow"), Tokens(100, 200)),  # nobody knows whether it is billed
         (ProviderAnswerInvalidError("cut"), Tokens(100, 200)),
+        (unusable(), Tokens(100, 200)),
+        (unusable(input_tokens=120, output_tokens=32_768), Tokens(120, 32_768)),
+        (unusable(output_tokens=50), Tokens(100, 50)),
+        (NotAskedError("no connection"), Tokens()),
+        (EndpointNotAllowedError("inner"), Tokens()),
         (AWAY, Tokens()),
         (ProviderRefusedError("no", http_status="400"), Tokens()),
         (ChatAnswer("{}", "m"), Tokens(100, 200)),  # the endpoint does not count
+        (ChatAnswer("{}", "m", output_tokens=7), Tokens(100, 7)),
     ],
 )
 async def test_what_is_not_told_is_counted_by_the_estimate(outcome: Any, spent: Tokens) -> None:
@@ -221,6 +286,25 @@ async def test_what_is_not_told_is_counted_by_the_estimate(outcome: Any, spent: 
     await asyncio.gather(ask(PaidChat(FakeChat([outcome]), budget)), return_exceptions=True)
 
     assert budget.spent == spent
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        # As counted by the tokenizer that needs most of: cl100k_base, o200k_base, p50k_base, Claude 2's,
+        # DeepSeek V3's, SmolLM2's and Mistral 7B's.
+        ("The customer asked twice whether the refund had been sent.", 11),
+        ("客户两次询问退款是否已经寄出", 30),
+        ("お客様は返金が送られたかどうかを", 32),
+        ("고객이 환불이 발송되었는지 두 번", 41),
+        ("คำตอบอย่างสุภาพ", 30),
+        ("Клиент дважды спросил", 24),
+        ("😀🎉👍🏽🤖🔥", 18),
+    ],
+)
+def test_estimates_are_high_in_any_language(text: str, tokens: int) -> None:
+    reserved = Budget().reserve(ChatRequest((ChatMessage(Role.USER, text),)))
+    assert tokens <= reserved.input <= 4 * tokens
 
 
 async def test_every_attempt_is_paid() -> None:

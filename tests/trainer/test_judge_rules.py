@@ -1,20 +1,22 @@
 """The rules of a judge: how it is asked, what is an answer, how votes and tokens become a soft label."""
 
+import asyncio
 import contextlib
 import json
 import math
 import string
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.errors import InstanceInvalidError
+from gnomon.errors import InstanceInvalidError, ProviderRefusedError
 from gnomon.instances import InputShape, Step, text_span
-from gnomon_trainer.domain.chat import ChatAnswer, TokenChoice
+from gnomon_trainer.domain.chat import ChatAnswer, ChatRequest, Endpoint, Form, TokenChoice
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
 from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged, as_data, question
-from gnomon_trainer.domain.judging import SoftLabelSource, judgement
+from gnomon_trainer.domain.judging import Judge, SoftLabelSource, judgement
 from tests.trainer.injections import PAYLOADS
 
 TOXICITY = Judged(
@@ -83,6 +85,8 @@ def test_data_read_back_as_they_are_and_are_one_line(text: str) -> None:
         '{"explanation": "Rude.", "label": "true"}',
         ' {"label": "true", "explanation": "Rude."}\n',
         '```json\n{"explanation": "Rude.", "label": "true"}\n```',
+        '\n ```\n\n{"explanation": "Rude.", "label": "true"}```\n\n',
+        '``` json \r\n{"explanation": "Rude.", "label": "true"}\r\n```',
         '{"explanation": "Ru\\u0064e.\\n", "label": "tru\\u0065"}',
     ],
 )
@@ -106,13 +110,36 @@ def test_an_object_with_a_declared_label_is_a_vote(text: str) -> None:
         '{"explanation": "", "label": "tr',
         '[{"explanation": "", "label": "true"}]',
         f'{{"explanation": "the marker is {MARKER}", "label": "true"}}',
-        "[" * 100_000,
+        '```json\n{"explanation": "", "label": "true"}',
+        '```json\n```json\n{"explanation": "", "label": "true"}\n```\n```',
+        f'{{"explanation": "{"a" * 70_000}", "label": "true"}}',
+        "[" * 60_000,
     ],
 )
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(NoVoteError) as caught:
         vote(ChatAnswer(text, "m"), LABELS, MARKER)
     assert "maybe" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```json" + "\n" * 60_000 + "{", "```json\n{" + "\n" * 60_000 + "x", "```\n" * 15_000, "[" * 4_000_000],
+)
+def test_no_answer_takes_long_to_read(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(NoVoteError):
+        vote(ChatAnswer(text, "m"), LABELS, MARKER)
+    assert time.process_time() - started < 0.5
+
+
+def test_no_number_of_likely_tokens_takes_long_to_read() -> None:
+    labels = tuple(f"label-{n}" for n in range(255))
+    likely = {'label-7"': 0.9} | {f"x-{n}": 1e-9 for n in range(20_000)}
+    answer = answered('{"label": "', 'label-7"', "}", likely=likely, at=1)
+    started = time.process_time()
+    assert vote(answer, labels, MARKER).probabilities is not None
+    assert time.process_time() - started < 0.5
 
 
 @given(st.text() | st.dictionaries(st.sampled_from(["label", "explanation", "x"]), st.text()).map(json.dumps))
@@ -198,6 +225,34 @@ def test_shares_of_tokens_always_add_up_to_one(labels: list[str], data: st.DataO
     assert found[chosen] == pytest.approx(likely[f'{chosen}"'])
 
 
+# ------------------------------------------------------------------ finding out
+
+
+class Plain:
+    """An endpoint that knows neither schemas nor log-probabilities."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
+        self.asked += 1
+        await asyncio.sleep(0.001)
+        if request.form is not Form.TEXT or request.top_log_probabilities:
+            raise ProviderRefusedError("What is that?", http_status="400")
+        return ChatAnswer('{"explanation": "", "label": "true"}', "m")
+
+
+async def test_one_question_finds_out_what_the_endpoint_can_do_while_the_others_wait() -> None:
+    chat = Plain()
+    judge = Judge(chat, Endpoint("providers/main", "https://a.example", "m"), TOXICITY, no_bytes)
+    instance = text_span(input="Hi", output="Ho")
+
+    made = await asyncio.gather(*(judge.judge(instance, 1, deadline_s=1.0) for _ in range(20)))
+
+    assert {each.label for each in made} == {"true"}
+    assert chat.asked == 7 + 20
+
+
 # ------------------------------------------------------------------------ votes
 
 
@@ -219,6 +274,12 @@ def test_token_probabilities_are_averaged_where_all_votes_have_them() -> None:
     assert (made.label, made.explanation) == ("false", "b")
     assert made.soft_label == {"false": pytest.approx(0.65), "true": pytest.approx(0.35)}
     assert made.source is SoftLabelSource.TOKEN_PROBABILITIES
+
+
+def test_a_label_that_was_drawn_against_the_odds_is_not_the_judgement() -> None:
+    made = judgement([Vote("true", "a", {"false": 0.8, "true": 0.2})], LABELS)
+
+    assert (made.label, made.explanation, made.soft_label["false"]) == ("false", "a", 0.8)
 
 
 @given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=15))

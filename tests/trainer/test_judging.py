@@ -13,6 +13,7 @@ from gnomon.instances import text_span
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_trainer.domain import careful_chat
 from tests.outbound.listening import http
 from tests.trainer.fake_endpoint import (
     DRIPS,
@@ -130,7 +131,7 @@ async def test_an_endpoint_that_can_do_little_is_asked_for_less_once(
     response = await judge(trainer, "One.", "Two.", "Three.")
 
     assert [result.judgement.label for result in response.results] == ["false"] * 3
-    assert len(endpoint.bodies) == 6 + 2
+    assert len(endpoint.bodies) == 8 + 2
     assert response.input_tokens == 3 * 20
 
 
@@ -194,7 +195,9 @@ async def test_one_trouble_is_overcome(trainer: Trainer, endpoint: FakeEndpoint,
         (http(b"x" * 5_000_000), "PROVIDER_ANSWER_INVALID", 1),
         (http(b'{"choices": []}'), "PROVIDER_ANSWER_INVALID", 1),
         (failure("429 Too Many", "", "Retry-After: 600"), "PROVIDER_UNAVAILABLE", 1),
-        (failure("403 Forbidden", f"{KEY} may not"), "PROVIDER_REFUSED", 1),
+        (failure("401 Unauthorized", f"{KEY} may not"), "PROVIDER_REFUSED", 1),
+        # Once more, without log-probabilities: some answer so if a model may not tell them.
+        (failure("403 Forbidden", f"{KEY} may not"), "PROVIDER_REFUSED", 2),
     ],
 )
 async def test_lasting_trouble_is_a_typed_error_of_the_item(
@@ -216,6 +219,17 @@ async def test_what_ends_one_for_good_is_not_tried_for_all(trainer: Trainer, end
 
     assert {error_of(response, n).reason for n in range(50)} == {"PROVIDER_REFUSED"}
     assert len(endpoint.bodies) == 1
+
+
+async def test_an_endpoint_that_goes_away_is_given_up_soon(
+    trainer: Trainer, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(careful_chat, "_FIRST_WAIT_S", 0.01)
+    endpoint.reply = lambda body: failure("503 Away") if len(endpoint.bodies) > 10 else says("true")(body)
+    response = await judge(trainer, *["One."] * 100)
+
+    assert sum(result.HasField("judgement") for result in response.results) == 10
+    assert len(endpoint.bodies) <= 10 + (8 + 2) * 5, "those under way, and few more"
 
 
 async def test_an_item_that_cannot_be_read_hurts_no_other(trainer: Trainer) -> None:

@@ -27,7 +27,7 @@ from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc.request_ids import request_key
 from gnomon_rpc.settings import SettingError
 from tests.outbound.listening import http
-from tests.trainer.fake_endpoint import DRIPS, KEY, FakeEndpoint, completion, failure, fake_endpoint
+from tests.trainer.fake_endpoint import DRIPS, KEY, FakeEndpoint, able, completion, failure, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.running import Trainer, refused, trainer_at
 
@@ -122,6 +122,23 @@ async def test_a_connection_test_says_what_the_endpoint_cannot_do(
     assert "response_format is not supported" in tested.json_schema.problem
     assert tested.log_probabilities.problem == "The endpoint answers without log-probabilities."
     assert not any("authorization" in head for head in endpoint.heads)
+
+
+async def test_a_schema_may_be_asked_for_in_the_other_form(trainer: Trainer, endpoint: FakeEndpoint) -> None:
+    def older(body: Any) -> Any:
+        form = body.get("response_format", {})
+        if form.get("type") == "json_schema":
+            return failure("500 Internal Server Error", "Input should be 'text' or 'json_object'")
+        words = form.get("schema", {}).get("properties", {"label": {"enum": ["ready"]}})["label"]["enum"]
+        return completion(json.dumps({"label": words[0]}))
+
+    endpoint.reply = older
+    await create(trainer, endpoint.url)
+
+    assert (await tried(trainer)).json_schema.works
+    endpoint.reply = lambda body: failure("500 Oops", "no") if "response_format" in body else able(body)
+    tested = await tried(trainer)
+    assert (tested.json_schema.works, tested.log_probabilities.works) == (False, True)
 
 
 async def test_an_endpoint_that_ignores_schemas_is_found_out(

@@ -17,7 +17,7 @@ from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._sync import concurrency
 from gnomon._targets import Halves
-from gnomon.errors import CancelledError, GnomonError
+from gnomon.errors import CancelledError, GnomonError, OverloadedError
 
 M = TypeVar("M", bound=Message)
 
@@ -77,10 +77,14 @@ class Connection:
         response: type[M],
         *,
         timeout_s: float | None = None,
+        repeats: bool = True,
         repeated_is: type[GnomonError] | None = None,
         hedge_after_s: float | None = None,
     ) -> M:
         """Call a method until it succeeds, fails for good, or the time is over.
+
+        Without `repeats` it is called again only where it was turned away on
+        arrival: for a method that spends money, and would spend it again.
 
         `repeated_is` is what the method answers to a call that was carried out
         already, as a delete does with NotFoundError: after a failed attempt,
@@ -119,6 +123,8 @@ class Connection:
                 failure = self._cancelled()
             if attempts.failures and repeated_is and isinstance(failure, repeated_is):
                 return response()
+            if not (repeats or isinstance(failure, OverloadedError)):
+                raise failure
             concurrency.sleep(attempts.delay_after(failure))
             half = self._halves.after(half)
 

@@ -2,7 +2,12 @@
 
 
 class OutboundError(Exception):
-    """Base of all. The message is one sentence that says what is wrong and what to do."""
+    """Base of all. The message is one sentence that says what is wrong and what to do.
+
+    `was_sent` tells whether the server may have got something of the request.
+    """
+
+    was_sent = False
 
 
 class RefusedError(OutboundError):
@@ -15,6 +20,10 @@ class UnreachableError(OutboundError):
 
 class TooSlowError(OutboundError):
     """The answer was not complete at the deadline."""
+
+
+class BusyError(OutboundError):
+    """No connection was free before the deadline: as many calls as there may be wait for this server."""
 
 
 class TooLargeError(OutboundError):

@@ -9,15 +9,15 @@ from typing import Any
 
 from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError, ConnectTimeout
 
-from gnomon_outbound.addresses import Address, is_never_a_service, is_public
+from gnomon_outbound.addresses import Address, is_metadata, is_never_a_service, is_public
 from gnomon_outbound.errors import UnreachableError
-from gnomon_outbound.targets import AllowedHosts, literal, not_public
+from gnomon_outbound.targets import AllowedHosts, literal, not_to_be_called
 
 _MOST_ADDRESSES = 4
 _CONNECT_S = 5.0  # for one address, so that the next one gets its turn
 
 # Names whose servers are silent must not take the threads that a service does its own work in.
-_RESOLVERS = ThreadPoolExecutor(8, thread_name_prefix="resolve")
+_RESOLVERS = ThreadPoolExecutor(32, thread_name_prefix="resolve")
 
 Resolve = Callable[[str], Awaitable[Sequence[Address]]]
 
@@ -51,6 +51,7 @@ class GuardedNetwork(AsyncNetworkBackend):
         self._allowed = allowed
         self._resolve = resolve
         self._inner = inner or AnyIOBackend()
+        self._resolving: dict[str, asyncio.Future[Sequence[Address]]] = {}
 
     async def connect_tcp(
         self,
@@ -70,11 +71,25 @@ class GuardedNetwork(AsyncNetworkBackend):
 
     async def _checked(self, host: str, port: int) -> Sequence[Address]:
         address = literal(host)
-        addresses = await self._resolve(host) if address is None else [address]
+        addresses = await self._resolved(host) if address is None else [address]
         if self._allowed.has(host, port):
-            ok = address is not None or not any(map(is_never_a_service, addresses))
+            never = is_never_a_service if address is None else is_metadata
+            ok = not any(map(never, addresses))
         else:
             ok = all(map(is_public, addresses))
         if not ok:  # one bad address among good ones is no accident
-            raise not_public(host, port)
+            raise not_to_be_called(host, port, addresses)
         return addresses
+
+    async def _resolved(self, host: str) -> Sequence[Address]:
+        """Resolve a name, once for all who wait for it: who leaves ends nothing for the others."""
+        under_way = self._resolving.get(host)
+        if under_way is None:
+            under_way = self._resolving[host] = asyncio.ensure_future(self._resolve(host))
+            under_way.add_done_callback(lambda future: self._was_resolved(host, future))
+        return await asyncio.shield(under_way)
+
+    def _was_resolved(self, host: str, future: asyncio.Future[Sequence[Address]]) -> None:
+        del self._resolving[host]
+        if not future.cancelled():
+            future.exception()  # looked at: all who waited for it may have left

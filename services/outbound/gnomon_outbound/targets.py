@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gnomon_outbound.addresses import Address, is_public
+from gnomon_outbound.addresses import Address, is_metadata, is_public
 from gnomon_outbound.errors import RefusedError
 
 _URL = re.compile(r'(https?)://([^/?#\\]*)([/?][!"$-\[\]-~]*)?', re.ASCII | re.IGNORECASE)
@@ -80,6 +80,9 @@ def target_of(url: str, allowed: AllowedHosts) -> Target:
     if parts is None:
         raise RefusedError("The URL has no host that can be read; names are in ASCII, others as xn--….")
     host, port = _host(parts[1], parts[2]), _port(parts[3], scheme)
+    address = literal(host)
+    if address is not None and is_metadata(address):
+        raise not_to_be_called(host, port, [address])
     if not allowed.has(host, port):
         _check_public(scheme, host, port)
     return Target(scheme, host, port, path if path.startswith("/") else f"/{path}")
@@ -90,10 +93,15 @@ def _check_public(scheme: str, host: str, port: int) -> None:
         raise RefusedError(f"Only https is called, but for hosts that the operator allows; {host} is none.")
     address = literal(host)
     if address is not None and not is_public(address):
-        raise not_public(host, port)
+        raise not_to_be_called(host, port, [address])
 
 
-def not_public(host: str, port: int) -> RefusedError:
+def not_to_be_called(host: str, port: int, addresses: Iterable[Address]) -> RefusedError:
+    """Return the error for a host whose addresses, or one of them, may not be called."""
+    if any(map(is_metadata, addresses)):
+        return RefusedError(
+            f"{host} is not a public address, but where a cloud hands out credentials: it is never called."
+        )
     shown = f"[{host}]" if ":" in host else host
     return RefusedError(
         f"{host} is not a public address. If it is a server of yours, have the operator allow {shown}:{port}."

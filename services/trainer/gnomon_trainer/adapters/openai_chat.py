@@ -1,10 +1,9 @@
 """Chat completions over HTTP, as OpenAI's API writes them."""
 
 import json
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from gnomon.errors import (
     EndpointNotAllowedError,
@@ -17,14 +16,19 @@ from gnomon.errors import (
 )
 from gnomon_outbound.client import Answer, OutboundClient
 from gnomon_outbound.errors import OutboundError, RefusedError, TooLargeError
-from gnomon_trainer.domain.chat import ChatAnswer, ChatRequest, Endpoint, Form, TokenChoice
+from gnomon_trainer.adapters.chat_completions import Complaint, UnusableError, complaint, completion
+from gnomon_trainer.domain.chat import (
+    ChatAnswer,
+    ChatRequest,
+    Endpoint,
+    Form,
+    NotAskedError,
+    UnusableAnswerError,
+)
 from gnomon_trainer.domain.providers import completions_url
 
 _MOST_BYTES = 4 * 1024 * 1024
 _LONGEST_WAIT_S = 3600.0
-_LONGEST_WORDS = 300
-_LONGEST_MODEL = 200
-_TELLING = 8  # so many characters of a key in a row are too many
 _LATER = frozenset({408, 409, 425, 429})  # and all from 500
 _SPENT = "insufficient_quota"  # said with 429, and not over by waiting
 
@@ -37,46 +41,6 @@ _HINTS = {
     413: "The request is too large for it.",
     422: "It does not understand the request.",
 }
-
-
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Likely(_Lenient):
-    token: str
-    logprob: FiniteFloat
-
-
-class _Token(_Lenient):
-    token: str
-    top_logprobs: list[_Likely] | None = None
-
-
-class _LogProbs(_Lenient):
-    content: list[_Token] | None = None
-
-
-class _Message(_Lenient):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(_Lenient):
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: _LogProbs | None = None
-
-
-class _Usage(_Lenient):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-
-
-class _Completion(_Lenient):
-    model: str | None = None
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
 
 
 class OpenAiChat:
@@ -111,8 +75,11 @@ class OpenAiChat:
         except OutboundError as error:
             raise _not_reached(endpoint, error) from error
         if answer.status != 200:
-            raise _refusal(endpoint, answer)
-        return _completion(endpoint, answer.body)
+            raise _refusal(endpoint, answer, answer.status)
+        try:
+            return completion(answer.body, endpoint.model, endpoint.key, request.likely_from)
+        except UnusableError as error:
+            raise _of_no_use(endpoint, answer, error) from error
 
 
 _HOW_TO_ALLOW = "The operator's setting is GNOMON_TRAINER_ALLOWED_HOSTS."
@@ -125,8 +92,10 @@ def _body(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
         "messages": [{"role": each.role.value, "content": each.content} for each in request.messages],
     }
     if request.form is Form.SCHEMA:
-        schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        schema = {"name": "answer", "strict": True, "schema": _strict(request.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif request.form is Form.OBJECT:
+        body["response_format"] = {"type": "json_object", "schema": dict(request.schema)}
     elif request.form is Form.JSON:
         body["response_format"] = {"type": "json_object"}
     if request.top_log_probabilities:
@@ -134,20 +103,40 @@ def _body(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
     return body
 
 
+def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object without lengths: those who bind strictly refuse one that has them."""
+    rules = schema["properties"].items()
+    without = {key: {name: rule[name] for name in rule if name != "maxLength"} for key, rule in rules}
+    return dict(schema) | {"properties": without}
+
+
 def _not_reached(endpoint: Endpoint, error: OutboundError) -> GnomonError:
     if isinstance(error, RefusedError):
         return EndpointNotAllowedError(f"{error} {_HOW_TO_ALLOW}", resource=endpoint.provider)
     if isinstance(error, TooLargeError):
         return ProviderAnswerInvalidError(f"{endpoint.provider}: {error}", resource=endpoint.provider)
-    return ProviderUnavailableError(f"{endpoint.provider}: {error}", resource=endpoint.provider)
+    kind = ProviderUnavailableError if error.was_sent else NotAskedError
+    return kind(f"{endpoint.provider}: {error}", resource=endpoint.provider)
 
 
-def _refusal(endpoint: Endpoint, answer: Answer) -> GnomonError:
+def _of_no_use(endpoint: Endpoint, answer: Answer, error: UnusableError) -> GnomonError:
+    said = complaint(answer.body, endpoint.key) or Complaint()
+    if said.status:  # a router's failure behind a status of success
+        return _refusal(endpoint, answer, said.status)
+    words = f" It says: {said.words}" if said.words else ""
+    message = f"What {endpoint.provider} answered {error}.{words}"
+    if not error.is_completion:
+        return ProviderAnswerInvalidError(message, resource=endpoint.provider)
+    unusable = UnusableAnswerError(message, resource=endpoint.provider)
+    unusable.input_tokens, unusable.output_tokens = error.input_tokens, error.output_tokens
+    return unusable
+
+
+def _refusal(endpoint: Endpoint, answer: Answer, status: int) -> GnomonError:
     """Return the error of a status that is not 200, with the endpoint's words where they are harmless."""
-    status = answer.status
-    code, words = _said(answer.body, endpoint.key)
-    said = f" It says: {words}" if words else ""
-    if (status in _LATER or status >= 500) and code != _SPENT:
+    about = complaint(answer.body, endpoint.key) or Complaint()
+    said = f" It says: {about.words}" if about.words else ""
+    if (status in _LATER or status >= 500) and about.code != _SPENT:
         return ProviderUnavailableError(
             f"{endpoint.provider} answers with HTTP {status} for now.{said}",
             retry_after_s=_retry_after_s(answer),
@@ -156,30 +145,11 @@ def _refusal(endpoint: Endpoint, answer: Answer) -> GnomonError:
         )
     if 300 <= status < 400:
         said = " Redirects are not followed: write the URL that it leads to into base_url."
-    hint = "Its quota is spent." if code == _SPENT else _HINTS.get(status, "")
+    hint = "Its quota is spent." if about.code == _SPENT else _HINTS.get(status, "")
     message = f"{endpoint.provider} answers with HTTP {status}. {hint}{said}"
     return ProviderRefusedError(
         " ".join(message.split()), resource=endpoint.provider, http_status=str(status)
     )
-
-
-def _said(body: bytes, key: str) -> tuple[str, str]:
-    """Return the code and the words of an error, without words that may hold the key."""
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "", ""
-    fields = error if isinstance(error, dict) else {"message": error}
-    code, words = fields.get("code"), fields.get("message")
-    if not isinstance(words, str) or _tells(words, key):
-        words = ""
-    words = " ".join("".join(c if c.isprintable() else " " for c in words).split())
-    return code if isinstance(code, str) else "", words[:_LONGEST_WORDS]
-
-
-def _tells(words: str, key: str) -> bool:
-    parts = (key[start : start + _TELLING] for start in range(max(1, len(key) - _TELLING + 1)))
-    return bool(key) and any(part in words for part in parts)
 
 
 def _retry_after_s(answer: Answer) -> float | None:
@@ -194,37 +164,3 @@ def _retry_after_s(answer: Answer) -> float | None:
 
 def _until(text: str, date: str) -> float:
     return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
-
-
-def _completion(endpoint: Endpoint, body: bytes) -> ChatAnswer:
-    try:
-        completion = _Completion.model_validate_json(body)
-    except ValidationError as error:
-        raise _invalid(endpoint, "is no chat completion; check base_url") from error
-    choice, usage = completion.choices[0], completion.usage or _Usage()
-    text = choice.message.content
-    if not text or not text.strip():
-        raise _invalid(endpoint, "refuses to answer" if choice.message.refusal else "is empty")
-    if choice.finish_reason == "length":
-        raise _invalid(endpoint, "was cut at the model's limit of tokens")
-    return ChatAnswer(
-        text=text,
-        model=(completion.model or endpoint.model)[:_LONGEST_MODEL],
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        choices=_choices(choice),
-    )
-
-
-def _choices(choice: _Choice) -> tuple[TokenChoice, ...]:
-    tokens = (choice.logprobs and choice.logprobs.content) or []
-    return tuple(
-        TokenChoice(token.token, {likely.token: likely.logprob for likely in token.top_logprobs or []})
-        for token in tokens
-    )
-
-
-def _invalid(endpoint: Endpoint, what: str) -> ProviderAnswerInvalidError:
-    return ProviderAnswerInvalidError(
-        f"What {endpoint.provider} answered {what}.", resource=endpoint.provider
-    )

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gnomon_trainer.domain.asking import Ways
-from gnomon_trainer.domain.chat import Chat, ChatRequest, Endpoint
+from gnomon_trainer.domain.chat import Chat, ChatRequest, Endpoint, UnusableAnswerError
 from gnomon_trainer.domain.generation_answers import NoItemsError, Written, written
 from gnomon_trainer.domain.generation_prompt import Wanted, generator_question, generator_schema
 from gnomon_trainer.domain.judge_prompt import Judged
+from gnomon_trainer.domain.ways_of_asking import Ways
 
 _TRIES = 2
 
@@ -30,9 +30,9 @@ class Generator:
         for _ in range(_TRIES):
             asked = generator_question(self.judged, wanted, random_bytes)
             request = ChatRequest(asked.messages, schema=generator_schema(self.judged, wanted))
-            answer = await self._ways.ask(chat, self.endpoint, request, deadline_s=self.deadline_s)
             try:
+                answer = await self._ways.ask(chat, self.endpoint, request, deadline_s=self.deadline_s)
                 return written(answer, wanted, self.judged.input_shape, asked.marker)
-            except NoItemsError:
+            except (NoItemsError, UnusableAnswerError):
                 continue
         return Written((), wanted.count)

@@ -1,5 +1,6 @@
 """What counts as a judge's answer: one JSON object with a declared label. Pure."""
 
+import itertools
 import json
 import math
 import re
@@ -9,8 +10,10 @@ from typing import Any
 
 from gnomon_trainer.domain.chat import ChatAnswer, TokenChoice
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCE = "```"
+_LONGEST = 64 * 1024  # characters of an answer: what is longer is no vote, and costs time to read
 _LONGEST_EXPLANATION = 2_000
+_MOST_LIKELY = 64  # tokens at a place: servers add the chosen one to the 20 that are asked for
 _LEAST_MASS = 0.5  # of the classes among the likely tokens: below, their shares say little
 
 
@@ -33,6 +36,8 @@ def vote(answer: ChatAnswer, labels: Sequence[str], marker: str) -> Vote:
     Raises:
         NoVoteError: it is not one object of two texts, or its label is not declared.
     """
+    if len(answer.text) > _LONGEST:
+        raise NoVoteError(f"it is longer than {_LONGEST} characters")
     if marker.rpartition("-")[2] in answer.text:  # its number, which the markers of examples share
         raise NoVoteError("it repeats the marker of the prompt")
     fields = json_object(answer.text)
@@ -49,15 +54,24 @@ _FIELDS = {"label", "explanation"}
 
 def json_object(text: str) -> Mapping[str, Any]:
     """Return the one JSON object that an answer is, fenced or not; NoVoteError if it is something else."""
-    if fenced := _FENCED.fullmatch(text):
-        text = fenced[1]
     try:
-        found = json.loads(text, object_pairs_hook=_once)
+        found = json.loads(_unfenced(text), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise NoVoteError("it is not one JSON object") from error
     if not isinstance(found, dict):
         raise NoVoteError("it is not one JSON object")
     return found
+
+
+def _unfenced(text: str) -> str:
+    """Return what stands between a fence's lines, or the text.
+
+    No regular expression does this: on some texts it would take for ever.
+    """
+    text = text.strip()
+    first, _, rest = text.partition("\n")
+    is_fenced = first.startswith(_FENCE) and first.removeprefix(_FENCE).strip() in ("", "json")
+    return rest.removesuffix(_FENCE) if is_fenced and rest.endswith(_FENCE) else text
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,7 +100,8 @@ def _probabilities(
         return None
     index, before = found
     masses = dict.fromkeys(labels, 0.0)
-    for token, log_probability in choices[index].log_probabilities.items():
+    likely = itertools.islice(choices[index].log_probabilities.items(), _MOST_LIKELY)
+    for token, log_probability in likely:
         if not token.startswith(before) or token == before:
             continue
         begun = _classes_begun(token[len(before) :], labels)

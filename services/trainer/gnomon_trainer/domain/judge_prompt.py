@@ -22,6 +22,7 @@ from gnomon_trainer.domain.prompts import titles
 
 # What servers with a careless chat template take for the end of a turn.
 _CONTROL = re.compile(r"<(?=[|/]?\|?[a-z_ ]{1,30}\|?>|<SYS>>|</SYS>>|\|)|\[(?=/?INST\])", re.IGNORECASE)
+_LONGEST_EXPLANATION = 1_000  # characters; for endpoints that bind lengths: small models find no end
 _JOINERS = "\u200c\u200d"  # invisible, and part of how some languages are written
 
 _RULES = """
@@ -151,7 +152,7 @@ def schema(labels: Sequence[str]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "explanation": {"type": "string"},
+            "explanation": {"type": "string", "maxLength": _LONGEST_EXPLANATION},
             "label": {"type": "string", "enum": list(labels)},
         },
         "required": ["explanation", "label"],

@@ -9,7 +9,9 @@ from gnomon.errors import (
     GnomonError,
     InvalidRequestError,
     JudgeBudgetSpentError,
+    ProviderAnswerInvalidError,
     ProviderRefusedError,
+    ProviderUnavailableError,
     Violation,
 )
 from gnomon.instances import Instance
@@ -25,6 +27,8 @@ from gnomon_trainer.domain.provider_use_cases import Providers
 
 MOST_INSTANCES = 100
 MOST_VOTES = 15
+_MOST_AWAY = 3  # instances in a row, each of them after all its attempts, once there were answers
+_MOST_REFUSED = 10  # instances before there was any answer, each of them in every way
 _FOR_ALL = {"401", "402", "403", "404"}  # what is refused so is refused for every instance
 
 
@@ -65,34 +69,60 @@ class Judges:
         endpoint = await self.providers.endpoint(order.provider)
         gate = self.gates.gate(order.provider)
         chat = CarefulChat(PaidChat(self.chat, order.budget), gate, self.draw)
-        work = _Work(Judge(chat, endpoint, judged, self.random_bytes), order.votes, self.deadline_s)
-        # The first one finds out what the endpoint can do, and whether it answers at all.
-        first = await work.outcome(order.instances[0])
+        judge = Judge(chat, endpoint, judged, self.random_bytes)
+        places = asyncio.Semaphore(gate.limits.concurrency)
+        work = _Work(judge, order.votes, self.deadline_s, places)
+        found: list[Judgement | GnomonError] = []
+        for instance in order.instances:  # one after the other, until the endpoint has answered
+            if work.has_answer:
+                break
+            found.append(await work.outcome(instance))
         async with asyncio.TaskGroup() as group:  # a defect in one ends all: nothing is paid for in vain
-            rest = [group.create_task(work.outcome(instance)) for instance in order.instances[1:]]
-        return [first, *(task.result() for task in rest)]
+            rest = [group.create_task(work.outcome(each)) for each in order.instances[len(found) :]]
+        return [*found, *(task.result() for task in rest)]
 
 
 @dataclass(slots=True)
 class _Work:
-    """The instances of one order. What ends one for good ends those that come after it."""
+    """The instances of one order. What ends one for good ends those that come after it.
+
+    No more are begun than may be asked for at once, so that an end comes before the rest.
+    """
 
     judge: Judge
     votes: int
     deadline_s: float
+    places: asyncio.Semaphore
     end: GnomonError | None = None
+    has_answer: bool = False
+    _away: int = 0  # in a row
+    _refused: int = 0  # before there was any answer
 
     async def outcome(self, instance: Instance | GnomonError) -> Judgement | GnomonError:
         if isinstance(instance, GnomonError):
             return instance
-        if self.end is not None:
-            return self.end
+        async with self.places:
+            return await self._judged(instance) if self.end is None else self.end
+
+    async def _judged(self, instance: Instance) -> Judgement | GnomonError:
         try:
-            return await self.judge.judge(instance, self.votes, deadline_s=self.deadline_s)
+            judgement = await self.judge.judge(instance, self.votes, deadline_s=self.deadline_s)
         except GnomonError as error:
-            if is_for_all(error):
-                self.end = error
+            if is_for_all(error) or self._is_hopeless(error):
+                self.end = self.end or error
             return error
+        self.has_answer, self._away = True, 0
+        return judgement
+
+    def _is_hopeless(self, error: GnomonError) -> bool:
+        """Tell whether the endpoint is given up: it is away, or has refused whatever came."""
+        if isinstance(error, ProviderUnavailableError):
+            self._away += 1
+            return self._away >= (_MOST_AWAY if self.has_answer else 1)
+        if isinstance(error, ProviderAnswerInvalidError):
+            self.has_answer, self._away = True, 0
+        self._refused += isinstance(error, ProviderRefusedError)
+        return not self.has_answer and self._refused >= _MOST_REFUSED
 
 
 def is_for_all(error: GnomonError) -> bool:

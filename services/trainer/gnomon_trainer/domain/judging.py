@@ -7,18 +7,17 @@ from enum import StrEnum
 
 from gnomon.errors import ProviderAnswerInvalidError
 from gnomon.instances import Instance
-from gnomon_trainer.domain.asking import Way, Ways
-from gnomon_trainer.domain.chat import Chat, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.chat import (
+    Chat,
+    ChatRequest,
+    Endpoint,
+    UnusableAnswerError,
+)
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
 from gnomon_trainer.domain.judge_prompt import Judged, question, schema
+from gnomon_trainer.domain.ways_of_asking import Ways, likely_tokens
 
 _TRIES = 3  # for one vote
-_LIKELY_TOKENS = 20
-
-# From what binds an answer most to what every endpoint can do.
-_WAYS = tuple(
-    Way(form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
-)
 
 
 class SoftLabelSource(StrEnum):
@@ -61,7 +60,7 @@ class Judge:
         self._asking = Asking(chat, random_bytes)
         self._endpoint = endpoint
         self._judged = judged
-        self._ways = Ways(_WAYS)
+        self._ways = Ways(likely_tokens(len(judged.labels)))
 
     async def judge(
         self, instance: Instance, votes: int, *, deadline_s: float, asking: Asking | None = None
@@ -72,7 +71,7 @@ class Judge:
 
         Raises:
             InstanceInvalidError: the instance lacks what the metric reads.
-            ProviderAnswerInvalidError: an answer was none, three times.
+            ProviderAnswerInvalidError: an answer was none, or of no use, three times.
             GnomonError: what `Chat.complete` raises.
         """
         # The marker is another one each time: what one answer leaks is of no use to the next.
@@ -81,15 +80,17 @@ class Judge:
         return judgement(cast, self._judged.labels)
 
     async def _vote(self, instance: Instance, by: Asking, deadline_s: float) -> Vote:
-        problem: NoVoteError | None = None
+        problem: NoVoteError | UnusableAnswerError | None = None
         for _ in range(_TRIES):
             asked = question(self._judged, instance, by.random_bytes, planted=by.planted)
-            request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
-            answer = await self._ways.ask(by.chat, self._endpoint, request, deadline_s=deadline_s)
+            request = ChatRequest(asked.messages, schema=schema(self._judged.labels), likely_from='"label"')
             try:
+                answer = await self._ways.ask(by.chat, self._endpoint, request, deadline_s=deadline_s)
                 return vote(answer, self._judged.labels, asked.marker)
-            except NoVoteError as error:
+            except (NoVoteError, UnusableAnswerError) as error:
                 problem = error
+        if isinstance(problem, UnusableAnswerError):
+            raise problem
         name = self._endpoint.provider
         raise ProviderAnswerInvalidError(
             f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
@@ -99,7 +100,9 @@ class Judge:
 def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:
     """Put votes together: the mean of their token probabilities where all have them, else their shares.
 
-    The label is the one with the largest share; of equals the one that was voted for first.
+    The label is the one with the largest share; of equals the one that was voted for first. A model whose
+    answers are drawn can name another one than it finds likeliest: then nobody voted for the label, and the
+    explanation is that of the first vote.
     """
     told = [each.probabilities for each in votes if each.probabilities is not None]
     if len(told) == len(votes):
@@ -109,5 +112,6 @@ def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:
         count = Counter(each.label for each in votes)
         soft = {label: count[label] / len(votes) for label in labels}
         source = SoftLabelSource.VOTES
-    best = max(votes, key=lambda each: soft[each.label])
-    return Judgement(best.label, best.explanation, soft, source, len(votes))
+    label = max([*(each.label for each in votes), *labels], key=lambda each: soft[each])
+    reason = next((each for each in votes if each.label == label), votes[0])
+    return Judgement(label, reason.explanation, soft, source, len(votes))

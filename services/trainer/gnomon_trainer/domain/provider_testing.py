@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gnomon.errors import GnomonError
 from gnomon_trainer.domain.chat import Chat, ChatMessage, ChatRequest, Endpoint, Form, Role
 
-_DEADLINE_S = 20.0  # for each of three calls
+_DEADLINE_S = 20.0  # for each of three or four calls
 _ASK = (ChatMessage(Role.USER, "This is a connection test. Answer with the word: ready"),)
 # No model answers this by itself: only one that is bound to the schema does.
 _WORD = "bound-17"
@@ -30,7 +30,7 @@ class ProviderTest:
 
 
 async def examined(chat: Chat, endpoint: Endpoint, stopwatch: Callable[[], float]) -> ProviderTest:
-    """Ask for a completion, for one bound to a schema, and for log-probabilities.
+    """Ask for a completion, for one bound to a schema in one form or the other, and for log-probabilities.
 
     Raises what `Chat.complete` raises for the first; the others only say what does not work.
     """
@@ -46,7 +46,12 @@ async def examined(chat: Chat, endpoint: Endpoint, stopwatch: Callable[[], float
 
 
 async def _schema_problem(chat: Chat, endpoint: Endpoint) -> str:
-    request = ChatRequest(_ASK, form=Form.SCHEMA, schema=_SCHEMA)
+    problem = await _form_problem(chat, endpoint, Form.SCHEMA)
+    return "" if problem and not await _form_problem(chat, endpoint, Form.OBJECT) else problem
+
+
+async def _form_problem(chat: Chat, endpoint: Endpoint, form: Form) -> str:
+    request = ChatRequest(_ASK, form=form, schema=_SCHEMA)
     try:
         answer = await chat.complete(endpoint, request, deadline_s=_DEADLINE_S)
     except GnomonError as error:
