@@ -80,9 +80,7 @@ def check_sets(
     left_rows = sum(left.values())
     _check_classes(training, left, "rows of the test set" if found.rows else "")
     _check_classes(test, test_left, "the seeds of the training set" if seen else "")
-    least_training, least_test = (
-        (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
-    )
+    least_training, least_test = _least_rows(allow_small)
     _check_size(training, left_rows, least_training, allow_small, "overlapping ones")
     _check_size(test, sum(test_left.values()), least_test, allow_small, "seeds of the training set")
     rare = {label: n for label, n in left.items() if 0 < n < LEAST_CLASS_ROWS}
@@ -107,20 +105,36 @@ def check_sets(
     return CheckedSets(left_rows, every, warnings, found.rows, frozenset(seen))
 
 
+def check_test_set(test: Dataset, metric: MetricDefinition, *, allow_small: bool) -> None:
+    """Check what `check_sets` does that needs no training set; raises as it does."""
+    _check_metric(test, metric)
+    _check_classes(test, test.class_counts, "")
+    _check_size(test, test.row_count, _least_rows(allow_small)[1], allow_small, "")
+
+
+def _least_rows(allow_small: bool) -> tuple[int, int]:
+    """Return how many rows a training and a test set must have."""
+    return (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
+
+
+def _check_metric(dataset: Dataset, metric: MetricDefinition) -> None:
+    if dataset.metric != metric.name:
+        raise DatasetUnsuitableError(
+            f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
+            resource=str(dataset.name),
+        )
+    unknown = sorted(set(dataset.class_counts) - set(metric.classes))
+    if unknown:
+        raise DatasetUnsuitableError(
+            f"{dataset.name} has labels that {metric.name} no longer declares: "
+            f"{', '.join(unknown[:8])}. Upload it again.",
+            resource=str(dataset.name),
+        )
+
+
 def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> None:
     for dataset in (training, test):
-        if dataset.metric != metric.name:
-            raise DatasetUnsuitableError(
-                f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
-                resource=str(dataset.name),
-            )
-        unknown = sorted(set(dataset.class_counts) - set(metric.classes))
-        if unknown:
-            raise DatasetUnsuitableError(
-                f"{dataset.name} has labels that {metric.name} no longer declares: "
-                f"{', '.join(unknown[:8])}. Upload it again.",
-                resource=str(dataset.name),
-            )
+        _check_metric(dataset, metric)
     if training.digest == test.digest:
         raise DatasetUnsuitableError(
             f"{training.name} and {test.name} hold the same rows. An evaluator must be measured on rows it "
