@@ -60,6 +60,7 @@ def upload_header(
     allow_partial: bool,
     format: str | None,  # noqa: A002  the field's own name
     display_name: str,
+    unlabelled: bool,
 ) -> trainer.UploadDatasetRequest:
     """Return the first message of an upload."""
     known = [name for name in _FORMATS.keys() if name != "FORMAT_UNSPECIFIED"]  # noqa: SIM118  no mapping
@@ -74,5 +75,6 @@ def upload_header(
         allow_partial=allow_partial,
         display_name=display_name,
         request_id=new_request_id(),
+        unlabelled=unlabelled,
     )
     return trainer.UploadDatasetRequest(header=header)

@@ -158,6 +158,19 @@ class ReviewName:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationName:
+    generation: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "GenerationName":
+        match = _match(f"generations/({_ID})", name, field, "of the form generations/{generation}")
+        return cls(match[1])
+
+    def __str__(self) -> str:
+        return f"generations/{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeName:
     recipe: str
 

@@ -9,6 +9,7 @@
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
     review          tickets/first           datasets/tickets/reviews/first
+    generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
 
@@ -18,6 +19,7 @@ Whole names are taken everywhere. Whatever is neither raises InvalidRequestError
 from gnomon.names import (
     AliasName,
     DatasetName,
+    GenerationName,
     MetricName,
     MetricVersionName,
     ProjectName,
@@ -92,6 +94,10 @@ def review(name: str) -> str:
     if slash and "/" not in tail:
         name = f"datasets/{head}/reviews/{tail}"
     return str(ReviewName.parse(name, "review"))
+
+
+def generation(name: str) -> str:
+    return str(GenerationName.parse(_under("generations", name), "generation"))
 
 
 def recipe(name: str) -> str:

@@ -33,6 +33,9 @@ class Presence:
         self.holder = holder
         self._gone = gone
 
+    def announce(self) -> None:
+        pass
+
     def is_gone(self, holder: str) -> bool:
         return holder in self._gone
 
@@ -188,7 +191,9 @@ def test_a_process_is_gone_once_its_lock_is(tmp_path: Path) -> None:
     assert one._file is not None
     one._file.close()  # as at its end
     assert other.is_gone(one.holder)
-    other.sweep()
+    other.announce()
+    assert [path.name for path in tmp_path.iterdir()] == [other.holder]
+    other.leave()
     assert list(tmp_path.iterdir()) == []
 
 

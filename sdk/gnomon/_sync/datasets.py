@@ -51,8 +51,9 @@ class Datasets:
         allow_partial: bool = False,
         format: str | None = None,  # noqa: A002  the field's own name
         display_name: str = "",
+        unlabelled: bool = False,
     ) -> trainer.UploadDatasetResponse:
-        """Store labelled rows as the next version of a dataset: all of them or none.
+        """Store rows as the next version of a dataset: all of them or none.
 
         Args:
             source: a CSV or JSONL file, possibly gzipped, or a DataFrame.
@@ -60,6 +61,7 @@ class Datasets:
             columns: from the source's column to ours, such as `{"question": "input"}`.
             allow_partial: leave bad rows out instead of refusing all; the answer says which.
             format: `csv` or `jsonl`, where the file's ending does not say so.
+            unlabelled: the rows have no labels yet; `client.labellings` lets a judge give them.
 
         Raises:
             DatasetInvalidError: rows are bad; `violations` names the first 100.
@@ -75,6 +77,7 @@ class Datasets:
             allow_partial=allow_partial,
             format=format,
             display_name=display_name,
+            unlabelled=unlabelled,
         )
         return self._trainer.send(
             f"{_SERVICE}/UploadDataset",
@@ -97,7 +100,7 @@ class Datasets:
         """Delete a dataset with all its versions.
 
         Raises:
-            ResourceInUseError: a run that has not ended needs it.
+            ResourceInUseError: a run or a labelling that has not ended needs it.
         """
         request = trainer.DeleteDatasetRequest(name=shorthand.dataset(name))
         self._trainer.unary(f"{_SERVICE}/DeleteDataset", request, empty_pb2.Empty, repeated_is=NotFoundError)

@@ -25,6 +25,8 @@ Mapping = Annotated[
 
 
 def _counts(dataset: pb.Dataset) -> str:
+    if dataset.unlabelled:
+        return "unlabelled"
     counts = sorted(dataset.class_counts.items(), key=lambda entry: -entry[1])
     shown = ", ".join(f"{label} {count}" for label, count in counts[:6])
     return shown + (f", … ({len(counts)} classes)" if len(counts) > 6 else "")
@@ -75,6 +77,9 @@ def upload(
         bool, typer.Option("--allow-partial", help="Leave bad rows out instead of refusing the file.")
     ] = False,
     display_name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="The rows have no labels: a judge is to give them.")
+    ] = False,
 ) -> None:
     """Upload a file of labelled rows: all of it or nothing."""
     answer = session.client.datasets.upload(
@@ -84,6 +89,7 @@ def upload(
         columns=parse_columns(column),
         allow_partial=allow_partial,
         display_name=display_name,
+        unlabelled=unlabelled,
     )
     session.output.show(answer, _uploaded)
 

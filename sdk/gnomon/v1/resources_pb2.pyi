@@ -662,7 +662,7 @@ class LatencyPoint(_message.Message):
     def __init__(self, tokens: _Optional[int] = ..., alone_p50_ms: _Optional[float] = ..., alone_p99_ms: _Optional[float] = ..., capacity_per_second: _Optional[float] = ..., capacity_batch: _Optional[int] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "version", "digest", "display_name", "metric", "state", "findings", "row_count", "class_counts", "extra_columns", "size_bytes", "source_filename", "create_time", "delete_time", "review")
+    __slots__ = ("name", "version", "digest", "display_name", "metric", "state", "findings", "row_count", "class_counts", "extra_columns", "size_bytes", "source_filename", "create_time", "delete_time", "review", "labelling", "unlabelled", "generation")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Dataset.State]
@@ -710,6 +710,9 @@ class Dataset(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVIEW_FIELD_NUMBER: _ClassVar[int]
+    LABELLING_FIELD_NUMBER: _ClassVar[int]
+    UNLABELLED_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     digest: str
@@ -725,7 +728,10 @@ class Dataset(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     delete_time: _timestamp_pb2.Timestamp
     review: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., state: _Optional[_Union[Dataset.State, str]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., row_count: _Optional[int] = ..., class_counts: _Optional[_Mapping[str, int]] = ..., extra_columns: _Optional[_Iterable[str]] = ..., size_bytes: _Optional[int] = ..., source_filename: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., review: _Optional[str] = ...) -> None: ...
+    labelling: str
+    unlabelled: bool
+    generation: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., state: _Optional[_Union[Dataset.State, str]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., row_count: _Optional[int] = ..., class_counts: _Optional[_Mapping[str, int]] = ..., extra_columns: _Optional[_Iterable[str]] = ..., size_bytes: _Optional[int] = ..., source_filename: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., review: _Optional[str] = ..., labelling: _Optional[str] = ..., unlabelled: _Optional[bool] = ..., generation: _Optional[str] = ...) -> None: ...
 
 class Provider(_message.Message):
     __slots__ = ("name", "display_name", "base_url", "model", "api_key", "key_state", "etag", "create_time", "update_time")

@@ -1,5 +1,7 @@
 import datetime
 
+from gnomon.v1 import generations_pb2 as _generations_pb2
+from gnomon.v1 import labellings_pb2 as _labellings_pb2
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from gnomon.v1 import reviews_pb2 as _reviews_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -21,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class UploadDatasetRequest(_message.Message):
     __slots__ = ("header", "content")
     class Header(_message.Message):
-        __slots__ = ("dataset_id", "metric", "filename", "format", "column_mapping", "allow_partial", "display_name", "request_id")
+        __slots__ = ("dataset_id", "metric", "filename", "format", "column_mapping", "allow_partial", "display_name", "request_id", "unlabelled")
         class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             FORMAT_UNSPECIFIED: _ClassVar[UploadDatasetRequest.Header.Format]
@@ -45,6 +47,7 @@ class UploadDatasetRequest(_message.Message):
         ALLOW_PARTIAL_FIELD_NUMBER: _ClassVar[int]
         DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
         REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+        UNLABELLED_FIELD_NUMBER: _ClassVar[int]
         dataset_id: str
         metric: str
         filename: str
@@ -53,7 +56,8 @@ class UploadDatasetRequest(_message.Message):
         allow_partial: bool
         display_name: str
         request_id: str
-        def __init__(self, dataset_id: _Optional[str] = ..., metric: _Optional[str] = ..., filename: _Optional[str] = ..., format: _Optional[_Union[UploadDatasetRequest.Header.Format, str]] = ..., column_mapping: _Optional[_Mapping[str, str]] = ..., allow_partial: _Optional[bool] = ..., display_name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+        unlabelled: bool
+        def __init__(self, dataset_id: _Optional[str] = ..., metric: _Optional[str] = ..., filename: _Optional[str] = ..., format: _Optional[_Union[UploadDatasetRequest.Header.Format, str]] = ..., column_mapping: _Optional[_Mapping[str, str]] = ..., allow_partial: _Optional[bool] = ..., display_name: _Optional[str] = ..., request_id: _Optional[str] = ..., unlabelled: _Optional[bool] = ...) -> None: ...
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     header: UploadDatasetRequest.Header

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from gnomon.v1 import generations_pb2 as gnomon_dot_v1_dot_generations__pb2
+from gnomon.v1 import labellings_pb2 as gnomon_dot_v1_dot_labellings__pb2
 from gnomon.v1 import resources_pb2 as gnomon_dot_v1_dot_resources__pb2
 from gnomon.v1 import reviews_pb2 as gnomon_dot_v1_dot_reviews__pb2
 from gnomon.v1 import trainer_service_pb2 as gnomon_dot_v1_dot_trainer__service__pb2
@@ -204,6 +206,81 @@ class TrainerServiceStub:
                 '/gnomon.v1.TrainerService/JudgeInstances',
                 request_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+                _registered_method=True)
+        self.CreateLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CreateLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.GetLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/GetLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.Labelling.FromString,
+                _registered_method=True)
+        self.ListLabellings = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListLabellings',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.FromString,
+                _registered_method=True)
+        self.WatchLabelling = channel.unary_stream(
+                '/gnomon.v1.TrainerService/WatchLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.FromString,
+                _registered_method=True)
+        self.ResumeLabelling = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ResumeLabelling',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ListWrongRows = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListWrongRows',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.FromString,
+                _registered_method=True)
+        self.CompareLabellings = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CompareLabellings',
+                request_serializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.FromString,
+                _registered_method=True)
+        self.CreateGeneration = channel.unary_unary(
+                '/gnomon.v1.TrainerService/CreateGeneration',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.CreateGenerationRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.GetGeneration = channel.unary_unary(
+                '/gnomon.v1.TrainerService/GetGeneration',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.GetGenerationRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+                _registered_method=True)
+        self.ListGenerations = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListGenerations',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.ListGenerationsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.ListGenerationsResponse.FromString,
+                _registered_method=True)
+        self.WatchGeneration = channel.unary_stream(
+                '/gnomon.v1.TrainerService/WatchGeneration',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.WatchGenerationRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.WatchGenerationResponse.FromString,
+                _registered_method=True)
+        self.ListGeneratedRows = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ListGeneratedRows',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsResponse.FromString,
+                _registered_method=True)
+        self.RegenerateSample = channel.unary_unary(
+                '/gnomon.v1.TrainerService/RegenerateSample',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.RegenerateSampleRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+                _registered_method=True)
+        self.ApproveSample = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ApproveSample',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.ApproveSampleRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+                _registered_method=True)
+        self.ResumeGeneration = channel.unary_unary(
+                '/gnomon.v1.TrainerService/ResumeGeneration',
+                request_serializer=gnomon_dot_v1_dot_generations__pb2.ResumeGenerationRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.RecordFeedback = channel.unary_unary(
                 '/gnomon.v1.TrainerService/RecordFeedback',
@@ -486,6 +563,120 @@ class TrainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateLabelling(self, request, context):
+        """Has a judge label all rows of a dataset, or finds out how well it does on
+        rows that people labelled. The operation is a view of the labelling: it is
+        done when that is `LABELLED`, `FAILED` or `CANCELLED`. No answer is paid
+        twice, whatever breaks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabelling(self, request, context):
+        """Gets a labelling.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabellings(self, request, context):
+        """Lists labellings, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchLabelling(self, request, context):
+        """Follows a labelling: sends it now, on every change, and once at its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeLabelling(self, request, context):
+        """Goes on with a labelling that is `FAILED` or `CANCELLED`. What was answered
+        is not asked again; rows that could not be judged are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWrongRows(self, request, context):
+        """Lists the rows that a judge labels otherwise than people do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareLabellings(self, request, context):
+        """Compares two judges, or two prompts, row by row on the same labelled rows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateGeneration(self, request, context):
+        """Has a provider's model write a training set after rows of a test set. The
+        operation is a view of the generation: it is done when that is `GENERATED`,
+        `FAILED` or `CANCELLED`, and not while it is `AWAITING_REVIEW`. No answer is
+        paid twice, whatever breaks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGeneration(self, request, context):
+        """Gets a generation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGenerations(self, request, context):
+        """Lists generations, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchGeneration(self, request, context):
+        """Follows a generation: sends it now and on every change, until nothing more
+        happens by itself. That is at its end, and while a sample awaits its review.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGeneratedRows(self, request, context):
+        """Lists the rows that were made so far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegenerateSample(self, request, context):
+        """Turns a sample down, so that another one is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveSample(self, request, context):
+        """Takes a sample, so that the rest is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeGeneration(self, request, context):
+        """Goes on with a generation that is `FAILED` or `CANCELLED`. What was answered
+        is not asked again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordFeedback(self, request, context):
         """Stores what people say of scores, each entry by itself: one that cannot be
         stored has an error and never fails its neighbours.
@@ -686,6 +877,81 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.JudgeInstances,
                     request_deserializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.SerializeToString,
+            ),
+            'CreateLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'GetLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.Labelling.SerializeToString,
+            ),
+            'ListLabellings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabellings,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.SerializeToString,
+            ),
+            'WatchLabelling': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.SerializeToString,
+            ),
+            'ResumeLabelling': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeLabelling,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ListWrongRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWrongRows,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.SerializeToString,
+            ),
+            'CompareLabellings': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareLabellings,
+                    request_deserializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.SerializeToString,
+            ),
+            'CreateGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGeneration,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.CreateGenerationRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'GetGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGeneration,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.GetGenerationRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.Generation.SerializeToString,
+            ),
+            'ListGenerations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGenerations,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.ListGenerationsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'WatchGeneration': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchGeneration,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.WatchGenerationRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.WatchGenerationResponse.SerializeToString,
+            ),
+            'ListGeneratedRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGeneratedRows,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsResponse.SerializeToString,
+            ),
+            'RegenerateSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegenerateSample,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.RegenerateSampleRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.Generation.SerializeToString,
+            ),
+            'ApproveSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveSample,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.ApproveSampleRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_generations__pb2.Generation.SerializeToString,
+            ),
+            'ResumeGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeGeneration,
+                    request_deserializer=gnomon_dot_v1_dot_generations__pb2.ResumeGenerationRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'RecordFeedback': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordFeedback,
@@ -1601,6 +1867,411 @@ class TrainerService:
             '/gnomon.v1.TrainerService/JudgeInstances',
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesRequest.SerializeToString,
             gnomon_dot_v1_dot_trainer__service__pb2.JudgeInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CreateLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.CreateLabellingRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/GetLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.GetLabellingRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.Labelling.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabellings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListLabellings',
+            gnomon_dot_v1_dot_labellings__pb2.ListLabellingsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.ListLabellingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/WatchLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.WatchLabellingRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.WatchLabellingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeLabelling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ResumeLabelling',
+            gnomon_dot_v1_dot_labellings__pb2.ResumeLabellingRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWrongRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListWrongRows',
+            gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.ListWrongRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareLabellings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CompareLabellings',
+            gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsRequest.SerializeToString,
+            gnomon_dot_v1_dot_labellings__pb2.CompareLabellingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/CreateGeneration',
+            gnomon_dot_v1_dot_generations__pb2.CreateGenerationRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/GetGeneration',
+            gnomon_dot_v1_dot_generations__pb2.GetGenerationRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGenerations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListGenerations',
+            gnomon_dot_v1_dot_generations__pb2.ListGenerationsRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/WatchGeneration',
+            gnomon_dot_v1_dot_generations__pb2.WatchGenerationRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.WatchGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGeneratedRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ListGeneratedRows',
+            gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.ListGeneratedRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegenerateSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/RegenerateSample',
+            gnomon_dot_v1_dot_generations__pb2.RegenerateSampleRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ApproveSample',
+            gnomon_dot_v1_dot_generations__pb2.ApproveSampleRequest.SerializeToString,
+            gnomon_dot_v1_dot_generations__pb2.Generation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.TrainerService/ResumeGeneration',
+            gnomon_dot_v1_dot_generations__pb2.ResumeGenerationRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -94,7 +94,6 @@ class TrainerApp:
 
     def _prepare(self) -> None:
         self.database.migrate()
-        self.presence.announce()
         incoming.sweep(self.settings.data_dir / "tmp")
         self.rows.sweep(self.datasets.digests())
 

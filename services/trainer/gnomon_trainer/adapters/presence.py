@@ -9,7 +9,7 @@ from typing import IO
 
 
 class PresenceFiles:
-    """A `Presence` in a folder that trainers share.
+    """A `Presence` in a folder that trainers share; who never held anything has no file.
 
     The operating system lets go of a lock when its process ends, however it
     ends. A file that is not there says nothing: its trainer may have another
@@ -22,10 +22,13 @@ class PresenceFiles:
         self._file: IO[bytes] | None = None
 
     def announce(self) -> None:
-        """Say that this process lives, until it ends."""
+        """Say that this process lives, until it ends. Doing it again changes nothing."""
+        if self._file is not None:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = self._path(self.holder).open("wb")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._sweep()
 
     def leave(self) -> None:
         """Say that this process holds nothing any more."""
@@ -48,8 +51,8 @@ class PresenceFiles:
         finally:
             os.close(file)
 
-    def sweep(self) -> None:
-        """Remove the files of processes that have ended; call it when nothing is held by them."""
+    def _sweep(self) -> None:
+        """Remove the files of processes that have ended; what one of them held waits for its lease."""
         for path in self._folder.glob("t-*"):
             if path.name != self.holder and self.is_gone(path.name):
                 with contextlib.suppress(OSError):

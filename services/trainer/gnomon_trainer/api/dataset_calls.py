@@ -157,4 +157,5 @@ def _upload_header(header: pb.UploadDatasetRequest.Header) -> UploadHeader:
         column_mapping=mapping,
         allow_partial=header.allow_partial,
         display_name=check_display_name(header.display_name),
+        unlabelled=header.unlabelled,
     )

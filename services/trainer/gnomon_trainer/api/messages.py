@@ -39,6 +39,9 @@ def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dat
         size_bytes=dataset.size_bytes,
         source_filename=dataset.source_filename,
         review=dataset.review,
+        labelling=dataset.labelling,
+        generation=dataset.generation,
+        unlabelled=dataset.unlabelled,
         create_time=timestamp(dataset.create_time),
     )
     if dataset.delete_time is not None:

@@ -9,7 +9,7 @@ from gnomon.names import DatasetName, MetricName
 from gnomon.rendering import Rendered, render, template_for
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.checks import RowChecks
-from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore
+from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore, check_labelled
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.label_checks import (
     LabelProbe,
@@ -69,9 +69,10 @@ class Checks:
 
         Raises:
             NotFoundError: there is no such dataset, or no metric of its labels.
+            DatasetUnlabelledError: there are no labels to look at.
             InternalError: the probe broke down.
         """
-        dataset = await asyncio.to_thread(self.store.get, name)
+        dataset = check_labelled(await asyncio.to_thread(self.store.get, name))
         metric = await self.catalog.metric(MetricName.parse(dataset.metric))
         self.under_way.append(dataset.name)
         try:

@@ -23,7 +23,8 @@ LONG_CHARACTERS = 4 * 512  # about four characters a token; 512 tokens is what s
 class RowChecks:
     """Collects what `findings` needs: `add` every row in order, then ask once."""
 
-    def __init__(self, metric: MetricDefinition) -> None:
+    def __init__(self, metric: MetricDefinition, *, unlabelled: bool = False) -> None:
+        self._unlabelled = unlabelled
         self._classes = metric.classes
         self._index = {label: place for place, label in enumerate(metric.classes)}
         self._labels = array("H")
@@ -32,7 +33,7 @@ class RowChecks:
         self._doubted = array("l")
 
     def add(self, row: StoredRow) -> None:
-        self._labels.append(self._index[row.label])
+        self._labels.append(0 if self._unlabelled else self._index[row.label])
         self._near.append(fingerprint(normalised(row.text)))
         if len(row.text) > LONG_CHARACTERS:
             self._long.append(len(self._labels))
@@ -44,11 +45,16 @@ class RowChecks:
         return len(self._labels)
 
     def class_counts(self) -> dict[str, int]:
-        """Return how many rows each class of the metric has, 0 included."""
+        """Return how many rows each class of the metric has, 0 included; nothing of unlabelled rows."""
+        if self._unlabelled:
+            return {}
         counts = Counter(self._labels)
         return {label: counts[place] for place, label in enumerate(self._classes)}
 
     def findings(self) -> tuple[Finding, ...]:
+        if self._unlabelled:
+            found = (_UNLABELLED, self._duplicates(), self._too_long())
+            return tuple(entry for entry in found if entry is not None)
         return tuple(
             found
             for found in (
@@ -106,6 +112,12 @@ class RowChecks:
             "more at once.",
             self._long,
         )
+
+
+_UNLABELLED = finding(
+    "UNLABELLED",
+    "The rows have no labels yet. Have a judge label them: `gnomon judge label DATASET --provider …`.",
+)
 
 
 def _groups(keys: Sequence[int]) -> Iterator[list[int]]:

@@ -27,15 +27,22 @@ _ALSO_CALLED = {"documents": "context"}
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How a file's columns are read. `read` is from ours to the file's; it holds `label`, and `id` if any."""
+    """How a file's columns are read. `read` is from ours to the file's; it holds `id` if there is one.
+
+    It holds `label` unless the rows have none yet.
+    """
 
     read: Mapping[str, str]
     extra: tuple[str, ...]
 
+    @property
+    def unlabelled(self) -> bool:
+        return LABEL not in self.read
 
-def needed(shape: InputShape) -> tuple[tuple[str, ...], ...]:
+
+def needed(shape: InputShape, *, unlabelled: bool = False) -> tuple[tuple[str, ...], ...]:
     """Return what a file needs for the shape: one column of each group of alternatives."""
-    return (*_READ[shape], (LABEL,))
+    return (*_READ[shape], *([] if unlabelled else [(LABEL,)]))
 
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
@@ -53,18 +60,23 @@ def _bad_mapping(what: str) -> InvalidRequestError:
     return InvalidRequestError(f"column_mapping {what}.", violations=[Violation("column_mapping", what)])
 
 
-def choose(found: Sequence[str], mapping: Mapping[str, str], shape: InputShape) -> Columns:
+def choose(
+    found: Sequence[str], mapping: Mapping[str, str], shape: InputShape, *, unlabelled: bool = False
+) -> Columns:
     """Decide which column of a file is which of ours.
 
     Raises:
         DatasetInvalidError: columns are missing, occur twice or have no name;
-            names what was found, what is needed, and a likely mapping.
+            names what was found, what is needed, and a likely mapping. Or
+            `unlabelled` rows come with labels.
     """
     _check_found(found, mapping)
     ours = {mapping.get(column, column): column for column in found}
     by_ours: dict[str, str] = {}
     missing: list[tuple[str, ...]] = []
-    for alternatives in needed(shape):
+    if unlabelled and LABEL in ours:
+        raise _labelled(ours[LABEL])
+    for alternatives in needed(shape, unlabelled=unlabelled):
         name = next((a for a in alternatives if a in ours), None)
         other = _ALSO_CALLED.get(alternatives[0])
         if name is not None:
@@ -74,7 +86,7 @@ def choose(found: Sequence[str], mapping: Mapping[str, str], shape: InputShape) 
         else:
             missing.append(alternatives)
     if missing:
-        raise _missing(missing, found, mapping, shape)
+        raise _missing(missing, found, mapping, needed(shape, unlabelled=unlabelled))
     if ID in ours:
         by_ours[ID] = ours[ID]
     taken = set(by_ours.values())
@@ -108,14 +120,22 @@ def _missing(
     missing: Sequence[tuple[str, ...]],
     found: Sequence[str],
     mapping: Mapping[str, str],
-    shape: InputShape,
+    all_needed: Sequence[tuple[str, ...]],
 ) -> DatasetInvalidError:
-    wanted = ", ".join(" or ".join(map(_quoted, alternatives)) for alternatives in needed(shape))
+    wanted = ", ".join(" or ".join(map(_quoted, alternatives)) for alternatives in all_needed)
     names = [alternatives[0] for alternatives in missing]
     return DatasetInvalidError(
         f"The file lacks the column {_list(names)}. It has {_list(found) or 'none'}; "
         f"the metric reads {wanted}{_remedy(missing, found, mapping)}",
         violations=[Violation(f"column {_quoted(name)}", "is missing") for name in names],
+    )
+
+
+def _labelled(column: str) -> DatasetInvalidError:
+    return DatasetInvalidError(
+        f"The rows were sent as unlabelled, and have the column {_quoted(column)}. Send them as labelled, or "
+        "leave the column out: a judge's labels must not take the place of those of people.",
+        violations=[Violation(f"column {_quoted(column)}", "must not be there")],
     )
 
 

@@ -17,6 +17,7 @@ from gnomon_trainer.domain.datasets import (
     DatasetStore,
     Request,
     RowStore,
+    check_labelled,
 )
 from gnomon_trainer.domain.rows import BadRow, StoredRow, row_of
 from gnomon_trainer.domain.splitting import split
@@ -52,6 +53,7 @@ class UploadHeader:
     column_mapping: dict[str, str]
     allow_partial: bool
     display_name: str
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class Datasets:
             header.column_mapping,
             header.allow_partial,
             header.display_name,
+            header.unlabelled,
         )
         source = incoming.source(header.filename, header.format)
         ingested: Ingested = ingest(upload, source, self.rows.sink(), self.limits)
@@ -151,6 +154,7 @@ class Datasets:
         Raises:
             InvalidRequestError: the share or the group column cannot be used.
             DatasetUnsuitableError: one of the two would be empty.
+            DatasetUnlabelledError: there are no labels to stratify by.
         """
         if not 0 < order.test_share < 1:
             raise InvalidRequestError(
@@ -164,7 +168,7 @@ class Datasets:
             )
         if request and (known := await asyncio.to_thread(self.store.replayed, request)):
             return known[0], known[1]
-        source = await self.get(order.source)
+        source = check_labelled(await self.get(order.source))
         metric = await self.catalog.metric(MetricName.parse(source.metric))
         async with self.heavy:
             return await in_thread(self._split, order, source, metric, request)

@@ -1,11 +1,17 @@
-"""Datasets: labelled rows in numbered, immutable versions. Pure."""
+"""Datasets: rows in numbered, immutable versions; labelled but where they wait for a judge. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from gnomon.errors import DatasetUnsuitableError, NotFoundError, RequestIdReusedError, ResourceInUseError
+from gnomon.errors import (
+    DatasetUnlabelledError,
+    DatasetUnsuitableError,
+    NotFoundError,
+    RequestIdReusedError,
+    ResourceInUseError,
+)
 from gnomon.names import DatasetName
 from gnomon_trainer.domain.findings import Finding
 
@@ -110,6 +116,17 @@ def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dat
         unlabelled=draft.unlabelled,
         generation=draft.generation,
     )
+
+
+def check_labelled(dataset: Dataset) -> Dataset:
+    """Return the dataset, or raise DatasetUnlabelledError if its rows have no labels."""
+    if dataset.unlabelled:
+        raise DatasetUnlabelledError(
+            f"{dataset.name} has no labels yet. Have a judge label it first: `gnomon judge label "
+            f"{dataset.dataset} --provider …`.",
+            resource=str(dataset.name),
+        )
+    return dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,14 @@ def counts(rows: int, shares: Mapping[str, float]) -> dict[str, int]:
     return found
 
 
-def missing(wanted: Mapping[str, int], kept: Mapping[str, int], asked: Mapping[str, int]) -> dict[str, int]:
+def missing(
+    wanted: Mapping[str, int], kept: Mapping[str, int], asked: Mapping[str, int], allotments: int = 1
+) -> dict[str, int]:
     """Return how many rows of which class are to be asked for still; none of one that is given up."""
     found = {}
     for label, count in wanted.items():
         left = count - kept.get(label, 0)
-        allowed = MOST_ASKED * count + _ALSO_ASKED - asked.get(label, 0)
+        allowed = allotments * (MOST_ASKED * count + _ALSO_ASKED) - asked.get(label, 0)
         if left > 0 and allowed > 0:
             found[label] = min(left, allowed)
     return found

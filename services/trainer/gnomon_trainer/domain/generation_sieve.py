@@ -17,6 +17,9 @@ class Dropped(StrEnum):
     NOT_JUDGED = "not_judged"
 
 
+NEAR = (Dropped.COPIES_SEED, Dropped.COPIES_TEST_ROW, Dropped.REPEATS_ROW)
+
+
 class Sieve:
     """Compares what was written of rows, normalised, with seeds, test rows and the rows kept so far."""
 

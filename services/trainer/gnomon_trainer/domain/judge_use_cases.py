@@ -69,13 +69,17 @@ class Judges:
                 f"`gnomon metrics update {order.metric.metric} --judge-prompt …`.",
             )
         endpoint = await self.providers.endpoint(order.provider)
-        chat = CarefulChat(PaidChat(self.chat, order.budget), self._gate(order.provider), self.draw)
+        chat = self.paid_chat(order.provider, order.budget)
         work = _Work(Judge(chat, endpoint, judged, self.random_bytes), order.votes, self.deadline_s)
         # The first one finds out what the endpoint can do, and whether it answers at all.
         first = await work.outcome(order.instances[0])
         async with asyncio.TaskGroup() as group:  # a defect in one ends all: nothing is paid for in vain
             rest = [group.create_task(work.outcome(instance)) for instance in order.instances[1:]]
         return [first, *(task.result() for task in rest)]
+
+    def paid_chat(self, provider: ProviderName, budget: Budget) -> Chat:
+        """Return a chat that pays from a budget, and shares the provider's limits with all others."""
+        return CarefulChat(PaidChat(self.chat, budget), self._gate(provider), self.draw)
 
     def _gate(self, provider: ProviderName) -> Gate:
         if provider not in self._gates:

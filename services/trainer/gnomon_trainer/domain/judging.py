@@ -2,22 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from gnomon.errors import ProviderAnswerInvalidError, ProviderRefusedError
+from gnomon.errors import ProviderAnswerInvalidError
 from gnomon.instances import Instance
-from gnomon_trainer.domain.chat import Chat, ChatAnswer, ChatRequest, Endpoint, Form
+from gnomon_trainer.domain.asking import Way, Ways
+from gnomon_trainer.domain.chat import Chat, ChatRequest, Endpoint, Form
 from gnomon_trainer.domain.judge_answers import NoVoteError, Vote, vote
-from gnomon_trainer.domain.judge_prompt import Judged, Question, question, schema
+from gnomon_trainer.domain.judge_prompt import Judged, question, schema
 
 _TRIES = 3  # for one vote
 _LIKELY_TOKENS = 20
-_NOT_UNDERSTOOD = {"400", "404", "415", "422", "501"}
 
 # From what binds an answer most to what every endpoint can do.
 _WAYS = tuple(
-    (form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
+    Way(form, likely) for form in (Form.SCHEMA, Form.JSON, Form.TEXT) for likely in (_LIKELY_TOKENS, 0)
 )
 
 
@@ -39,22 +39,32 @@ class Judgement:
     votes: int
 
 
+def judge_ways() -> Ways:
+    """Return all ways to ask an endpoint for a judgement."""
+    return Ways(_WAYS)
+
+
 class Judge:
     """Labels instances for one metric at one endpoint.
 
     It finds out by itself what the endpoint can do: where a JSON schema or
     log-probabilities are refused it asks for less, and goes on with what worked.
+    Judges of one endpoint may share what they find out: `judge_ways`.
     """
 
     def __init__(
-        self, chat: Chat, endpoint: Endpoint, judged: Judged, random_bytes: Callable[[int], bytes]
+        self,
+        chat: Chat,
+        endpoint: Endpoint,
+        judged: Judged,
+        random_bytes: Callable[[int], bytes],
+        ways: Ways | None = None,
     ) -> None:
         self._chat = chat
         self._endpoint = endpoint
         self._judged = judged
         self._random_bytes = random_bytes
-        self._ways = list(_WAYS)
-        self._proved = False
+        self._ways = ways or judge_ways()
 
     async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
         """Ask `votes` times, one after the other, each answer within `deadline_s`.
@@ -72,7 +82,8 @@ class Judge:
         problem: NoVoteError | None = None
         for _ in range(_TRIES):
             asked = question(self._judged, instance, self._random_bytes)
-            answer = await self._answer(asked, deadline_s)
+            request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
+            answer = await self._ways.ask(self._chat, self._endpoint, request, deadline_s=deadline_s)
             try:
                 return vote(answer, self._judged.labels, asked.marker)
             except NoVoteError as error:
@@ -81,23 +92,6 @@ class Judge:
         raise ProviderAnswerInvalidError(
             f"{name} gave no vote in {_TRIES} answers; of the last one: {problem}.", resource=name
         )
-
-    async def _answer(self, asked: Question, deadline_s: float) -> ChatAnswer:
-        """Ask in the first way that the endpoint understands, and keep to it from then on."""
-        request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
-        for form, likely in tuple(self._ways):
-            way = replace(request, form=form, top_log_probabilities=likely)
-            try:
-                answer = await self._chat.complete(self._endpoint, way, deadline_s=deadline_s)
-            except ProviderRefusedError as error:
-                last = (form, likely) == self._ways[-1]
-                if self._proved or last or error.metadata.get("http_status") not in _NOT_UNDERSTOOD:
-                    raise  # a way that works for others is refused for what this one holds
-            else:
-                self._proved = True
-                self._ways = self._ways[self._ways.index((form, likely)) :]
-                return answer
-        raise AssertionError("the last way answers or raises")
 
 
 def judgement(votes: Sequence[Vote], labels: Sequence[str]) -> Judgement:

@@ -51,6 +51,10 @@ class Presence(Protocol):
         """What this process is called; no other one is or was."""
         ...
 
+    def announce(self) -> None:
+        """Say that this process lives, until it ends; others can tell from then on."""
+        ...
+
     def is_gone(self, holder: str) -> bool:
         """Tell whether a process has ended for sure; False where that cannot be told from here."""
         ...
@@ -110,6 +114,7 @@ class PaidWorkLoop:
         work = await in_thread(self.store.claim, kinds, holder, self.clock(), self.lease_s)
         if work is None:
             return False
+        await in_thread(self.presence.announce)
         task = asyncio.create_task(self._do(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

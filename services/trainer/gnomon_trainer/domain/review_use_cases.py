@@ -8,7 +8,7 @@ from typing import Any
 from gnomon.errors import InvalidRequestError, ReviewStateError, Violation
 from gnomon.names import DatasetName, MetricName, ReviewName
 from gnomon_trainer.domain.catalog import Catalog
-from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
+from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore, check_labelled
 from gnomon_trainer.domain.label_checks import LabelProbe
 from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_applying import next_draft
@@ -71,13 +71,14 @@ class Reviews:
         Raises:
             InvalidRequestError: the limit or the number of reviewers cannot be.
             NotFoundError: there is no such dataset, or no metric of its labels.
+            DatasetUnlabelledError: it has no labels to review.
             DatasetUnsuitableError: its rows carry labels that the metric has no longer.
             InternalError: the probe broke down.
         """
         _check(order)
         if request and (known := await asyncio.to_thread(self.store.replayed, request)):
             return known
-        dataset = await asyncio.to_thread(self.datasets.get, order.dataset)
+        dataset = check_labelled(await asyncio.to_thread(self.datasets.get, order.dataset))
         metric = await self.catalog.metric(MetricName.parse(dataset.metric))
         async with self.heavy:
             found = await while_wanted(lambda pause: questioned(dataset, metric, order, self.rows, pause))

@@ -1,7 +1,8 @@
 """From a file's record to a stored row, and from a stored row to a `Row`. Pure.
 
 A stored row is one JSON object: the columns that the metric reads, `id` if
-there is one, `label`, then all other columns by name.
+there is one, `label` unless the dataset is unlabelled, then all other columns
+by name.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row as it is stored, with the label and the text that the checks look at."""
+    """A row as it is stored, with the text and the label that the checks look at; "" if it has none."""
 
     record: dict[str, Any]
     label: str
@@ -68,14 +69,15 @@ def stored_row(
         record |= _id(raw, columns)
         extra = _extra(raw, columns, record)
         shares = soft_labels.parse(extra.pop(soft_labels.COLUMN, None), metric)
-        label = parse_label(raw.cells.get(columns.read[LABEL]), metric)
+        label = "" if columns.unlabelled else parse_label(raw.cells.get(columns.read[LABEL]), metric)
     except CellError as error:
         return BadRow(raw.line, columns.read.get(error.column, error.column), str(error))
     except LabelError as error:
         return BadRow(raw.line, columns.read[LABEL], str(error))
     except InstanceInvalidError as error:
         return BadRow(raw.line, "", error.message)
-    record[LABEL] = label
+    if not columns.unlabelled:
+        record[LABEL] = label
     record |= extra
     if shares is not None:
         record[soft_labels.COLUMN] = shares
@@ -91,6 +93,8 @@ def _extra(raw: RawRecord, columns: Columns, record: Mapping[str, Any]) -> dict[
     read = {*columns.read.values(), ID}
     extra = {name: raw.cells[name] for name in sorted(raw.cells) if name not in read}
     for name in extra:
+        if columns.unlabelled and name in {LABEL, soft_labels.COLUMN}:
+            raise CellError(name, "is there, though the rows were sent as unlabelled")
         if name in record or name == LABEL:
             raise CellError(
                 "", f'has "{name}" besides "{columns.read[name][:40]}", which is read in its place'
@@ -141,8 +145,8 @@ def _check_text(column: str, text: str, max_characters: int) -> None:
 
 
 def row_of(number: int, record: Mapping[str, Any], metric: MetricDefinition) -> Row:
-    """Return a stored row as the training reads it."""
+    """Return a stored row as the training reads it; the label is empty if it has none yet."""
     read = [name for group in needed(metric.input_shape) for name in group if name != LABEL]
     cells = {name: record[name] for name in read if name in record}
     extra = {name: cell for name, cell in record.items() if name not in {*cells, LABEL}}
-    return Row(number, instance(cells, metric.step), record[LABEL], extra)
+    return Row(number, instance(cells, metric.step), record.get(LABEL, ""), extra)

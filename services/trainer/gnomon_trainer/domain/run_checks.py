@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from gnomon.errors import DatasetTooSmallError, DatasetUnsuitableError
 from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
-from gnomon_trainer.domain.datasets import Dataset, RowStore
+from gnomon_trainer.domain.datasets import Dataset, RowStore, check_labelled
 from gnomon_trainer.domain.findings import Finding, finding, matched
 from gnomon_trainer.domain.generation_seeds import kept_out
 from gnomon_trainer.domain.nearness import CHANGED_SHARE, NEAR_BYTES, NEAR_ROWS, Neighbours, affordable
@@ -61,11 +61,14 @@ def check_sets(
     is not measured on them, nor on what is nearly the same.
 
     Raises:
+        DatasetUnlabelledError: a set has no labels.
         DatasetUnsuitableError: a set belongs to another metric, holds one class
             only, or both are the same.
         DatasetTooSmallError: a set has fewer rows than needed, overlapping ones
             not counted.
     """
+    for dataset in (training, test):
+        check_labelled(dataset)
     _check_fit(training, test, metric)
     seen = kept_out(read_rows(rows, test.digest, metric), seeds, metric, neighbours) if seeds else {}
     test_left = _counts_left(test, frozenset(seen), metric, rows)

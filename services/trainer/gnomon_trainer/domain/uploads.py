@@ -1,4 +1,4 @@
-"""Takes a file of labelled rows in: all of it or, where allowed, what is good of it. Pure."""
+"""Takes a file of rows in: all of it or, where allowed, what is good of it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +45,7 @@ class Upload:
     column_mapping: Mapping[str, str] = field(default_factory=dict)
     allow_partial: bool = False
     display_name: str = ""
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
             `allow_partial` is not set, or no row is left.
     """
     try:
-        columns = choose(source.columns, upload.column_mapping, upload.metric.input_shape)
+        shape = upload.metric.input_shape
+        columns = choose(source.columns, upload.column_mapping, shape, unlabelled=upload.unlabelled)
         checks, rejected, extra = _read(upload, source, columns, sink, limits)
         if rejected.count and not upload.allow_partial:
             raise _bad_rows(rejected, checks.row_count + rejected.count)
@@ -108,6 +110,7 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
         size_bytes=size_bytes,
         source_filename=upload.filename,
         display_name=upload.display_name,
+        unlabelled=upload.unlabelled,
     )
     return Ingested(draft, tuple(rejected.shown), rejected.count)
 
@@ -115,7 +118,8 @@ def ingest(upload: Upload, source: RecordSource, sink: RowSink, limits: Limits) 
 def _read(
     upload: Upload, source: RecordSource, columns: Columns, sink: RowSink, limits: Limits
 ) -> tuple[RowChecks, _Rejected, set[str]]:
-    checks, rejected, extra = RowChecks(upload.metric), _Rejected(), set(columns.extra)
+    checks = RowChecks(upload.metric, unlabelled=upload.unlabelled)
+    rejected, extra = _Rejected(), set(columns.extra)
     read = {*columns.read, ID}
     for raw in source.records():
         row = stored_row(raw, columns, upload.metric, limits.max_cell_characters)
