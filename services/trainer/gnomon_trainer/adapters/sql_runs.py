@@ -128,9 +128,10 @@ class SqlRunStore:
         return changed
 
     def waiting(self) -> Sequence[Run]:
-        waits = table.c.state.in_([RunState.GENERATING, RunState.LABELLING])
+        states = [state for state in RunState if state.waits]
+        query = select(table).where(table.c.state.in_(states)).order_by(table.c.number)
         with self._database.read() as connection:
-            return [_run(row) for row in connection.execute(select(table).where(waits).order_by(table.c.number))]
+            return [_run(row) for row in connection.execute(query)]
 
     def points(self, uid: str, after: int = 0) -> Sequence[tuple[int, Point]]:
         query = select(point_table).where(point_table.c.uid == uid, point_table.c.place > after)

@@ -8,7 +8,16 @@ from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 from gnomon.errors import InvalidRequestError, Violation
-from gnomon.names import DatasetName, MetricName, ProjectName, RecipeName, RunName, check_id
+from gnomon.names import (
+    DatasetName,
+    GenerationName,
+    LabellingName,
+    MetricName,
+    ProjectName,
+    RecipeName,
+    RunName,
+    check_id,
+)
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc import pages
@@ -140,9 +149,7 @@ def _training_set(request: pb.CreateRunRequest) -> tuple[DatasetName | None, str
         case ["generation"]:
             return None, str(GenerationName.parse(run.generation, "run.generation"))
     rule = "must be set, or labelling, or generation: exactly one of the three"
-    raise InvalidRequestError(
-        f"run.training_set {rule}.", violations=[Violation("run.training_set", rule)]
-    )
+    raise InvalidRequestError(f"run.training_set {rule}.", violations=[Violation("run.training_set", rule)])
 
 
 def _validated(run: Run) -> Any:

@@ -82,10 +82,8 @@ def check_sets(
     left = _counts_left(training, found.rows, metric, rows)
     left_rows = sum(left.values())
     _check_classes(training, left, "rows of the test set" if found.rows else "")
-    _check_classes(test, test_left, "the seeds of the training set" if seen else "")
-    least_training, least_test = _least_rows(allow_small)
-    _check_size(training, left_rows, least_training, allow_small, "overlapping ones")
-    _check_size(test, sum(test_left.values()), least_test, allow_small, "seeds of the training set")
+    _check_size(training, left_rows, _least_rows(allow_small)[0], allow_small, "overlapping ones")
+    _check_measurable(test, test_left, seen, allow_small)
     rare = {label: n for label, n in left.items() if 0 < n < LEAST_CLASS_ROWS}
     if rare:
         label, count = next(iter(rare.items()))
@@ -108,11 +106,30 @@ def check_sets(
     return CheckedSets(left_rows, every, warnings, found.rows, frozenset(seen))
 
 
-def check_test_set(test: Dataset, metric: MetricDefinition, *, allow_small: bool) -> None:
-    """Check what `check_sets` does that needs no training set; raises as it does."""
+def check_test_set(
+    test: Dataset,
+    metric: MetricDefinition,
+    rows: RowStore,
+    *,
+    allow_small: bool,
+    neighbours: Neighbours,
+    seeds: Sequence[Row],
+) -> None:
+    """Check what `check_sets` does that needs no training set, only its `seeds`; raises as it does."""
+    check_labelled(test)
     _check_metric(test, metric)
-    _check_classes(test, test.class_counts, "")
-    _check_size(test, test.row_count, _least_rows(allow_small)[1], allow_small, "")
+    seen = kept_out(read_rows(rows, test.digest, metric), seeds, metric, neighbours) if seeds else {}
+    left = _counts_left(test, frozenset(seen), metric, rows)
+    _check_measurable(test, left, seen, allow_small)
+
+
+def _check_measurable(
+    test: Dataset, left: Mapping[str, int], seen: Mapping[int, int], allow_small: bool
+) -> None:
+    """Check that enough is left of the test set once what its generator saw is gone."""
+    _check_classes(test, left, "the seeds of the training set" if seen else "")
+    _, least = _least_rows(allow_small)
+    _check_size(test, sum(left.values()), least, allow_small, "seeds of the training set")
 
 
 def _least_rows(allow_small: bool) -> tuple[int, int]:

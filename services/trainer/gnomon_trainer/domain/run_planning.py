@@ -53,7 +53,15 @@ class RunPlanner:
         """
         test = self.datasets.get(order.test_set)
         asked = check_at_hand(find(self.recipes, order.recipe.recipe), self.recipes)
-        check_test_set(test, metric, allow_small=order.allow_small)
+        origin = self.origins.of(order.made_by) if order.made_by.startswith("generations/") else None
+        check_test_set(
+            test,
+            metric,
+            self.rows,
+            allow_small=order.allow_small,
+            neighbours=self.neighbours,
+            seeds=self._seeds(origin, metric),
+        )
         parameters, _ = resolve(asked, order.parameters, _UNKNOWN_ROWS, flags=bool(metric.flagged_classes))
         return RunSpec(
             metric=metric,
@@ -84,7 +92,7 @@ class RunPlanner:
             self.rows,
             allow_small=order.allow_small,
             neighbours=self.neighbours,
-            seeds=self._seeds(origin, training, metric),
+            seeds=self._seeds(origin, metric) if training.metric == metric.name else [],
         )
 
         def left() -> Iterator[Row]:
@@ -129,8 +137,8 @@ class RunPlanner:
             made_by=order.made_by,
         )
 
-    def _seeds(self, origin: Origin | None, training: Dataset, metric: MetricDefinition) -> list[Row]:
-        if origin is None or training.metric != metric.name:  # which is refused anyway
+    def _seeds(self, origin: Origin | None, metric: MetricDefinition) -> list[Row]:
+        if origin is None:
             return []
         return [row for seeds in origin.seeds for row in seeds.read(self.rows, metric)]
 

@@ -214,10 +214,10 @@ def cancelled(run: Run, now: float) -> Run:
         case RunState.REGISTERED | RunState.FAILED | RunState.CANCELLED:
             return run
         case _:
-            return _end(run, RunState.CANCELLED, now, failure(_cancelled_error(run)))
+            return _end(run, RunState.CANCELLED, now, failure(cancelled_error(run)))
 
 
-def _cancelled_error(run: Run) -> GnomonError:
+def cancelled_error(run: Run) -> GnomonError:
     if run.spec.is_open:
         return CancelledError(
             f"{run.name} was cancelled. ResumeRun goes on with {run.spec.made_by}: no answer is paid twice."
@@ -348,7 +348,7 @@ def failed(run: Run, error: GnomonError, now: float) -> Run:
 
 
 def cancelled_by_worker(run: Run, now: float) -> Run:
-    return _end(run, RunState.CANCELLED, now, failure(_cancelled_error(run)))
+    return _end(run, RunState.CANCELLED, now, failure(cancelled_error(run)))
 
 
 def poisoned(run: Run) -> GnomonError | None:

@@ -70,8 +70,8 @@ def check_usable(status: WorkStatus, metric: str) -> None:
         )
     if not status.makes_dataset:
         raise TrainingSetWorkUnsuitableError(
-            f"{status.name} compares a judge with the labels of people and makes no dataset. Name a labelling "
-            "of rows without labels: `gnomon judge label`.",
+            f"{status.name} compares a judge with people and makes no dataset. Name a labelling of rows "
+            "without labels: `gnomon judge label`.",
             resource=status.name,
         )
     if status.outlook in {WorkOutlook.FAILED, WorkOutlook.CANCELLED}:

@@ -1,0 +1,100 @@
+"""Labellings and generations of this trainer, as runs see them that wait for their datasets. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gnomon.errors import WorkStateError
+from gnomon_trainer.domain import generations, paid_work
+from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
+from gnomon_trainer.domain.paid_work_store import PaidWorkStore
+from gnomon_trainer.domain.training_set_work import WorkOutlook, WorkStatus
+from gnomon_trainer.domain.work_progress import WorkProgress
+
+_OUTLOOKS: Mapping[WorkState, WorkOutlook] = {
+    WorkState.WORKING: WorkOutlook.UNDER_WAY,
+    WorkState.WAITING: WorkOutlook.UNDER_WAY,
+    WorkState.DONE: WorkOutlook.ENDED,
+    WorkState.FAILED: WorkOutlook.FAILED,
+    WorkState.CANCELLED: WorkOutlook.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaidTrainingSets:
+    """A `TrainingSetWork` on the store of paid work."""
+
+    store: PaidWorkStore
+    clock: Callable[[], float]
+
+    def status(self, name: str) -> WorkStatus:
+        work = self._get(name)
+        makes_dataset = work.spec.get("purpose", "label") == "label"
+        return WorkStatus(
+            name=work.name,
+            metric=work.spec["metric"]["name"],
+            outlook=_OUTLOOKS[work.state],
+            progress=_progress(work),
+            dataset=(work.result or {}).get("dataset", ""),
+            error=work.error,
+            makes_dataset=makes_dataset,
+        )
+
+    def resume(self, name: str) -> None:
+        work = self._get(name)
+        if work.cancel_requested:
+            raise WorkStateError(
+                f"{work.name} is still being cancelled. Resume the run in a moment.",
+                resource=work.name,
+                state="CANCELLING",
+            )
+        if work.state in {WorkState.FAILED, WorkState.CANCELLED}:
+            resumed = generations.resumed if work.kind is WorkKind.GENERATION else paid_work.resumed
+            self.store.change(work.uid, lambda work: resumed(work, None))
+
+    def cancel(self, name: str) -> None:
+        self.store.change(self._get(name).uid, lambda work: paid_work.cancelled(work, self.clock()))
+
+    def _get(self, name: str) -> PaidWork:
+        kind, _, work_id = name.partition("/")
+        return self.store.get(WorkKind(kind), work_id)
+
+
+def _progress(work: PaidWork) -> WorkProgress:
+    of_kind = _of_generation if work.kind is WorkKind.GENERATION else _of_labelling
+    return of_kind(work)
+
+
+def _of_generation(work: PaidWork) -> WorkProgress:
+    spec, progress = generations.spec_from(work.spec), generations.progress_from(work.progress)
+    total = sum(generations.wanted(spec, progress).values())
+    rows_left = max(0, total - progress.kept_rows)
+    goes_on = work.state is WorkState.WORKING
+    return WorkProgress(
+        done=progress.kept_rows,
+        failed=sum(progress.dropped.values()),
+        total=total,
+        input_tokens=work.spent.input,
+        output_tokens=work.spent.output,
+        cost=work.cost,
+        estimated_cost=work.cost + (spec.rows - progress.kept_rows) * progress.row_cost
+        if progress.row_cost
+        else 0.0,
+        remaining_s=rows_left * progress.row_seconds if progress.row_seconds and goes_on else None,
+        awaits_review=work.state is WorkState.WAITING,
+    )
+
+
+def _of_labelling(work: PaidWork) -> WorkProgress:
+    shown = work.progress
+    judged, failed = shown.get("judged", 0), sum(shown.get("failures", {}).values())
+    ended, total = judged + failed, shown.get("total", work.spec["row_count"])
+    return WorkProgress(
+        done=judged,
+        failed=failed,
+        total=total,
+        input_tokens=work.spent.input,
+        output_tokens=work.spent.output,
+        cost=work.cost,
+        estimated_cost=work.cost * total / ended if ended else 0.0,
+        remaining_s=shown.get("remaining_s") if work.state is WorkState.WORKING else None,
+    )
