@@ -37,9 +37,14 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a run in it waits for its training set."""
+        return self in {RunState.GENERATING, RunState.LABELLING}
+
 
 _FROM_WAITING = frozenset({RunState.QUEUED, RunState.FAILED, RunState.CANCELLED})
-_WAITING = frozenset({RunState.GENERATING, RunState.LABELLING})
+_WAITING = frozenset(state for state in RunState if state.waits)
 ALLOWED: Mapping[RunState, frozenset[RunState]] = {
     RunState.GENERATING: _FROM_WAITING,
     RunState.LABELLING: _FROM_WAITING,
@@ -182,7 +187,7 @@ class Run:
     @property
     def waits(self) -> bool:
         """Whether the run waits for its training set. No worker takes it."""
-        return self.state in _WAITING
+        return self.state.waits
 
     def is_leased(self, now: float) -> bool:
         return bool(self.worker) and self.lease_expires > now

@@ -69,13 +69,19 @@ class WaitingRuns:
         for run in await in_thread(self.store.waiting):
             if run.uid in self._planning:
                 continue
-            status = await in_thread(self._status, run)
-            if isinstance(status, WorkStatus) and status.outlook is WorkOutlook.ENDED:
-                task = asyncio.create_task(self._end_waiting(run, status))
-                self._planning[run.uid] = task
-                task.add_done_callback(lambda _, uid=run.uid: self._planning.pop(uid, None))
-            elif (change := self._change(run, status)) is not None:
-                await in_thread(self._write, run, change)
+            try:
+                await self._look_at(run)
+            except GnomonError as error:  # such as a busy database
+                log.warning("waiting run not looked at: %s: %s", run.name, error.reason)
+            except Exception as error:  # one run must not keep the others waiting
+                _unforeseen(error, run)
+
+    async def _look_at(self, run: Run) -> None:
+        status = await in_thread(self._status, run)
+        if isinstance(status, WorkStatus) and status.outlook is WorkOutlook.ENDED:
+            self._planning[run.uid] = asyncio.create_task(self._end_waiting(run, status))
+        elif (change := self._change(run, status)) is not None:
+            await in_thread(self._write, run, change)
 
     def _status(self, run: Run) -> WorkStatus | NotFoundError:
         try:
@@ -105,6 +111,8 @@ class WaitingRuns:
                 await in_thread(self._write, run, change)
         except GnomonError as error:  # the next look tries again
             log.warning("the checks of %s are made again: %s", run.name, error.reason)
+        finally:
+            del self._planning[run.uid]
 
     def _planned(self, run: Run, status: WorkStatus) -> Change:
         """Check a run with the dataset that came out; return what becomes of it.
@@ -151,16 +159,14 @@ def _stopped(run: Run, status: WorkStatus) -> RunFailure:
 
 def _refused(error: GnomonError, status: WorkStatus) -> RunFailure:
     """Return why the checks refused, and what to do with the rows."""
-    kept = (
-        f"The rows are kept as {status.dataset}: put that right, then create a run with it as training set."
-    )
+    kept = f"The rows are kept as {status.dataset}; create another run with them once that is put right."
     return replace(failure(error), message=f"{error.message} {kept}")
 
 
 def _unforeseen(error: Exception, run: Run) -> GnomonError:
     """Tell where it went wrong, but not the error's own words: they may hold what users wrote."""
     where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("run failed: %s: %s\n%s", run.name, type(error).__name__, where)
+    log.error("checks failed: %s: %s\n%s", run.name, type(error).__name__, where)
     return InternalError(
         f"The checks of {run.name} failed with {type(error).__name__}; the trainer's log has the details. "
         "Resume it once the cause is gone."
