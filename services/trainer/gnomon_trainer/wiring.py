@@ -23,6 +23,7 @@ from gnomon_rpc.settings import SettingError
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
+from gnomon_trainer.adapters.drift_probe import ProcessDriftProbe
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
@@ -35,6 +36,7 @@ from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
+from gnomon_trainer.adapters.sql_journal import SqlJournal
 from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
@@ -49,7 +51,8 @@ from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
-from gnomon_trainer.domain.generation_use_cases import StoredOrigins
+from gnomon_trainer.domain.generation_use_cases import Generations, StoredOrigins
+from gnomon_trainer.domain.generation_work import GenerationWorker
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
@@ -167,14 +170,19 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     outbound = OutboundClient(_allowed_hosts(settings))
     providers = _providers(settings, database, outbound)
     presence = PresenceFiles(settings.data_dir / "trainers")
+    judges = _judges(settings, providers, catalog)
+    generations, generation_worker = _generations(
+        settings, database, datasets=datasets, rows=rows, judges=judges, heavy=heavy
+    )
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
         checks=checks,
         reviews=reviews,
         runs=run_use_cases,
         providers=providers,
-        judges=_judges(settings, providers, catalog),
+        judges=judges,
         feedback=feedback,
+        generations=generations,
     )
     return TrainerApp(
         server=Server(
@@ -188,7 +196,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         outbound=outbound,
         workers=_workers(settings, worker_command, runs),
         presence=presence,
-        paid_work=_paid_work(settings, database, presence, []),
+        paid_work=_paid_work(settings, paid_work, presence, [generation_worker]),
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
         settings=settings,
     )
@@ -304,15 +312,53 @@ def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCa
 
 
 def _paid_work(
-    settings: TrainerSettings, database: Database, presence: PresenceFiles, workers: Sequence[PaidWorker]
+    settings: TrainerSettings,
+    store: SqlPaidWorkStore,
+    presence: PresenceFiles,
+    workers: Sequence[PaidWorker],
 ) -> PaidWorkLoop:
     return PaidWorkLoop(
-        store=SqlPaidWorkStore(database),
+        store=store,
         workers=workers,
         presence=presence,
         clock=time.time,
         lease_s=settings.lease_s,
     )
+
+
+def _generations(
+    settings: TrainerSettings,
+    database: Database,
+    *,
+    datasets: SqlDatasetStore,
+    rows: RowFiles,
+    judges: Judges,
+    heavy: asyncio.Semaphore,
+) -> tuple[Generations, GenerationWorker]:
+    """Build what users can do with generations, and what does them."""
+    store = SqlPaidWorkStore(database)
+    use_cases = Generations(
+        store=store,
+        datasets=datasets,
+        rows=rows,
+        catalog=judges.catalog,
+        providers=judges.providers,
+        clock=time.time,
+        random_bytes=secrets.token_bytes,
+        heavy=heavy,
+    )
+    worker = GenerationWorker(
+        store=store,
+        journal=SqlJournal(database),
+        judges=judges,
+        datasets=datasets,
+        rows=rows,
+        neighbours=MinHashNeighbours(),
+        probe=ProcessDriftProbe(settings.model_dir),
+        clock=time.time,
+        heavy=heavy,
+    )
+    return use_cases, worker
 
 
 def _master_key(settings: TrainerSettings) -> bytes | None:

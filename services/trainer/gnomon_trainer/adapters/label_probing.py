@@ -4,13 +4,8 @@ Confident learning (Northcutt et al., 2021, arXiv:1911.00068) on the
 probabilities that a logistic regression gives rows which it did not learn from.
 """
 
-import contextlib
-import json
-import os
-import sys
-import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import normalize
 
+from gnomon_trainer.adapters import probe_process
+
 Features = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,7 +35,6 @@ _STRENGTH = 10.0
 _MOST_TOKENS = 256
 _WORD = r"\w+|[^\w\s]+"  # punctuation counts; no readable text is without a word
 _LEAST_PROBABILITY = 1e-9
-_LOOK_S = 1.0
 
 
 def suspects(texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: str) -> list[dict[str, Any]]:
@@ -90,15 +86,15 @@ def _believed(
 ) -> tuple[Ints, Ints, Probabilities]:
     """Return the classes that occur, each row's as an index of them, and the probabilities of all."""
     classes, known = np.unique(labels, return_inverse=True)
-    features = [_words(texts)]
+    features = [words_of(texts)]
     if base_model:
-        features.append(_frozen(texts, Path(base_model)))
-    each = [_out_of_fold(of, known, len(classes)) for of in features]
+        features.append(vectors_of(texts, Path(base_model)))
+    each = [out_of_fold(of, known, len(classes)) for of in features]
     probabilities: Probabilities = np.mean(each, axis=0)
     return classes, known, probabilities
 
 
-def _out_of_fold(features: Features, labels: Ints, classes: int) -> Probabilities:
+def out_of_fold(features: Features, labels: Ints, classes: int) -> Probabilities:
     probabilities = np.full((len(labels), classes), _LEAST_PROBABILITY)
     for known, asked in StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED).split(features, labels):
         model = LogisticRegression(C=_STRENGTH, max_iter=200)
@@ -110,7 +106,7 @@ def _out_of_fold(features: Features, labels: Ints, classes: int) -> Probabilitie
     return result
 
 
-def _words(texts: Sequence[tuple[str, str | None]]) -> Features:
+def words_of(texts: Sequence[tuple[str, str | None]]) -> Features:
     """Return TF-IDF of words, word pairs and pieces of words in few dimensions, of length 1 a row."""
     joined = [f"{text}\n{pair or ''}" for text, pair in texts]
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
@@ -122,7 +118,7 @@ def _words(texts: Sequence[tuple[str, str | None]]) -> Features:
     return result
 
 
-def _frozen(texts: Sequence[tuple[str, str | None]], base_model: Path) -> Features:
+def vectors_of(texts: Sequence[tuple[str, str | None]], base_model: Path) -> Features:
     """Return the mean token vectors of the untouched base model, of length 1 a row."""
     import torch
 
@@ -143,22 +139,11 @@ def _frozen(texts: Sequence[tuple[str, str | None]], base_model: Path) -> Featur
     return result
 
 
-def _end_with(parent: int) -> None:
-    """End when the parent is gone: nobody waits for the answer."""
-    while os.getppid() == parent:
-        threading.Event().wait(_LOOK_S)
-    os._exit(1)
-
-
-def main() -> None:
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    job = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):  # what libraries print is no part of the answer
-        ask = opinions if job["of_every_row"] else suspects
-        texts = [(text, pair) for text, pair in job["texts"]]
-        found = ask(texts, np.array(job["labels"]), job["base_model"])
-    json.dump(found, sys.stdout)
+def _found(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    ask = opinions if job["of_every_row"] else suspects
+    texts = [(text, pair) for text, pair in job["texts"]]
+    return ask(texts, np.array(job["labels"]), job["base_model"])
 
 
 if __name__ == "__main__":
-    main()
+    probe_process.answer(_found)

@@ -10,7 +10,7 @@ from gnomon.names import MetricName, ProviderName
 from gnomon.status import to_status
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc.required import check_required
-from gnomon_trainer.domain.chat_budget import Budget, Prices
+from gnomon_trainer.domain.chat_budget import Allowance, Budget, Prices, Tokens
 from gnomon_trainer.domain.judge_use_cases import JudgeOrder, Judges
 from gnomon_trainer.domain.judging import Judgement
 
@@ -22,7 +22,7 @@ class JudgeCalls:
         self._judges = judges
 
     async def judge_instances(self, request: pb.JudgeInstancesRequest) -> pb.JudgeInstancesResponse:
-        budget = _budget(request.budget)
+        budget = Budget.of(allowance_of(request.budget), Tokens())
         order = JudgeOrder(
             provider=ProviderName.parse(request.provider, "provider"),
             metric=MetricName.parse(request.metric, "metric"),
@@ -50,18 +50,24 @@ def _read(message: Any) -> Instance | GnomonError:
         return error
 
 
-def _budget(message: pb.JudgeInstancesRequest.Budget) -> Budget:
+def allowance_of(message: Any, path: str = "budget") -> Allowance:
+    """Return what a `JudgeBudget`, or the budget of a `JudgeInstancesRequest`, allows.
+
+    Raises:
+        InvalidRequestError: a number is none, or there is a cost without prices.
+    """
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
         if value < 0 or not math.isfinite(value):
-            rule = "must be a number of 0 or more"
-            path = f"budget.{field.name}"
-            raise InvalidRequestError(f"{path} {rule}.", violations=[Violation(path, rule)])
+            raise _wrong(f"{path}.{field.name}", "must be a number of 0 or more")
     prices = Prices(message.input_price, message.output_price)
     if message.max_cost and prices == Prices():
-        rule = "needs the prices of tokens beside it"
-        raise InvalidRequestError(f"budget.max_cost {rule}.", violations=[Violation("budget.max_cost", rule)])
-    return Budget(message.max_tokens or None, message.max_cost or None, prices)
+        raise _wrong(f"{path}.max_cost", "needs the prices of tokens beside it")
+    return Allowance(message.max_tokens or None, message.max_cost or None, prices)
+
+
+def _wrong(path: str, rule: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{path} {rule}.", violations=[Violation(path, rule)])
 
 
 def _result(outcome: Judgement | GnomonError) -> pb.JudgeInstancesResponse.Result:

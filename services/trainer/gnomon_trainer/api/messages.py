@@ -87,7 +87,7 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         allow_small=spec.allow_small,
         state=run.state.name,
         operation=str(run.operation),
-        error=_status(run.error),
+        error=status_message(run.error),
         progress=_progress(run, latest),
         resolved_parameters=_resolved(run),
         findings=map(finding_message, spec.findings),
@@ -208,7 +208,7 @@ def prediction_message(predicted: PredictedRow) -> pb.Prediction:
     )
 
 
-def _status(error: RunFailure | None) -> status_pb2.Status | None:
+def status_message(error: RunFailure | None) -> status_pb2.Status | None:
     if error is None:
         return None
     raised = BY_REASON.get(error.reason, GnomonError)(error.message)

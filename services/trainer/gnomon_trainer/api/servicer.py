@@ -8,6 +8,7 @@ from typing import Any
 from gnomon.v1 import trainer_service_pb2_grpc as rpc
 from gnomon_trainer.api.dataset_calls import DatasetCalls
 from gnomon_trainer.api.feedback_calls import FeedbackCalls
+from gnomon_trainer.api.generation_calls import GenerationCalls
 from gnomon_trainer.api.judge_calls import JudgeCalls
 from gnomon_trainer.api.provider_calls import ProviderCalls
 from gnomon_trainer.api.review_calls import ReviewCalls
@@ -15,6 +16,7 @@ from gnomon_trainer.api.run_calls import RunCalls
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
+from gnomon_trainer.domain.generation_use_cases import Generations
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
@@ -45,6 +47,7 @@ class TrainerServicer(rpc.TrainerServiceServicer):
         providers: Providers,
         judges: Judges,
         feedback: FeedbackCases,
+        generations: Generations,
     ) -> None:
         self._datasets = DatasetCalls(datasets, checks)
         self._reviews = ReviewCalls(reviews)
@@ -52,6 +55,7 @@ class TrainerServicer(rpc.TrainerServiceServicer):
         self._providers = ProviderCalls(providers)
         self._judges = JudgeCalls(judges)
         self._feedback = FeedbackCalls(feedback)
+        self._generations = GenerationCalls(generations)
 
     async def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
         return await self._datasets.upload(request_iterator)
@@ -153,6 +157,31 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def JudgeInstances(self, request: Any, context: Any) -> Any:
         return await self._judges.judge_instances(request)
+
+    async def CreateGeneration(self, request: Any, context: Any) -> Any:
+        return await self._generations.create(request)
+
+    async def GetGeneration(self, request: Any, context: Any) -> Any:
+        return await self._generations.get(request)
+
+    async def ListGenerations(self, request: Any, context: Any) -> Any:
+        return await self._generations.list(request)
+
+    async def WatchGeneration(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for response in self._generations.watch(request):
+            yield response
+
+    async def ListGeneratedRows(self, request: Any, context: Any) -> Any:
+        return await self._generations.list_rows(request)
+
+    async def RegenerateSample(self, request: Any, context: Any) -> Any:
+        return await self._generations.regenerate(request)
+
+    async def ApproveSample(self, request: Any, context: Any) -> Any:
+        return await self._generations.approve(request)
+
+    async def ResumeGeneration(self, request: Any, context: Any) -> Any:
+        return await self._generations.resume(request)
 
     async def RecordFeedback(self, request: Any, context: Any) -> Any:
         return await self._feedback.record(request)

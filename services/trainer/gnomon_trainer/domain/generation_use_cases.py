@@ -10,7 +10,7 @@ from gnomon.names import DatasetName, GenerationName, MetricName, ProviderName
 from gnomon.threads import in_thread
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.chat_budget import Allowance
-from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
+from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore, check_labelled
 from gnomon_trainer.domain.generation_origin import Origin, SeedRows
 from gnomon_trainer.domain.generation_parts import check_shape
 from gnomon_trainer.domain.generation_plan import shares_of
@@ -151,7 +151,7 @@ class Generations:
         return self.store.create(work, request)
 
     def _fitting(self, name: DatasetName, metric: MetricDefinition) -> Dataset:
-        dataset = self.datasets.get(name)
+        dataset = check_labelled(self.datasets.get(name))
         if dataset.metric != metric.name:
             raise DatasetUnsuitableError(
                 f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
@@ -208,14 +208,14 @@ class Generations:
         found = await asyncio.to_thread(self.store.outcomes, work.uid, parts, after, size)
         return work, [(place, body) for _, place, body in found]
 
-    async def regenerate(self, name: GenerationName, wish: Wish) -> PaidWork:
-        """Turn the sample down and have another one made; WorkStateError unless there is one to look at."""
+    async def regenerate(self, name: GenerationName, wish: Wish, sample: int) -> PaidWork:
+        """Turn the sample down and have another one made; see `regenerated`."""
         check_wish(wish)
-        return await self._change(name, lambda work: regenerated(work, wish))
+        return await self._change(name, lambda work: regenerated(work, wish, sample))
 
-    async def approve(self, name: GenerationName) -> PaidWork:
-        """Have the rest made; WorkStateError unless there is a sample to look at."""
-        return await self._change(name, approved)
+    async def approve(self, name: GenerationName, sample: int) -> PaidWork:
+        """Have the rest made; see `approved`."""
+        return await self._change(name, lambda work: approved(work, sample))
 
     async def resume(self, name: GenerationName, allowance: Allowance | None) -> PaidWork:
         """Go on with what failed or was cancelled, or WorkStateError."""

@@ -242,8 +242,8 @@ def _check_yield(held: HeldWork, spec: GenerationSpec, progress: GenerationProgr
     dropped = ", ".join(f"{count} {cause.replace('_', ' ')}" for cause, count in progress.dropped.items())
     raise GenerationYieldTooLowError(
         f"Of {sum(progress.asked.values())} items that {held.work.name} asked for, none of class "
-        f"{lacking[0]!r} could be kept (dropped: {dropped or 'none'}). Look at the metric's prompt and rubrics, "
-        "or take another model; then create another generation, or resume this one to ask for as many again.",
+        f"{lacking[0]!r} could be kept (dropped: {dropped or 'none'}). Look at the metric's prompt and "
+        "rubrics, or take another model; then begin anew, or resume to ask for as many again.",
         resource=held.work.name,
         dropped=dropped,
     )

@@ -170,9 +170,15 @@ def origin_of(work: PaidWork) -> Origin:
 # ------------------------------------------------------- what users can do to a generation
 
 
-def regenerated(work: PaidWork, wish: Wish) -> PaidWork:
-    """Turn the sample down: another one is made, as all wishes so far have it."""
-    _check_reviewable(work)
+def regenerated(work: PaidWork, wish: Wish, sample: int = 0) -> PaidWork:
+    """Turn the sample down: another one is made, as all wishes so far have it.
+
+    `sample` is the one that is meant, the newest if it is 0.
+
+    Raises:
+        WorkStateError: there is none to look at, or it is another one by now.
+    """
+    _check_reviewable(work, sample)
     known = progress_from(work.progress)
     progress = GenerationProgress(
         attempt=known.attempt + 1,
@@ -182,9 +188,9 @@ def regenerated(work: PaidWork, wish: Wish) -> PaidWork:
     return _going_on(work, progress)
 
 
-def approved(work: PaidWork) -> PaidWork:
-    """Take the sample: its rows are the first of the result."""
-    _check_reviewable(work)
+def approved(work: PaidWork, sample: int = 0) -> PaidWork:
+    """Take the sample: its rows are the first of the result. `sample` and errors as in `regenerated`."""
+    _check_reviewable(work, sample)
     return _going_on(work, replace(progress_from(work.progress), approved=True, round=0))
 
 
@@ -200,7 +206,14 @@ def _going_on(work: PaidWork, progress: GenerationProgress) -> PaidWork:
     return paid_work.continued(going, state_of(replace(going, state=WorkState.WORKING)))
 
 
-def _check_reviewable(work: PaidWork) -> None:
+def _check_reviewable(work: PaidWork, sample: int) -> None:
+    attempt = progress_from(work.progress).attempt
+    if sample not in {0, attempt}:
+        raise WorkStateError(
+            f"{work.name} is at sample {attempt} by now; sample {sample} was turned down.",
+            resource=work.name,
+            state=state_of(work).upper(),
+        )
     if work.state is not WorkState.WAITING:
         state = state_of(work).upper()
         raise WorkStateError(
