@@ -9,6 +9,7 @@
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
     review          tickets/first           datasets/tickets/reviews/first
+    labelling       tickets-1               labellings/tickets-1
     generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
@@ -20,6 +21,7 @@ from gnomon.names import (
     AliasName,
     DatasetName,
     GenerationName,
+    LabellingName,
     MetricName,
     MetricVersionName,
     ProjectName,
@@ -98,6 +100,10 @@ def review(name: str) -> str:
 
 def generation(name: str) -> str:
     return str(GenerationName.parse(_under("generations", name), "generation"))
+
+
+def labelling(name: str) -> str:
+    return str(LabellingName.parse(_under("labellings", name), "labelling"))
 
 
 def recipe(name: str) -> str:
