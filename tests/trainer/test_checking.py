@@ -18,7 +18,7 @@ from gnomon.rendering import Rendered
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_trainer import wiring
-from gnomon_trainer.adapters import label_probe, label_probing
+from gnomon_trainer.adapters import label_probing, probe_process
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.domain.label_checks import LEAST_CLASS_ROWS, MOST_ROWS, Opinion, Suspect, examined
 from gnomon_trainer.domain.work import training_plan
@@ -242,7 +242,7 @@ def test_flipped_labels_are_the_least_believed() -> None:
 
 @pytest.mark.slow
 async def test_the_probe_in_its_own_process_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_probe, "_BASE_MODEL", "./absent")
+    monkeypatch.setattr(probe_process, "BASE_MODEL", "./absent")
     texts, labels, _ = rows_with_flipped_labels()
 
     found = await ProcessProbe(None).suspects([Rendered(text) for text in texts], labels)

@@ -9,6 +9,7 @@ from gnomon._async.aliases import AsyncAliases
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.feedback import AsyncFeedback
+from gnomon._async.generations import AsyncGenerations
 from gnomon._async.judges import AsyncJudges
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
@@ -64,6 +65,7 @@ class AsyncClient(AsyncScoring):
         self.datasets = AsyncDatasets(self._trainer)
         self.providers = AsyncProviders(self._trainer)
         self.judges = AsyncJudges(self._trainer)
+        self.generations = AsyncGenerations(self._trainer)
         self.recipes = AsyncRecipes(self._trainer)
         self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)

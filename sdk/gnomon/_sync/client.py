@@ -12,6 +12,7 @@ from gnomon._sync.aliases import Aliases
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
 from gnomon._sync.feedback import Feedback
+from gnomon._sync.generations import Generations
 from gnomon._sync.judges import Judges
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
@@ -66,6 +67,7 @@ class Client(Scoring):
         self.datasets = Datasets(self._trainer)
         self.providers = Providers(self._trainer)
         self.judges = Judges(self._trainer)
+        self.generations = Generations(self._trainer)
         self.recipes = Recipes(self._trainer)
         self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)

@@ -24,7 +24,7 @@ def short(name: str) -> str:
             return f"{project}/{run}"
         case ["datasets", dataset, "reviews", review]:
             return f"{dataset}/{review}"
-        case ["metrics" | "projects" | "datasets" | "recipes" | "providers", resource]:
+        case ["metrics" | "projects" | "datasets" | "recipes" | "providers" | "generations", resource]:
             return resource
     return name
 

@@ -56,6 +56,7 @@ from gnomon_trainer.domain.generation_work import GenerationWorker
 from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
+from gnomon_trainer.domain.paid_work_use_cases import PaidWorkCases
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_planning import RunPlanner
@@ -186,7 +187,10 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     )
     return TrainerApp(
         server=Server(
-            settings, _services(trainer, run_use_cases), servicer.PER_ITEM, Telemetry("trainer", settings)
+            settings,
+            _services(trainer, run_use_cases, PaidWorkCases(paid_work, time.time)),
+            servicer.PER_ITEM,
+            Telemetry("trainer", settings),
         ),
         database=database,
         datasets=datasets,
@@ -394,7 +398,7 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(trainer: servicer.TrainerServicer, runs: Runs) -> list[Service]:
+def _services(trainer: servicer.TrainerServicer, runs: Runs, paid_work: PaidWorkCases) -> list[Service]:
     return [
         Service(
             servicer.FULL_NAME,
@@ -404,7 +408,7 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs) -> list[Service]:
         Service(
             operations.FULL_NAME,
             operations_pb2_grpc.add_OperationsServicer_to_server,
-            operations.OperationsServicer(runs),
+            operations.OperationsServicer(runs, paid_work),
         ),
     ]
 

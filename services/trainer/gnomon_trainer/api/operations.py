@@ -1,4 +1,4 @@
-"""`google.longrunning.Operations`: runs, seen as operations."""
+"""`google.longrunning.Operations`: runs and paid work, seen as operations."""
 
 # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
@@ -10,8 +10,10 @@ from google.protobuf import empty_pb2
 from gnomon.errors import InvalidRequestError, UnimplementedError, Violation
 from gnomon.names import OperationName
 from gnomon_rpc import pages
+from gnomon_trainer.api.generation_messages import generation_operation
 from gnomon_trainer.api.messages import operation_message
 from gnomon_trainer.api.run_calls import number
+from gnomon_trainer.domain.paid_work_use_cases import PaidWorkCases
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.runs import Run
 
@@ -19,15 +21,19 @@ FULL_NAME = "google.longrunning.Operations"
 
 
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]  # no types
-    """An operation is a view of the row of its run."""
+    """An operation is a view of the row of its run, or of its paid work."""
 
     # ruff: noqa: N802, ARG002  the names and arguments are those of the generated base class
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, paid_work: PaidWorkCases) -> None:
         self._runs = runs
+        self._paid_work = paid_work
 
     async def GetOperation(self, request: Any, context: Any) -> Any:
-        return await self._message(await self._runs.get(OperationName.parse(request.name)))
+        name = OperationName.parse(request.name)
+        if self._paid_work.has(name):
+            return generation_operation(await self._paid_work.get(name))
+        return await self._message(await self._runs.get(name))
 
     async def ListOperations(self, request: Any, context: Any) -> Any:
         if request.name not in {"", "operations"}:
@@ -47,12 +53,16 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         )
 
     async def CancelOperation(self, request: Any, context: Any) -> Any:
-        await self._runs.cancel(OperationName.parse(request.name))
+        name = OperationName.parse(request.name)
+        await (self._paid_work if self._paid_work.has(name) else self._runs).cancel(name)
         return empty_pb2.Empty()
 
     async def WaitOperation(self, request: Any, context: Any) -> Any:
         timeout_s = request.timeout.ToNanoseconds() / 1e9 if request.HasField("timeout") else None
-        return await self._message(await self._runs.wait(OperationName.parse(request.name), timeout_s))
+        name = OperationName.parse(request.name)
+        if self._paid_work.has(name):
+            return generation_operation(await self._paid_work.wait(name, timeout_s))
+        return await self._message(await self._runs.wait(name, timeout_s))
 
     async def DeleteOperation(self, request: Any, context: Any) -> Any:
         raise UnimplementedError("Operations are views of runs and are not deleted.")

@@ -155,26 +155,15 @@ def _is_for_all(error: GnomonError) -> bool:
 
 
 async def _each(work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Do all at once but the first, which finds out what the endpoint can do, and whether it answers."""
+    """Do all at once but the first, which finds out what the endpoint can do, and whether it answers.
+
+    Where one fails, the others are waited for: their answers are paid, and are wanted when work goes on.
+    """
     if not work:
         return []
-
-    async def done(one: Callable[[], Awaitable[T]]) -> T:
-        return await one()
-
     first = await work[0]()
-    try:
-        async with asyncio.TaskGroup() as group:
-            rest = [group.create_task(done(one)) for one in work[1:]]
-    except BaseExceptionGroup as errors:
-        raise _one_of(errors) from errors
-    return [first, *(task.result() for task in rest)]
-
-
-def _one_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return a defect if there is one, else the first of the errors."""
-    defects = errors.split(GnomonError)[1]
-    error: BaseException = defects or errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    rest = await asyncio.gather(*(one() for one in work[1:]), return_exceptions=True)
+    failed = [found for found in rest if isinstance(found, BaseException)]
+    for error in sorted(failed, key=lambda error: isinstance(error, GnomonError)):  # a defect first
+        raise error
+    return [first, *(found for found in rest if not isinstance(found, BaseException))]
