@@ -158,18 +158,6 @@ class ReviewName:
 
 
 @dataclass(frozen=True, slots=True)
-class LabellingName:
-    labelling: str
-
-    @classmethod
-    def parse(cls, name: str, field: str = "name") -> "LabellingName":
-        return cls(_match(f"labellings/({_ID})", name, field, "of the form labellings/{labelling}")[1])
-
-    def __str__(self) -> str:
-        return f"labellings/{self.labelling}"
-
-
-@dataclass(frozen=True, slots=True)
 class GenerationName:
     generation: str
 
@@ -204,6 +192,18 @@ class ProviderName:
 
     def __str__(self) -> str:
         return f"providers/{self.provider}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingName:
+    labelling: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "LabellingName":
+        return cls(_match(f"labellings/({_ID})", name, field, "of the form labellings/{labelling}")[1])
+
+    def __str__(self) -> str:
+        return f"labellings/{self.labelling}"
 
 
 @dataclass(frozen=True, slots=True)

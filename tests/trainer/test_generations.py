@@ -18,7 +18,7 @@ from gnomon.v1 import generations_pb2 as pb
 from gnomon.v1 import labellings_pb2 as labellings
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
-from gnomon_trainer import wiring
+from gnomon_trainer import judging_wiring
 from gnomon_trainer.domain.diversity import Drift
 from tests.trainer.fake_endpoint import KEY, FakeEndpoint, completion, failure, fake_endpoint
 from tests.trainer.fake_registry import TOPIC, TOXICITY, FakeRegistry
@@ -48,7 +48,7 @@ class QuickProbe:
 @pytest.fixture(autouse=True)
 def quick_probe(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "slow" not in request.keywords:
-        monkeypatch.setattr(wiring, "ProcessDriftProbe", QuickProbe)
+        monkeypatch.setattr(judging_wiring, "ProcessDriftProbe", QuickProbe)
 
 
 @pytest.fixture

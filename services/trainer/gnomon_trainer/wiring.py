@@ -1,9 +1,8 @@
-"""Builds the trainer and its workers: the only file that knows concrete classes."""
+"""Builds the trainer and its workers: with `judging_wiring`, the only file that knows concrete classes."""
 
 import asyncio
 import contextlib
 import os
-import random
 import secrets
 import sys
 import threading
@@ -17,17 +16,13 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
-from gnomon_outbound.targets import AllowedHosts
 from gnomon_rpc.server import Server, Service
-from gnomon_rpc.settings import SettingError
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
-from gnomon_trainer.adapters.drift_probe import ProcessDriftProbe
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
-from gnomon_trainer.adapters.openai_chat import OpenAiChat
 from gnomon_trainer.adapters.predictions import PredictionFiles
 from gnomon_trainer.adapters.presence import PresenceFiles
 from gnomon_trainer.adapters.reading import ReadLimits
@@ -36,28 +31,21 @@ from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
-from gnomon_trainer.adapters.sql_journal import SqlJournal
 from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
-from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
-from gnomon_trainer.adapters.vault import AesVault, MasterKeyError, master_key, read_master_key
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
-from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
-from gnomon_trainer.domain.generation_use_cases import Generations, StoredOrigins
-from gnomon_trainer.domain.generation_work import GenerationWorker
-from gnomon_trainer.domain.judge_use_cases import Judges
+from gnomon_trainer.domain.generation_use_cases import StoredOrigins
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
-from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
-from gnomon_trainer.domain.paid_work_use_cases import PaidWorkCases
-from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.paid_work import WorkKind
+from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_use_cases import Runs
@@ -66,6 +54,7 @@ from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.waiting_runs import WaitingRuns
 from gnomon_trainer.domain.work import Work
+from gnomon_trainer.judging_wiring import Judging, judging
 from gnomon_trainer.settings import TrainerSettings
 
 log = structlog.get_logger(__name__)
@@ -168,27 +157,22 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         held_out_share=settings.feedback_held_out_share,
         max_cell_characters=settings.max_cell_characters,
     )
-    outbound = OutboundClient(_allowed_hosts(settings))
-    providers = _providers(settings, database, outbound)
-    presence = PresenceFiles(settings.data_dir / "trainers")
-    judges = _judges(settings, providers, catalog)
-    generations, generation_worker = _generations(
-        settings, database, datasets=datasets, rows=rows, judges=judges, heavy=heavy
-    )
+    asking = judging(settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy)
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
         checks=checks,
         reviews=reviews,
         runs=run_use_cases,
-        providers=providers,
-        judges=judges,
+        providers=asking.providers,
+        judges=asking.judges,
+        labellings=asking.labellings,
+        generations=asking.generations,
         feedback=feedback,
-        generations=generations,
     )
     return TrainerApp(
         server=Server(
             settings,
-            _services(trainer, run_use_cases, PaidWorkCases(paid_work, time.time)),
+            _services(trainer, run_use_cases, asking),
             servicer.PER_ITEM,
             Telemetry("trainer", settings),
         ),
@@ -197,10 +181,10 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         runs=runs,
         rows=rows,
         catalog=catalog,
-        outbound=outbound,
+        outbound=asking.outbound,
         workers=_workers(settings, worker_command, runs),
-        presence=presence,
-        paid_work=_paid_work(settings, paid_work, presence, [generation_worker]),
+        presence=asking.presence,
+        paid_work=asking.loop,
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
         settings=settings,
     )
@@ -288,103 +272,6 @@ def _dataset_use_cases(
     )
 
 
-def _providers(settings: TrainerSettings, database: Database, outbound: OutboundClient) -> Providers:
-    chat = OpenAiChat(outbound)
-    return Providers(
-        store=SqlProviderStore(database),
-        vault=AesVault(_master_key(settings)),
-        chat=chat,
-        check_url=chat.check_url,
-        clock=time.time,
-        stopwatch=time.perf_counter,
-        new_etag=lambda: secrets.token_hex(8),
-    )
-
-
-def _judges(settings: TrainerSettings, providers: Providers, catalog: RegistryCatalog) -> Judges:
-    return Judges(
-        providers=providers,
-        catalog=catalog,
-        chat=providers.chat,
-        limits=ChatLimits(settings.judge_concurrency, settings.judge_requests_per_minute),
-        deadline_s=settings.judge_timeout_s,
-        clock=time.monotonic,
-        sleep=asyncio.sleep,
-        draw=random.uniform,
-        random_bytes=secrets.token_bytes,
-    )
-
-
-def _paid_work(
-    settings: TrainerSettings,
-    store: SqlPaidWorkStore,
-    presence: PresenceFiles,
-    workers: Sequence[PaidWorker],
-) -> PaidWorkLoop:
-    return PaidWorkLoop(
-        store=store,
-        workers=workers,
-        presence=presence,
-        clock=time.time,
-        lease_s=settings.lease_s,
-    )
-
-
-def _generations(
-    settings: TrainerSettings,
-    database: Database,
-    *,
-    datasets: SqlDatasetStore,
-    rows: RowFiles,
-    judges: Judges,
-    heavy: asyncio.Semaphore,
-) -> tuple[Generations, GenerationWorker]:
-    """Build what users can do with generations, and what does them."""
-    store = SqlPaidWorkStore(database)
-    use_cases = Generations(
-        store=store,
-        datasets=datasets,
-        rows=rows,
-        catalog=judges.catalog,
-        providers=judges.providers,
-        clock=time.time,
-        random_bytes=secrets.token_bytes,
-        heavy=heavy,
-    )
-    worker = GenerationWorker(
-        store=store,
-        journal=SqlJournal(database),
-        judges=judges,
-        datasets=datasets,
-        rows=rows,
-        neighbours=MinHashNeighbours(),
-        probe=ProcessDriftProbe(settings.model_dir),
-        clock=time.time,
-        heavy=heavy,
-    )
-    return use_cases, worker
-
-
-def _master_key(settings: TrainerSettings) -> bytes | None:
-    text = settings.master_key.get_secret_value() if settings.master_key else ""
-    if text and settings.master_key_file:
-        raise SettingError("Set GNOMON_TRAINER_MASTER_KEY or GNOMON_TRAINER_MASTER_KEY_FILE, not both.")
-    try:
-        if settings.master_key_file:
-            return read_master_key(settings.master_key_file)
-        return master_key(text) if text else None
-    except MasterKeyError as error:
-        variable = "GNOMON_TRAINER_MASTER_KEY" + ("_FILE" if settings.master_key_file else "")
-        raise SettingError(f"{variable}: {error}.") from error
-
-
-def _allowed_hosts(settings: TrainerSettings) -> AllowedHosts:
-    try:
-        return AllowedHosts.parse(settings.allowed_hosts)
-    except ValueError as error:
-        raise SettingError(f"GNOMON_TRAINER_ALLOWED_HOSTS: {error}.") from error
-
-
 def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
     async def on_death(worker: str, stopped: bool) -> None:
         await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
@@ -398,7 +285,12 @@ def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStor
     )
 
 
-def _services(trainer: servicer.TrainerServicer, runs: Runs, paid_work: PaidWorkCases) -> list[Service]:
+def _services(trainer: servicer.TrainerServicer, runs: Runs, asking: Judging) -> list[Service]:
+    operated: dict[str, operations.Operated] = {
+        "r": operations.RunOperations(runs),
+        WorkKind.LABELLING.letter: operations.LabellingOperations(asking.labellings),
+        WorkKind.GENERATION.letter: operations.GenerationOperations(asking.generations),
+    }
     return [
         Service(
             servicer.FULL_NAME,
@@ -408,7 +300,7 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs, paid_work: PaidWork
         Service(
             operations.FULL_NAME,
             operations_pb2_grpc.add_OperationsServicer_to_server,
-            operations.OperationsServicer(runs, paid_work),
+            operations.OperationsServicer(operated),
         ),
     ]
 

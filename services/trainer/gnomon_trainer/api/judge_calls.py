@@ -50,24 +50,23 @@ def _read(message: Any) -> Instance | GnomonError:
         return error
 
 
-def allowance_of(message: Any, path: str = "budget") -> Allowance:
-    """Return what a `JudgeBudget`, or the budget of a `JudgeInstancesRequest`, allows.
+def allowance_of(message: Any, name: str = "budget") -> Allowance:
+    """Return what a message of a budget allows.
 
     Raises:
-        InvalidRequestError: a number is none, or there is a cost without prices.
+        InvalidRequestError: a number is negative or none, or there is a cost without prices.
     """
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
         if value < 0 or not math.isfinite(value):
-            raise _wrong(f"{path}.{field.name}", "must be a number of 0 or more")
+            rule = "must be a number of 0 or more"
+            path = f"{name}.{field.name}"
+            raise InvalidRequestError(f"{path} {rule}.", violations=[Violation(path, rule)])
     prices = Prices(message.input_price, message.output_price)
     if message.max_cost and prices == Prices():
-        raise _wrong(f"{path}.max_cost", "needs the prices of tokens beside it")
+        path, rule = f"{name}.max_cost", "needs the prices of tokens beside it"
+        raise InvalidRequestError(f"{path} {rule}.", violations=[Violation(path, rule)])
     return Allowance(message.max_tokens or None, message.max_cost or None, prices)
-
-
-def _wrong(path: str, rule: str) -> InvalidRequestError:
-    return InvalidRequestError(f"{path} {rule}.", violations=[Violation(path, rule)])
 
 
 def _result(outcome: Judgement | GnomonError) -> pb.JudgeInstancesResponse.Result:

@@ -10,6 +10,7 @@ from gnomon_trainer.api.dataset_calls import DatasetCalls
 from gnomon_trainer.api.feedback_calls import FeedbackCalls
 from gnomon_trainer.api.generation_calls import GenerationCalls
 from gnomon_trainer.api.judge_calls import JudgeCalls
+from gnomon_trainer.api.labelling_calls import LabellingCalls
 from gnomon_trainer.api.provider_calls import ProviderCalls
 from gnomon_trainer.api.review_calls import ReviewCalls
 from gnomon_trainer.api.run_calls import RunCalls
@@ -18,6 +19,7 @@ from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import Generations
 from gnomon_trainer.domain.judge_use_cases import Judges
+from gnomon_trainer.domain.labelling_use_cases import Labellings
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_use_cases import Runs
@@ -46,6 +48,7 @@ class TrainerServicer(rpc.TrainerServiceServicer):
         runs: Runs,
         providers: Providers,
         judges: Judges,
+        labellings: Labellings,
         feedback: FeedbackCases,
         generations: Generations,
     ) -> None:
@@ -54,6 +57,7 @@ class TrainerServicer(rpc.TrainerServiceServicer):
         self._runs = RunCalls(runs)
         self._providers = ProviderCalls(providers)
         self._judges = JudgeCalls(judges)
+        self._labellings = LabellingCalls(labellings)
         self._feedback = FeedbackCalls(feedback)
         self._generations = GenerationCalls(generations)
 
@@ -157,6 +161,28 @@ class TrainerServicer(rpc.TrainerServiceServicer):
 
     async def JudgeInstances(self, request: Any, context: Any) -> Any:
         return await self._judges.judge_instances(request)
+
+    async def CreateLabelling(self, request: Any, context: Any) -> Any:
+        return await self._labellings.create(request)
+
+    async def GetLabelling(self, request: Any, context: Any) -> Any:
+        return await self._labellings.get(request)
+
+    async def ListLabellings(self, request: Any, context: Any) -> Any:
+        return await self._labellings.list(request)
+
+    async def WatchLabelling(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for response in self._labellings.watch(request):
+            yield response
+
+    async def ResumeLabelling(self, request: Any, context: Any) -> Any:
+        return await self._labellings.resume(request)
+
+    async def ListWrongRows(self, request: Any, context: Any) -> Any:
+        return await self._labellings.list_wrong_rows(request)
+
+    async def CompareLabellings(self, request: Any, context: Any) -> Any:
+        return await self._labellings.compare(request)
 
     async def CreateGeneration(self, request: Any, context: Any) -> Any:
         return await self._generations.create(request)

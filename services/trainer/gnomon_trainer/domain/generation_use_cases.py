@@ -1,13 +1,15 @@
 """What users can do with generations. Blocking work runs in threads."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gnomon.errors import DatasetUnsuitableError, InvalidRequestError, NotFoundError, Violation
-from gnomon.names import DatasetName, GenerationName, MetricName, ProviderName
+from gnomon.names import DatasetName, GenerationName, MetricName, OperationName, ProviderName
 from gnomon.threads import in_thread
+from gnomon_trainer.domain import paid_work
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.chat_budget import Allowance
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore, check_labelled
@@ -30,7 +32,7 @@ from gnomon_trainer.domain.generations import (
     resumed,
 )
 from gnomon_trainer.domain.judge_prompt import Judged
-from gnomon_trainer.domain.judge_use_cases import MOST_VOTES
+from gnomon_trainer.domain.judge_use_cases import MOST_VOTES, check_prompt
 from gnomon_trainer.domain.nearness import NEAR_ROWS
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_store import Change, PaidWorkStore
@@ -91,12 +93,7 @@ class Generations:
         metric = await self.catalog.metric(order.metric)
         check_shape(metric.name, metric.input_shape)
         judged = await self.catalog.judged(order.metric)
-        if not judged.prompt.strip():
-            raise _wrong(
-                "generation.metric",
-                f"has no judge prompt, which says what to write. Write one: `gnomon metrics update "
-                f"{order.metric.metric} --judge-prompt …`",
-            )
+        check_prompt(judged)
         generator = await self._party(order.provider)
         judge = await self._party(order.judge_provider or order.provider)
         async with self.heavy:
@@ -193,8 +190,25 @@ class Generations:
 
     # ------------------------------------------------------------------------- afterwards
 
-    async def get(self, name: GenerationName) -> PaidWork:
+    async def get(self, name: GenerationName | OperationName) -> PaidWork:
+        if isinstance(name, OperationName):
+            return await asyncio.to_thread(self.store.find, name.operation)
         return await asyncio.to_thread(self.store.get, WorkKind.GENERATION, name.generation)
+
+    async def cancel(self, name: OperationName) -> None:
+        now = self.clock()
+        change = self.store.change
+        await asyncio.to_thread(change, name.operation, lambda work: paid_work.cancelled(work, now))
+
+    async def wait(self, name: OperationName, timeout_s: float | None) -> PaidWork:
+        """Return the generation once it is done, or as it is when the time is over."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (work := await self.get(name)).is_done:
+            left = POLL_S if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(POLL_S, left))
+        return work
 
     async def page(self, before: int | None, size: int) -> Sequence[PaidWork]:
         return await asyncio.to_thread(self.store.page, [WorkKind.GENERATION], before, size)

@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gnomon.errors import GenerationYieldTooLowError, ProviderChangedError
+from gnomon.errors import GenerationYieldTooLowError
 from gnomon.instances import Instance
-from gnomon.names import ProviderName
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import paid_work
-from gnomon_trainer.domain.chat import Chat, Endpoint
 from gnomon_trainer.domain.datasets import DatasetStore, RowStore
-from gnomon_trainer.domain.derived_bytes import DerivedBytes
 from gnomon_trainer.domain.diversity import DriftProbe
 from gnomon_trainer.domain.generation_answers import Written
 from gnomon_trainer.domain.generation_parts import written_text
@@ -29,18 +26,16 @@ from gnomon_trainer.domain.generations import (
     GenerationProgress,
     GenerationSpec,
     GenerationState,
-    Party,
     progress_from,
     spec_from,
     wanted,
 )
 from gnomon_trainer.domain.held_work import HeldWork
-from gnomon_trainer.domain.judge_use_cases import Judges
-from gnomon_trainer.domain.judging import Judge, Judgement, judge_ways
+from gnomon_trainer.domain.judge_asking import Asker, PaidAsking
+from gnomon_trainer.domain.judging import Judge, Judgement
 from gnomon_trainer.domain.nearness import Neighbours
 from gnomon_trainer.domain.paid_work import WorkKind
-from gnomon_trainer.domain.paid_work_store import Change, Journal, Outcome, PaidWorkStore
-from gnomon_trainer.domain.remembered_chat import RememberedChat
+from gnomon_trainer.domain.paid_work_store import Change, Outcome, PaidWorkStore
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.training import MetricDefinition, Row
@@ -51,13 +46,13 @@ class GenerationWorker:
     """A `PaidWorker` for generations."""
 
     store: PaidWorkStore
-    journal: Journal
-    judges: Judges
+    asking: PaidAsking
     datasets: DatasetStore
     rows: RowStore
     neighbours: Neighbours
     probe: DriftProbe
     clock: Callable[[], float]
+    deadline_s: float  # for one answer
     heavy: asyncio.Semaphore
 
     @property
@@ -73,10 +68,21 @@ class GenerationWorker:
             GnomonError: a provider refuses or is away, or the budget is spent.
         """
         spec = spec_from(held.work.spec)
-        ends = await self._endpoint(spec.generator), await self._endpoint(spec.judge)
+        generator, judge = [
+            await self.asking.endpoint(party.provider, party.base_url, party.model)
+            for party in (spec.generator, spec.judge)
+        ]
+        desk = _Desk(
+            Generator(generator, spec.judged, self.deadline_s),
+            self.asking.asker(held, spec.generator.provider),
+            Judge(self.asking.chat, judge, spec.judged, lambda _: b""),  # every row brings its own
+            self.asking.asker(held, spec.judge.provider),
+            votes=spec.votes,
+            deadline_s=self.deadline_s,
+        )
         async with self.heavy:
             material = await in_thread(self._material, held, spec)
-        progress = await self._rounds(held, spec, material, ends)
+        progress = await self._rounds(held, spec, material, desk)
         _check_yield(held, spec, progress)
         if not progress.approved:
             return lambda work: paid_work.waiting(work, GenerationState.AWAITING_REVIEW)
@@ -96,11 +102,10 @@ class GenerationWorker:
         return lambda work: paid_work.done(work, result, self.clock())
 
     async def _rounds(
-        self, held: HeldWork, spec: GenerationSpec, material: "_Material", ends: tuple[Endpoint, Endpoint]
+        self, held: HeldWork, spec: GenerationSpec, material: "_Material", desk: "_Desk"
     ) -> GenerationProgress:
         """Play rounds until every class has its rows, or too many items were asked for."""
         progress = progress_from(held.work.progress)
-        desk = _Desk(held, self.judges, self.journal, spec, ends)
         while left := missing(wanted(spec, progress), progress.kept, progress.asked, progress.allotments):
             began, cost = self.clock(), held.budget.cost
             desk.round = f"{progress.part}.{progress.round}"
@@ -123,16 +128,6 @@ class GenerationWorker:
             held.show(asdict(progress))
             await held.flush()
         return progress
-
-    async def _endpoint(self, party: Party) -> Endpoint:
-        endpoint = await self.judges.providers.endpoint(ProviderName.parse(party.provider))
-        if (endpoint.base_url, endpoint.model) != (party.base_url, party.model):
-            raise ProviderChangedError(
-                f"{party.provider} is {endpoint.model} at {endpoint.base_url} by now; the generation was "
-                f"created with {party.model} at {party.base_url}. Change it back and resume, or begin anew.",
-                resource=party.provider,
-            )
-        return endpoint
 
     def _material(self, held: HeldWork, spec: GenerationSpec) -> "_Material":
         progress, metric = progress_from(held.work.progress), spec.metric
@@ -165,57 +160,29 @@ class _Material:
     turned_down: list[Mapping[str, Any]]
 
 
+@dataclass(slots=True)
 class _Desk:
-    """An `Asking` that pays from the work's budget and writes every answer down."""
+    """An `Asking` that pays from the work's budget and writes every answer down, round by round."""
 
-    def __init__(
-        self,
-        held: HeldWork,
-        judges: Judges,
-        journal: Journal,
-        spec: GenerationSpec,
-        ends: tuple[Endpoint, Endpoint],
-    ) -> None:
-        generator, judge = ends
-        self.round = ""
-        self._held = held
-        self._journal = journal
-        self._votes = spec.votes
-        self._judged = spec.judged
-        self._deadline_s = judges.deadline_s
-        self._generator = Generator(generator, spec.judged, judges.deadline_s)
-        self._judge_endpoint = judge
-        self._ways = judge_ways()
-        self._to_generator = judges.paid_chat(ProviderName.parse(spec.generator.provider), held.budget)
-        self._to_judge = judges.paid_chat(ProviderName.parse(spec.judge.provider), held.budget)
+    generator: Generator
+    to_generator: Asker
+    judging: Judge
+    to_judge: Asker
+    votes: int
+    deadline_s: float
+    round: str = ""
 
     @property
     def part(self) -> str:
         return self.round.rpartition(".")[0]
 
     async def write(self, subject: str, wanted: Wanted) -> Written:
-        return await self._generator.write(
-            self._remembered(self._to_generator), wanted, self._random_bytes(subject)
-        )
+        by = self.to_generator.about(subject, kept_under=self.round)
+        return await self.generator.write(by.chat, wanted, by.random_bytes)
 
     async def judge(self, subject: str, item: Instance) -> Judgement:
-        judge = Judge(
-            self._remembered(self._to_judge),
-            self._judge_endpoint,
-            self._judged,
-            self._random_bytes(subject),
-            self._ways,
-        )
-        return await judge.judge(item, self._votes, deadline_s=self._deadline_s)
-
-    def _remembered(self, chat: Chat) -> Chat:
-        held = self._held
-        return RememberedChat(
-            chat, self._journal, held.budget, uid=held.work.uid, subject=self.round, check=held.check
-        )
-
-    def _random_bytes(self, subject: str) -> DerivedBytes:
-        return DerivedBytes(self._held.work.secret.encode(), subject)
+        by = self.to_judge.about(subject, kept_under=self.round)
+        return await self.judging.judge(item, self.votes, deadline_s=self.deadline_s, asking=by)
 
 
 def _seeds(rows: Any, store: RowStore, metric: MetricDefinition) -> list[Seed]:

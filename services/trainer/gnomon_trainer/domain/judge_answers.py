@@ -33,7 +33,7 @@ def vote(answer: ChatAnswer, labels: Sequence[str], marker: str) -> Vote:
     Raises:
         NoVoteError: it is not one object of two texts, or its label is not declared.
     """
-    if marker in answer.text:
+    if marker.rpartition("-")[2] in answer.text:  # its number, which the markers of examples share
         raise NoVoteError("it repeats the marker of the prompt")
     fields = json_object(answer.text)
     label, explanation = fields.get("label"), fields.get("explanation", "")

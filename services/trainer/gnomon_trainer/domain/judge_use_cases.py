@@ -1,8 +1,8 @@
 """Use cases of judges."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gnomon.errors import (
     EndpointNotAllowedError,
@@ -14,11 +14,13 @@ from gnomon.errors import (
 )
 from gnomon.instances import Instance
 from gnomon.names import MetricName, ProviderName
-from gnomon_trainer.domain.careful_chat import CarefulChat, ChatLimits, Gate
+from gnomon_trainer.domain.careful_chat import CarefulChat
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.chat import Chat
 from gnomon_trainer.domain.chat_budget import Budget, PaidChat
+from gnomon_trainer.domain.judge_prompt import Judged
 from gnomon_trainer.domain.judging import Judge, Judgement
+from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
 
 MOST_INSTANCES = 100
@@ -44,13 +46,10 @@ class Judges:
     providers: Providers
     catalog: Catalog
     chat: Chat
-    limits: ChatLimits
+    gates: ProviderGates
     deadline_s: float  # for one answer
-    clock: Callable[[], float]  # seconds that only grow
-    sleep: Callable[[float], Awaitable[object]]
     draw: Callable[[float, float], float]
     random_bytes: Callable[[int], bytes]
-    _gates: dict[ProviderName, Gate] = field(default_factory=dict)
 
     async def judge(self, order: JudgeOrder) -> list[Judgement | GnomonError]:
         """Return one outcome an instance; what was spent stands in the order's budget.
@@ -62,29 +61,16 @@ class Judges:
         """
         _check(order)
         judged = await self.catalog.judged(order.metric)
-        if not judged.prompt.strip():
-            raise _wrong(
-                "metric",
-                f"{order.metric} has no judge prompt. Write one: "
-                f"`gnomon metrics update {order.metric.metric} --judge-prompt …`.",
-            )
+        check_prompt(judged)
         endpoint = await self.providers.endpoint(order.provider)
-        chat = self.paid_chat(order.provider, order.budget)
+        gate = self.gates.gate(order.provider)
+        chat = CarefulChat(PaidChat(self.chat, order.budget), gate, self.draw)
         work = _Work(Judge(chat, endpoint, judged, self.random_bytes), order.votes, self.deadline_s)
         # The first one finds out what the endpoint can do, and whether it answers at all.
         first = await work.outcome(order.instances[0])
         async with asyncio.TaskGroup() as group:  # a defect in one ends all: nothing is paid for in vain
             rest = [group.create_task(work.outcome(instance)) for instance in order.instances[1:]]
         return [first, *(task.result() for task in rest)]
-
-    def paid_chat(self, provider: ProviderName, budget: Budget) -> Chat:
-        """Return a chat that pays from a budget, and shares the provider's limits with all others."""
-        return CarefulChat(PaidChat(self.chat, budget), self._gate(provider), self.draw)
-
-    def _gate(self, provider: ProviderName) -> Gate:
-        if provider not in self._gates:
-            self._gates[provider] = Gate(self.limits, self.clock, self.sleep)
-        return self._gates[provider]
 
 
 @dataclass(slots=True)
@@ -104,23 +90,40 @@ class _Work:
         try:
             return await self.judge.judge(instance, self.votes, deadline_s=self.deadline_s)
         except GnomonError as error:
-            if _is_for_all(error):
+            if is_for_all(error):
                 self.end = error
             return error
 
 
-def _is_for_all(error: GnomonError) -> bool:
+def is_for_all(error: GnomonError) -> bool:
+    """Tell whether what one instance met, every other one would meet as well."""
     if isinstance(error, ProviderRefusedError):
         return error.metadata.get("http_status") in _FOR_ALL
     return isinstance(error, EndpointNotAllowedError | JudgeBudgetSpentError)
+
+
+def check_prompt(judged: Judged) -> None:
+    """Raise InvalidRequestError if a metric has no judge prompt."""
+    if not judged.prompt.strip():
+        metric = judged.metric.rpartition("/")[2]
+        raise _wrong(
+            "metric",
+            f"{judged.metric} has no judge prompt. Write one: "
+            f"`gnomon metrics update {metric} --judge-prompt …`.",
+        )
+
+
+def check_votes(votes: int, field: str = "votes") -> None:
+    """Raise InvalidRequestError if an instance cannot be judged so often."""
+    if not 1 <= votes <= MOST_VOTES:
+        raise _wrong(field, f"There are {votes} votes; 1 to {MOST_VOTES} are taken.")
 
 
 def _check(order: JudgeOrder) -> None:
     count = len(order.instances)
     if not 1 <= count <= MOST_INSTANCES:
         raise _wrong("instances", f"There are {count} instances; 1 to {MOST_INSTANCES} are taken.")
-    if not 1 <= order.votes <= MOST_VOTES:
-        raise _wrong("votes", f"There are {order.votes} votes; 1 to {MOST_VOTES} are taken.")
+    check_votes(order.votes)
 
 
 def _wrong(name: str, sentence: str) -> InvalidRequestError:

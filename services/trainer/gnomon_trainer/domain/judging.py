@@ -39,9 +39,13 @@ class Judgement:
     votes: int
 
 
-def judge_ways() -> Ways:
-    """Return all ways to ask an endpoint for a judgement."""
-    return Ways(_WAYS)
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where one instance is asked about, by what chance its markers come, and what is planted in its text."""
+
+    chat: Chat
+    random_bytes: Callable[[int], bytes]
+    planted: str = ""
 
 
 class Judge:
@@ -49,25 +53,22 @@ class Judge:
 
     It finds out by itself what the endpoint can do: where a JSON schema or
     log-probabilities are refused it asks for less, and goes on with what worked.
-    Judges of one endpoint may share what they find out: `judge_ways`.
     """
 
     def __init__(
-        self,
-        chat: Chat,
-        endpoint: Endpoint,
-        judged: Judged,
-        random_bytes: Callable[[int], bytes],
-        ways: Ways | None = None,
+        self, chat: Chat, endpoint: Endpoint, judged: Judged, random_bytes: Callable[[int], bytes]
     ) -> None:
-        self._chat = chat
+        self._asking = Asking(chat, random_bytes)
         self._endpoint = endpoint
         self._judged = judged
-        self._random_bytes = random_bytes
-        self._ways = ways or judge_ways()
+        self._ways = Ways(_WAYS)
 
-    async def judge(self, instance: Instance, votes: int, *, deadline_s: float) -> Judgement:
+    async def judge(
+        self, instance: Instance, votes: int, *, deadline_s: float, asking: Asking | None = None
+    ) -> Judgement:
         """Ask `votes` times, one after the other, each answer within `deadline_s`.
+
+        `asking` takes the place of the judge's own chat and chance.
 
         Raises:
             InstanceInvalidError: the instance lacks what the metric reads.
@@ -75,15 +76,16 @@ class Judge:
             GnomonError: what `Chat.complete` raises.
         """
         # The marker is another one each time: what one answer leaks is of no use to the next.
-        cast = [await self._vote(instance, deadline_s) for _ in range(votes)]
+        by = asking or self._asking
+        cast = [await self._vote(instance, by, deadline_s) for _ in range(votes)]
         return judgement(cast, self._judged.labels)
 
-    async def _vote(self, instance: Instance, deadline_s: float) -> Vote:
+    async def _vote(self, instance: Instance, by: Asking, deadline_s: float) -> Vote:
         problem: NoVoteError | None = None
         for _ in range(_TRIES):
-            asked = question(self._judged, instance, self._random_bytes)
+            asked = question(self._judged, instance, by.random_bytes, planted=by.planted)
             request = ChatRequest(asked.messages, schema=schema(self._judged.labels))
-            answer = await self._ways.ask(self._chat, self._endpoint, request, deadline_s=deadline_s)
+            answer = await self._ways.ask(by.chat, self._endpoint, request, deadline_s=deadline_s)
             try:
                 return vote(answer, self._judged.labels, asked.marker)
             except NoVoteError as error:

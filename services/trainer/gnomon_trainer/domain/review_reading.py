@@ -93,7 +93,13 @@ def _of_judge(row: Row, metric: MetricDefinition, column: str) -> Signals:
     if shares is None:
         return Signals(row.label, judge_label=said)
     likeliest = max(shares, key=lambda label: shares[label])
-    return Signals(row.label, judge_label=said or likeliest, judge_share=shares.get(row.label, 0.0))
+    first, second = sorted((*shares.values(), 0.0), reverse=True)[:2]
+    return Signals(
+        row.label,
+        judge_label=said or likeliest,
+        judge_share=shares.get(row.label, 0.0),
+        margin=first - second,  # until a probe tells its own
+    )
 
 
 def _class(cell: Any, metric: MetricDefinition) -> str:

@@ -1,0 +1,80 @@
+"""A judge whose every answer is written down, for work that goes on after a crash. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gnomon.errors import ProviderChangedError
+from gnomon.names import ProviderName
+from gnomon_trainer.domain.careful_chat import CarefulChat
+from gnomon_trainer.domain.chat import Chat, Endpoint
+from gnomon_trainer.domain.chat_budget import PaidChat
+from gnomon_trainer.domain.derived_bytes import DerivedBytes
+from gnomon_trainer.domain.held_work import HeldWork
+from gnomon_trainer.domain.judging import Asking
+from gnomon_trainer.domain.paid_work_store import Journal
+from gnomon_trainer.domain.provider_gates import ProviderGates
+from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.remembered_chat import RememberedChat
+
+
+@dataclass(frozen=True, slots=True)
+class PaidAsking:
+    """What paid work asks providers with: within limits and budget, through the journal."""
+
+    providers: Providers
+    chat: Chat
+    gates: ProviderGates
+    journal: Journal
+    draw: Callable[[float, float], float]
+
+    async def endpoint(self, provider: str, base_url: str, model: str) -> Endpoint:
+        """Return where a provider is reached, if that is where the work began.
+
+        Raises:
+            NotFoundError: the provider was deleted.
+            ProviderChangedError: it names another model or URL by now.
+            GnomonError: its key does not open.
+        """
+        endpoint = await self.providers.endpoint(ProviderName.parse(provider, "provider"))
+        if (endpoint.base_url, endpoint.model) == (base_url, model):
+            return endpoint
+        raise ProviderChangedError(
+            f"{provider} was {model} at {base_url} when this began, and is {endpoint.model} at "
+            f"{endpoint.base_url} now: its answers would not go together. Change it back and resume, or "
+            "begin anew.",
+            resource=provider,
+        )
+
+    def asker(self, held: HeldWork, provider: str) -> "Asker":
+        gate = self.gates.gate(ProviderName.parse(provider, "provider"))
+        careful = CarefulChat(PaidChat(self.chat, held.budget), gate, self.draw)
+        return Asker(careful, self.journal, held)
+
+    @property
+    def concurrency(self) -> int:
+        return self.gates.limits.concurrency
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Makes the `Asking` of each subject of a piece of work, such as a row."""
+
+    chat: Chat
+    journal: Journal
+    held: HeldWork = field(repr=False)
+
+    def about(self, subject: str, planted: str = "", *, kept_under: str = "") -> Asking:
+        """Return how to ask about a subject: the same markers, and so the same answers, each time.
+
+        `kept_under` is the subject that answers are kept under, where several are dropped together.
+        """
+        work = self.held.work
+        chat = RememberedChat(
+            self.chat,
+            self.journal,
+            self.held.budget,
+            uid=work.uid,
+            subject=kept_under or subject,
+            check=self.held.check,
+        )
+        return Asking(chat, DerivedBytes(bytes.fromhex(work.secret), subject), planted)
