@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gnomon.errors import WorkStateError
-from gnomon_trainer.domain import generations, paid_work
+from gnomon_trainer.domain import generations, labelling_use_cases, paid_work
+from gnomon_trainer.domain.labelling_progress import estimated_cost
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_store import PaidWorkStore
 from gnomon_trainer.domain.training_set_work import WorkOutlook, WorkStatus
@@ -48,8 +49,10 @@ class PaidTrainingSets:
                 state="CANCELLING",
             )
         if work.state in {WorkState.FAILED, WorkState.CANCELLED}:
-            resumed = generations.resumed if work.kind is WorkKind.GENERATION else paid_work.resumed
-            self.store.change(work.uid, lambda work: resumed(work, None))
+            if work.kind is WorkKind.GENERATION:
+                self.store.change(work.uid, lambda work: generations.resumed(work, None))
+            else:
+                labelling_use_cases.go_on(self.store, work, None)
 
     def cancel(self, name: str) -> None:
         self.store.change(self._get(name).uid, lambda work: paid_work.cancelled(work, self.clock()))
@@ -87,14 +90,13 @@ def _of_generation(work: PaidWork) -> WorkProgress:
 def _of_labelling(work: PaidWork) -> WorkProgress:
     shown = work.progress
     judged, failed = shown.get("judged", 0), sum(shown.get("failures", {}).values())
-    ended, total = judged + failed, shown.get("total", work.spec["row_count"])
     return WorkProgress(
         done=judged,
         failed=failed,
-        total=total,
+        total=shown.get("total", work.spec["row_count"]),
         input_tokens=work.spent.input,
         output_tokens=work.spent.output,
         cost=work.cost,
-        estimated_cost=work.cost * total / ended if ended else 0.0,
+        estimated_cost=estimated_cost(shown, work.cost) if shown else 0.0,
         remaining_s=shown.get("remaining_s") if work.state is WorkState.WORKING else None,
     )
