@@ -66,6 +66,8 @@ class FakeEndpoint:
         self.reply: Reply = able
         self.next: list[Any] = []  # a Reply, or what it would return
         self.bodies: list[dict[str, Any]] = []
+        self.delay_s = 0.0  # before each answer
+        self.answered = 0  # answers that were written whole
 
     @property
     def url(self) -> str:
@@ -101,10 +103,12 @@ async def fake_endpoint() -> AsyncIterator[FakeEndpoint]:
             answer = endpoints[0].answer(request)
             if answer == HANGS:
                 await asyncio.sleep(60)
+            await asyncio.sleep(endpoints[0].delay_s)
             for part in [b"%c" % byte for byte in http(b"x" * 500)] if answer == DRIPS else [answer]:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(0.05 if answer == DRIPS else 0)
+            endpoints[0].answered += 1
             request = await read_request(reader)
             endpoints[0].listener.requests.append(request)
 

@@ -19,11 +19,11 @@ from gnomon.v1 import labellings_pb2 as labellings
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from gnomon_trainer import judging_wiring
-from gnomon_trainer.domain.diversity import Drift
 from tests.trainer.fake_endpoint import KEY, FakeEndpoint, completion, failure, fake_endpoint
 from tests.trainer.fake_registry import TOPIC, TOXICITY, FakeRegistry
 from tests.trainer.fake_writer import KIND, RUDE, FakeWriter, data_of, item, system_of
 from tests.trainer.running import Trainer, codes, jsonl, refused, run_request, trainer_at
+from tests.trainer.trainer_with_quick_probe import QuickProbe
 
 State = pb.Generation.State
 Reason = pb.Generation.Reason
@@ -33,16 +33,6 @@ Reason = pb.Generation.Reason
 async def endpoint() -> AsyncIterator[FakeEndpoint]:
     async with fake_endpoint() as endpoint:
         yield endpoint
-
-
-class QuickProbe:
-    """A `DriftProbe` that says what it was asked about; the real one takes seconds to start."""
-
-    def __init__(self, model_dir: Path | None) -> None:
-        pass
-
-    async def drift(self, generated: Sequence[str], seeds: Sequence[str]) -> Drift:
-        return Drift(auroc=0.75, spread=len(generated) / 100, spread_of_seeds=len(seeds) / 100)
 
 
 @pytest.fixture(autouse=True)

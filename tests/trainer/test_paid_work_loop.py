@@ -19,7 +19,7 @@ from gnomon_trainer.domain.held_work import HeldWork
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.paid_work_store import Outcome
-from gnomon_trainer.domain.remembered_chat import RememberedChat
+from gnomon_trainer.domain.remembered_chat import KeptChat, RememberedChat
 from tests.trainer.fake_paid_work import FakePaidWorkStore
 from tests.trainer.fakes import FakeStores
 from tests.trainer.test_paid_work_contract import new_work
@@ -212,6 +212,11 @@ class Chat:
         return ChatAnswer(f"answer {self.asked}", "tiny-1", 20, 5)
 
 
+def remembering(inner: Chat, store: Any, budget: Budget, check: Callable[[], None] = lambda: None) -> Any:
+    kept = KeptChat(PaidChat(inner, budget), store, budget, uid="l1", subject="row 1", check=check)
+    return RememberedChat(kept, store, "l1")
+
+
 def asked(text: str) -> ChatRequest:
     return ChatRequest([ChatMessage(Role.USER, text)])
 
@@ -225,7 +230,7 @@ async def test_the_same_question_is_paid_once_also_by_another_process(store: Any
     inner, budget = Chat(), Budget()
 
     def remembered() -> Any:
-        return RememberedChat(PaidChat(inner, budget), store, budget, uid="l1", subject="row 1")
+        return remembering(inner, store, budget)
 
     assert await ask(remembered(), "one") == "answer 1"
     assert await ask(remembered(), "one", replace(ENDPOINT, key="sk-another")) == "answer 1"
@@ -241,10 +246,7 @@ async def test_nothing_is_asked_where_nothing_may_be_spent_but_answers_are_given
 
     store.create(new_work(), None)
     inner, budget = Chat(), Budget()
-    chats = [
-        RememberedChat(PaidChat(inner, budget), store, budget, uid="l1", subject="row 1", check=check)
-        for check in (lambda: None, refuses)
-    ]
+    chats = [remembering(inner, store, budget, check) for check in (lambda: None, refuses)]
     await ask(chats[0], "one")
 
     assert await ask(chats[1], "one") == "answer 1"
@@ -256,7 +258,7 @@ async def test_nothing_is_asked_where_nothing_may_be_spent_but_answers_are_given
 async def test_what_could_not_be_written_down_is_still_counted_later(store: Any) -> None:
     store.create(new_work(), None)
     inner, budget = Chat(), Budget()
-    chat = RememberedChat(PaidChat(inner, budget), store, budget, uid="l1", subject="row 1")
+    chat = remembering(inner, store, budget)
     keep = store.keep
 
     def full(*arguments: Any) -> None:

@@ -1,11 +1,11 @@
 """A judge whose every answer is written down, for work that goes on after a crash. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gnomon.errors import ProviderChangedError
 from gnomon.names import ProviderName
-from gnomon_trainer.domain.careful_chat import CarefulChat
+from gnomon_trainer.domain.careful_chat import CarefulChat, Gate
 from gnomon_trainer.domain.chat import Chat, Endpoint
 from gnomon_trainer.domain.chat_budget import PaidChat
 from gnomon_trainer.domain.derived_bytes import DerivedBytes
@@ -14,7 +14,7 @@ from gnomon_trainer.domain.judging import Asking
 from gnomon_trainer.domain.paid_work_store import Journal
 from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
-from gnomon_trainer.domain.remembered_chat import RememberedChat
+from gnomon_trainer.domain.remembered_chat import KeptChat, RememberedChat
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class PaidAsking:
 
     def asker(self, held: HeldWork, provider: str) -> "Asker":
         gate = self.gates.gate(ProviderName.parse(provider, "provider"))
-        careful = CarefulChat(PaidChat(self.chat, held.budget), gate, self.draw)
-        return Asker(careful, self.journal, held)
+        return Asker(PaidChat(self.chat, held.budget), self.journal, held, gate, self.draw)
 
     @property
     def concurrency(self) -> int:
@@ -61,20 +60,23 @@ class Asker:
 
     chat: Chat
     journal: Journal
-    held: HeldWork = field(repr=False)
+    held: HeldWork
+    gate: Gate
+    draw: Callable[[float, float], float]
 
     def about(self, subject: str, planted: str = "", *, kept_under: str = "") -> Asking:
         """Return how to ask about a subject: the same markers, and so the same answers, each time.
 
         `kept_under` is the subject that answers are kept under, where several are dropped together.
         """
-        work = self.held.work
-        chat = RememberedChat(
+        work, held = self.held.work, self.held
+        kept = KeptChat(
             self.chat,
             self.journal,
-            self.held.budget,
+            held.budget,
             uid=work.uid,
             subject=kept_under or subject,
-            check=self.held.check,
+            check=held.check,
         )
+        chat = RememberedChat(CarefulChat(kept, self.gate, self.draw), self.journal, work.uid)
         return Asking(chat, DerivedBytes(bytes.fromhex(work.secret), subject), planted)

@@ -13,12 +13,31 @@ from gnomon_trainer.domain.paid_work_store import Journal
 
 
 class RememberedChat:
-    """A `Chat` for one subject of a piece of work, such as a row.
+    """A `Chat` that looks into the journal first.
 
     A question is known again by what is sent: the endpoint's URL, the model and
     the whole request. Who asks the same thing twice and wants two answers makes
     the requests differ, as the markers of `judge_prompt` do; who wants to find
-    an answer again makes them the same (`derived_bytes`).
+    an answer again makes them the same (`DerivedBytes`).
+    """
+
+    def __init__(self, chat: Chat, journal: Journal, uid: str) -> None:
+        """`chat` keeps what it is answered, see `KeptChat`."""
+        self._chat = chat
+        self._journal = journal
+        self._uid = uid
+
+    async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
+        """Return the answer that is written down, or ask; see `Chat.complete`."""
+        known = await in_thread(self._journal.answer, self._uid, question_key(endpoint, request))
+        return known or await self._chat.complete(endpoint, request, deadline_s=deadline_s)
+
+
+class KeptChat:
+    """A `Chat` for one subject of a piece of work, such as a row, that writes down every answer.
+
+    Within a `CarefulChat`, an answer holds its place among the calls under way
+    until it is written down: what a crash can lose is no more than these.
     """
 
     def __init__(
@@ -40,14 +59,10 @@ class RememberedChat:
         self._check = check
 
     async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
-        """Return the answer that is written down, or ask and write it down; see `Chat.complete`."""
-        key = question_key(endpoint, request)
-        known = await in_thread(self._journal.answer, self._uid, key)
-        if known is not None:
-            return known
+        """Ask, and write the answer down before it is given out; see `Chat.complete`."""
         self._check()
         answer = await self._chat.complete(endpoint, request, deadline_s=deadline_s)
-        await self._keep(key, answer)
+        await self._keep(question_key(endpoint, request), answer)
         return answer
 
     async def _keep(self, key: str, answer: ChatAnswer) -> None:
