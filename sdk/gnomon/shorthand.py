@@ -46,6 +46,10 @@ def run(name: str) -> str:
     return str(RunName.parse(name, "run"))
 
 
+def labelling(name: str) -> str:
+    return str(LabellingName.parse(_under("labellings", name), "labelling"))
+
+
 def metric(name: str) -> str:
     return str(MetricName.parse(_under("metrics", name), "metric"))
 
@@ -100,10 +104,6 @@ def review(name: str) -> str:
 
 def generation(name: str) -> str:
     return str(GenerationName.parse(_under("generations", name), "generation"))
-
-
-def labelling(name: str) -> str:
-    return str(LabellingName.parse(_under("labellings", name), "labelling"))
 
 
 def recipe(name: str) -> str:

@@ -11,6 +11,7 @@ from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.feedback import AsyncFeedback
 from gnomon._async.generations import AsyncGenerations
 from gnomon._async.judges import AsyncJudges
+from gnomon._async.labellings import AsyncLabellings
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
 from gnomon._async.providers import AsyncProviders
@@ -65,6 +66,7 @@ class AsyncClient(AsyncScoring):
         self.datasets = AsyncDatasets(self._trainer)
         self.providers = AsyncProviders(self._trainer)
         self.judges = AsyncJudges(self._trainer)
+        self.labellings = AsyncLabellings(self._trainer)
         self.generations = AsyncGenerations(self._trainer)
         self.recipes = AsyncRecipes(self._trainer)
         self.reviews = AsyncReviews(self._trainer)

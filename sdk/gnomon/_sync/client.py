@@ -14,6 +14,7 @@ from gnomon._sync.datasets import Datasets
 from gnomon._sync.feedback import Feedback
 from gnomon._sync.generations import Generations
 from gnomon._sync.judges import Judges
+from gnomon._sync.labellings import Labellings
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
 from gnomon._sync.providers import Providers
@@ -67,6 +68,7 @@ class Client(Scoring):
         self.datasets = Datasets(self._trainer)
         self.providers = Providers(self._trainer)
         self.judges = Judges(self._trainer)
+        self.labellings = Labellings(self._trainer)
         self.generations = Generations(self._trainer)
         self.recipes = Recipes(self._trainer)
         self.reviews = Reviews(self._trainer)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gnomon.cli import problems
+from gnomon.cli import judge_labellings, problems
 from gnomon.cli.output import grid
 from gnomon.cli.score import read_instance
 from gnomon.cli.session import Session, command
@@ -18,11 +18,6 @@ from gnomon.v1 import trainer_service_pb2 as trainer
 app = typer.Typer(
     name="judge", help="A judge is an LLM that labels by a metric's judge prompt.", no_args_is_help=True
 )
-
-
-@app.callback()
-def _group() -> None:
-    pass  # keeps `try` a command of its own while there is no other
 
 
 @app.command("try")
@@ -52,6 +47,10 @@ def try_(
     session.output.show(judged, _shown)
     if judged.results[0].HasField("error"):
         raise typer.Exit(problems.FAILED)
+
+
+for _name, _command in judge_labellings.COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _shown(judged: trainer.JudgeInstancesResponse) -> RenderableType:

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from rich.text import Text
 from gnomon import traffic
 from gnomon.cli import problems
 from gnomon.cli.output import Output
-from gnomon.cli.session import Session, local_command
+from gnomon.cli.session import Session, command
 from gnomon.instances import SpanKind
 from gnomon.traffic import Redaction, Tally
+from gnomon.v1 import resources_pb2 as pb
 
 app = typer.Typer(
     name="traffic",
@@ -58,7 +60,7 @@ def _group() -> None:
 
 
 @app.command("import")
-@local_command
+@command
 def import_(
     session: Session,
     *,
@@ -68,7 +70,12 @@ def import_(
             metavar="FILE…", help="Exported traces: JSON, JSON Lines, CSV, Parquet, protobuf; also .gz."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where to write the rows, as .jsonl or .jsonl.gz.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the rows, as .jsonl or .jsonl.gz.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Upload the rows as this dataset, without labels, for a judge to label."),
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="The metric that the dataset is for.")] = None,
     source: Annotated[From, typer.Option("--from", help="What exported them.")] = From.AUTO,
     into: Annotated[As, typer.Option("--as", help="What a row is.")] = As.SPANS,
     since: Annotated[
@@ -105,8 +112,13 @@ def import_(
     replaced by [EMAIL], [PHONE], [CARD] and [SECRET].
 
     The rows have the columns that `gnomon score-file` reads; so does `gnomon
-    datasets upload`, once a column `label` is added.
+    datasets upload`, once a column `label` is added, or with --unlabelled.
+    --dataset and --metric upload them so at once.
     """
+    if (dataset is None) != (metric is None):
+        raise typer.BadParameter("--dataset and --metric go together")
+    if out is None and dataset is None:
+        raise typer.BadParameter("give --out, or --dataset and --metric")
     wanted = traffic.Wanted(
         since=_time(since, "--since"),
         until=_time(until, "--until"),
@@ -125,11 +137,37 @@ def import_(
         redactions=_redactions(no_redact or ()),
         processes=processes or _processes(files),
     )
-    with _shown(session.output) as progress:
-        tally = found.write(out, progress)
-    session.output.show({**tally.as_dict(), "file": str(out)}, lambda _: _summary(tally, into, out))
+    with _place_for(out) as place:
+        with _shown(session.output) as progress:
+            tally = found.write(place, progress)
+        told = {**tally.as_dict(), "file": str(out)} if out else tally.as_dict()
+        stored = None
+        if tally.rows and dataset and metric:
+            stored = session.client.datasets.upload(dataset, place, metric=metric, unlabelled=True).dataset
+            told["dataset"] = f"{stored.name}@{stored.version}"
+    session.output.show(told, lambda _: Group(*_summary(tally, into, out), *_next(stored)))
     if not tally.rows:
         raise typer.Exit(problems.FAILED)
+
+
+@contextmanager
+def _place_for(out: Path | None) -> Iterator[Path]:
+    """Yield where to write: the file that was named, or one that is gone afterwards."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "traffic.jsonl"
+
+
+def _next(stored: pb.Dataset | None) -> list[RenderableType]:
+    if stored is None:
+        return []
+    name = stored.name.partition("/")[2]
+    return [
+        Text(f"Stored {stored.name}@{stored.version}: {stored.row_count} rows without labels."),
+        Text(f"Have them labelled: gnomon judge label {name} --provider PROVIDER"),
+    ]
 
 
 def _time(text: str | None, option: str) -> datetime.datetime | None:
@@ -182,9 +220,10 @@ def _shown(output: Output) -> Iterator[Callable[[Tally], None]]:
         yield tell
 
 
-def _summary(tally: Tally, into: As, out: Path) -> RenderableType:
+def _summary(tally: Tally, into: As, out: Path | None) -> list[RenderableType]:
     counts: dict[str, Any] = tally.as_dict()
-    lines = [f"Wrote {tally.rows} {into.value} into {out}, of {tally.spans} spans that were read."]
+    where = f"Wrote {tally.rows} {into.value} into {out}" if out else f"Took {tally.rows} {into.value}"
+    lines = [f"{where}, of {tally.spans} spans that were read."]
     if counts["left_out"]:
         lines.append(
             "Left out: " + ", ".join(f"{count} {why}" for why, count in counts["left_out"].items()) + "."
@@ -198,4 +237,4 @@ def _summary(tally: Tally, into: As, out: Path) -> RenderableType:
         for reason, entry in counts["malformed"].items():
             more = ", …" if entry["count"] > len(entry["first"]) else ""
             lines.append(f"  {entry['count']} × {reason} ({'; '.join(entry['first'])}{more})")
-    return Group(*map(Text, lines))
+    return list(map(Text, lines))

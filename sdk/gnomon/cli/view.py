@@ -24,8 +24,10 @@ def short(name: str) -> str:
             return f"{project}/{run}"
         case ["datasets", dataset, "reviews", review]:
             return f"{dataset}/{review}"
-        case ["metrics" | "projects" | "datasets" | "recipes" | "providers" | "generations", resource]:
+        case ["metrics" | "projects" | "datasets" | "recipes" | "providers", resource]:
             return resource
+        case ["labellings" | "generations", work]:
+            return work
     return name
 
 
