@@ -23,7 +23,7 @@ from gnomon_trainer.domain.recipes import check_ranges
 from gnomon_trainer.domain.run_orders import RunOrder
 from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_store import RunStore, taken
-from gnomon_trainer.domain.runs import Run
+from gnomon_trainer.domain.runs import Progress, Run
 from gnomon_trainer.domain.service_objective import check_objective
 from gnomon_trainer.domain.training import MetricDefinition, Point, Row
 from gnomon_trainer.domain.training_set_work import TrainingSetWork, WorkOutlook, check_usable
@@ -115,11 +115,14 @@ class Runs:
         return await asyncio.to_thread(keep, run, request)
 
     def _planned(self, order: RunOrder, metric: MetricDefinition) -> Run:
+        progress = Progress()
         if order.made_by:
             status = self.work.status(order.made_by)
             check_usable(status, metric.name)
             if status.outlook is WorkOutlook.ENDED:
                 order = replace(order, training_set=DatasetName.parse(status.dataset))
+            else:
+                progress = Progress(work=status.progress)
         is_there = order.training_set is not None
         spec = (self.planner.plan if is_there else self.planner.plan_ahead)(order, metric)
         uid = runs.new_uid(self.random_bytes(16))
@@ -130,6 +133,7 @@ class Runs:
             display_name=order.display_name,
             spec=spec,
             state=runs.first_state(spec),
+            progress=progress,
             create_time=self.clock(),
         )
 
