@@ -44,11 +44,18 @@ async def endpoint() -> AsyncIterator[FakeEndpoint]:
 
 
 @pytest.fixture
-async def trainer(tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint) -> AsyncIterator[Trainer]:
-    async with generating_trainer(tmp_path, registry, endpoint, workers=1) as trainer:
+async def trainer(
+    tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint, request: pytest.FixtureRequest
+) -> AsyncIterator[Trainer]:
+    """A trainer without workers, unless the test is marked so: what is queued stays queued."""
+    workers = getattr(request, "param", 0)
+    async with generating_trainer(tmp_path, registry, endpoint, workers=workers) as trainer:
         await make_provider(trainer, endpoint)
         await trainer.upload(jsonl(labelled_by_people(100)), dataset_id="test")
         yield trainer
+
+
+trains = pytest.mark.parametrize("trainer", [1], indirect=True, ids=["trains"])
 
 
 async def until_it_awaits_review(trainer: Trainer) -> resources.Run:
@@ -58,6 +65,7 @@ async def until_it_awaits_review(trainer: Trainer) -> resources.Run:
     return run
 
 
+@trains
 async def test_a_run_waits_for_a_generation_and_for_who_reviews_it_and_ends_registered(
     trainer: Trainer,
 ) -> None:
@@ -81,6 +89,7 @@ async def test_a_run_waits_for_a_generation_and_for_who_reviews_it_and_ends_regi
     assert len(ended.resolved_parameters) == len(resources.TrainingParameters.DESCRIPTOR.fields)
 
 
+@trains
 async def test_a_watcher_sees_every_stage(trainer: Trainer) -> None:
     await create(trainer)
     await trainer.create_run(**GENERATION)
@@ -122,7 +131,7 @@ async def test_cancelling_a_run_that_awaits_review_cancels_the_generation_and_bo
     assert (await trainer.run()).state == State.GENERATING
     assert (await settled(trainer)).state == generations.Generation.AWAITING_REVIEW
     await approved(trainer)
-    assert (await trainer.until(State.REGISTERED, State.FAILED)).state == State.REGISTERED
+    assert (await trainer.until(State.QUEUED, State.FAILED)).state == State.QUEUED
 
 
 async def test_cancelling_a_generation_cancels_the_run(trainer: Trainer) -> None:

@@ -26,15 +26,18 @@ from tests.trainer.labelling import (
     Purpose,
     answer,
     create,
+    create_provider,
     ended,
     firm,
     get,
     labelled_logs,
     labelling_trainer,
+    prompted,
     resume,
     upload_logs,
 )
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows, refused, run_request
+from tests.trainer.test_labelling_crash import CONCURRENCY, Process
 
 ROWS = 24
 LABELLING = {"training_set": "", "labelling": "labellings/first", "allow_small": True}
@@ -257,3 +260,25 @@ async def test_two_trainers_on_one_database_queue_a_run_once(
         assert (await other.run()).etag == run.etag
         assert (await other.run()) == await trainer.run()
     assert asked_twice(endpoint) == 0
+
+
+async def test_a_trainer_that_is_killed_while_a_run_waits_pays_again_only_for_what_was_under_way(
+    tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
+) -> None:
+    registry.metrics["metrics/toxicity"] = prompted()
+    endpoint.delay_s = 0.25
+    async with Process(tmp_path, registry, endpoint, workers=0) as running:
+        await create_provider(running.trainer, endpoint)
+        await two_sets(running.trainer)
+        await create(running.trainer)
+        await running.trainer.create_run(**LABELLING)
+        await until_judged(running.trainer, 4)
+        await running.kill()
+    assert len(endpoint.bodies) < ROWS
+    endpoint.delay_s = 0.0
+
+    async with Process(tmp_path, registry, endpoint, workers=0) as running:
+        run = await running.trainer.until(State.QUEUED)
+
+    assert run.training_set == "datasets/logs@2"
+    assert asked_twice(endpoint) <= CONCURRENCY
