@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gnomon._sync.runs import Runs
 from gnomon.cli.main import main
+from gnomon.errors import AlreadyExistsError
 from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.fake_writer import FakeWriter
@@ -107,3 +110,21 @@ async def test_a_larger_budget_is_given_when_the_run_is_resumed(
 
     assert "Registered" in capsys.readouterr().out
     assert (await get(trainer, run.labelling.partition("/")[2])).budget.max_tokens == 1_000_000
+
+
+async def test_work_that_was_begun_for_a_run_that_is_refused_is_stopped(
+    trainer: Trainer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload_logs(trainer, 24)
+    await trainer.upload(jsonl(labelled_rows(40, start=100_000)), dataset_id="test")
+    monkeypatch.setattr(Runs, "create", refuse)
+
+    assert await gnomon("create", *RUN, "--label", "logs", "--provider", "main") == 1
+
+    said = capsys.readouterr().err
+    assert "is cancelled, as the run is refused" in said
+    assert "Taken meanwhile." in said
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AlreadyExistsError("Taken meanwhile.")
