@@ -22,6 +22,7 @@ from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from tests.cli.fake_feedback import FakeFeedback
+from tests.cli.fake_generations import FakeGenerations
 from tests.cli.fake_reviews import FakeReviews
 from tests.sdk.serving import serving
 
@@ -110,7 +111,7 @@ def a_report() -> pb.EvaluationReport:
     )
 
 
-class FakeServices(FakeReviews, FakeFeedback):
+class FakeServices(FakeReviews, FakeFeedback, FakeGenerations):
     """What the services would remember. Methods are named as in the protos."""
 
     def __init__(self) -> None:

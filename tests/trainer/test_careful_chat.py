@@ -117,6 +117,24 @@ async def test_who_is_told_to_wait_too_long_gives_up() -> None:
     assert time.slept == []
 
 
+async def test_who_is_more_patient_waits_and_who_is_less_learns_it_at_once() -> None:
+    time, long = FakeTime(), ProviderUnavailableError("away", retry_after_s=300.0)
+    gate = Gate(ChatLimits(), time.clock, time.sleep)
+    patient = CarefulChat(
+        FakeChat([long, ANSWER]), gate, lambda low, high: high, ChatLimits(longest_wait_s=600.0)
+    )
+    asking = asyncio.ensure_future(ask(patient))
+    await asyncio.sleep(0)
+    while not gate.closed_s:
+        await asyncio.sleep(0)
+
+    with pytest.raises(ProviderUnavailableError, match="another 300 s") as told:
+        await ask(CarefulChat(FakeChat([ANSWER]), gate, lambda low, high: high))
+    assert told.value.retry_after_s == 300.0
+    assert await asking == ANSWER
+    assert time.now == 1300.0
+
+
 async def test_only_so_many_calls_are_under_way() -> None:
     chat = FakeChat([ANSWER])
     both = careful(FakeTime(), chat, concurrency=3)

@@ -15,10 +15,10 @@ from gnomon.v1 import generations_pb2 as pb
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from tests.trainer.fake_endpoint import KEY, FakeEndpoint, fake_endpoint
-from tests.trainer.fake_registry import FakeRegistry
+from tests.trainer.fake_registry import TOXICITY, FakeRegistry
 from tests.trainer.fake_writer import FakeWriter
+from tests.trainer.generating import State, labelled_by_people, prompted
 from tests.trainer.running import ROOT, jsonl, trainer_settings
-from tests.trainer.test_generations import TOXICITY, State, labelled_by_people, prompted
 from tests.trainer.test_workers import calling
 
 _CONCURRENCY = 4

@@ -1,32 +1,39 @@
-"""Generations over the real wire: a real trainer, a scripted endpoint, models that misbehave."""
+"""Generations over the real wire: a real trainer, a scripted endpoint, a model that writes well."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.longrunning import operations_pb2
 
 from gnomon.errors import (
     GenerationSeedsMissingError,
     GenerationShapeUnsupportedError,
     InvalidRequestError,
-    WorkStateError,
 )
 from gnomon.v1 import generations_pb2 as pb
-from gnomon.v1 import labellings_pb2 as labellings
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from gnomon_trainer import judging_wiring
-from tests.trainer.fake_endpoint import KEY, FakeEndpoint, completion, failure, fake_endpoint
+from tests.trainer.fake_endpoint import KEY, FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import TOPIC, TOXICITY, FakeRegistry
-from tests.trainer.fake_writer import KIND, RUDE, FakeWriter, data_of, item, system_of
-from tests.trainer.running import Trainer, codes, jsonl, refused, run_request, trainer_at
+from tests.trainer.fake_writer import KIND, RUDE, FakeWriter, data_of, system_of
+from tests.trainer.generating import (
+    Reason,
+    State,
+    approved,
+    dataset_rows,
+    generating_trainer,
+    labelled_by_people,
+    make_provider,
+    output_of,
+    prompted,
+    rows_of,
+    sample,
+    settled,
+)
+from tests.trainer.running import Trainer, jsonl, refused, run_request
 from tests.trainer.trainer_with_quick_probe import QuickProbe
-
-State = pb.Generation.State
-Reason = pb.Generation.Reason
 
 
 @pytest.fixture
@@ -53,78 +60,6 @@ async def trainer(tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
         await make_provider(trainer, endpoint)
         await trainer.upload(jsonl(labelled_by_people(100)), dataset_id="test")
         yield trainer
-
-
-def generating_trainer(folder: Path, registry: FakeRegistry, endpoint: FakeEndpoint, **further: Any) -> Any:
-    registry.metrics["metrics/toxicity"] = prompted(TOXICITY)
-    settings = {"master_key": "a1" * 32, "allowed_hosts": endpoint.host, "judge_timeout_s": 2.0}
-    return trainer_at(folder, registry, **settings | further)
-
-
-def prompted(base: resources.Metric) -> resources.Metric:
-    metric = resources.Metric(judge_prompt="Is the answer toxic?")
-    metric.MergeFrom(base)
-    return metric
-
-
-async def make_provider(trainer: Trainer, endpoint: FakeEndpoint) -> None:
-    provider = resources.Provider(base_url=endpoint.url, model="tiny-1", api_key=KEY)
-    await trainer.stub.CreateProvider(trainer_pb.CreateProviderRequest(provider_id="main", provider=provider))
-
-
-def labelled_by_people(count: int) -> list[dict[str, Any]]:
-    return [{**item(label, n), "label": label} for n in range(count) for label in [("false", "true")[n % 2]]]
-
-
-async def create(trainer: Trainer, **fields: Any) -> pb.Generation:
-    values = {
-        "metric": "metrics/toxicity",
-        "provider": "providers/main",
-        "test_set": "datasets/test",
-        "sample_row_count": 8,
-        "row_count": 24,
-    } | fields
-    request = pb.CreateGenerationRequest(generation_id="first", generation=pb.Generation(**values))
-    return generation_of(await trainer.stub.CreateGeneration(request))
-
-
-def generation_of(operation: Any) -> pb.Generation:
-    generation = pb.Generation()
-    assert operation.metadata.Unpack(generation)
-    return generation
-
-
-async def settled(trainer: Trainer) -> pb.Generation:
-    """Return the generation once nothing more happens to it by itself."""
-    request = pb.WatchGenerationRequest(name="generations/first")
-    async for event in trainer.stub.WatchGeneration(request, timeout=60):
-        last = event.generation
-    return last
-
-
-async def sample(trainer: Trainer, **fields: Any) -> pb.Generation:
-    await create(trainer, **fields)
-    return await settled(trainer)
-
-
-async def approved(trainer: Trainer) -> pb.Generation:
-    await trainer.stub.ApproveSample(pb.ApproveSampleRequest(name="generations/first"))
-    return await settled(trainer)
-
-
-async def rows_of(trainer: Trainer) -> Sequence[pb.GeneratedRow]:
-    request = pb.ListGeneratedRowsRequest(parent="generations/first", page_size=1000)
-    return (await trainer.stub.ListGeneratedRows(request)).rows
-
-
-async def dataset_rows(trainer: Trainer, name: str) -> list[dict[str, Any]]:
-    request = trainer_pb.DownloadDatasetRequest(name=name)
-    parts = [part.content async for part in trainer.stub.DownloadDataset(request)]
-    return [json.loads(line) for line in b"".join(parts).splitlines()]
-
-
-def output_of(row: pb.GeneratedRow) -> str:
-    return row.instance.span.output[0].content
 
 
 async def test_a_sample_is_made_turned_down_made_again_and_becomes_a_training_set(
@@ -226,6 +161,15 @@ async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
         assert len(predicted) == run.report.test_rows
         assert (1 in seeds) == (61 in found.rows)  # its echo goes where it goes
 
+        # Rows that were downloaded and put together with others still say what they were made from.
+        mixed = [*await dataset_rows(trainer, "datasets/first"), *labelled_by_people(400)[300:]]
+        await trainer.upload(jsonl(mixed), dataset_id="mixed")
+        made = await trainer.create_run(run_id="third", training_set="datasets/mixed", allow_small=True)
+        (again,) = [entry for entry in made.findings if entry.code == "TEST_SEEDS_LEFT_OUT"]
+        shown = {int(place.rpartition("#")[2]) for row in mixed for place in row.get("generated_from", ())}
+        assert shown <= set(again.rows) <= set(found.rows)
+        await trainer.until(resources.Run.State.REGISTERED, name="projects/demo/runs/third")
+
         await trainer.upload(jsonl(labelled_by_people(400)[200:]), dataset_id="people")
         await trainer.create_run(run_id="second", training_set="datasets/people", allow_small=True)
         other = await trainer.until(resources.Run.State.REGISTERED, name="projects/demo/runs/second")
@@ -243,128 +187,6 @@ async def test_a_test_set_that_is_all_seeds_but_a_few_is_refused(
 
     assert error.reason == "DATASET_TOO_SMALL"
     assert "seeds of the training set not counted" in error.message
-
-
-async def test_what_a_model_does_wrong_is_dropped_and_counted(trainer: Trainer, writer: FakeWriter) -> None:
-    people = labelled_by_people(100)
-
-    def make(label: str, number: int) -> Any:
-        match number % 8:
-            case 0:
-                return {"input": "only half of a row"}
-            case 1:
-                return {**item(label, number), "documents": ["invented"]}
-            case 2:
-                return {**item(label, number), "label": "very toxic"}
-            case 3:
-                return {name: people[number % 100][name].upper() for name in ("input", "output")}
-            case 4:
-                return item(label, 77_000)  # the same one each time
-            case 5:
-                return item("false" if label == "true" else "true", number)
-            case _:
-                return item(label, number)
-
-    writer.make = make
-    found = await sample(trainer, sample_row_count=16)
-
-    dropped = found.progress.dropped
-    assert found.state == State.AWAITING_REVIEW
-    assert dropped.unusable >= 3
-    assert dropped.copies_seed + dropped.copies_test_row >= 1
-    assert dropped.repeats_row >= 1
-    assert dropped.judged_otherwise >= 1
-    shown = await rows_of(trainer)
-    assert len(shown) == 16 == len({output_of(row) for row in shown})
-    taken = {row["output"].casefold() for row in people}
-    assert not {output_of(row).casefold() for row in shown} & taken
-    assert all((RUDE in output_of(row)) == (row.label == "true") for row in shown)
-
-
-async def test_a_model_that_only_repeats_itself_ends_with_what_there_is(
-    trainer: Trainer, writer: FakeWriter
-) -> None:
-    writer.make = lambda label, number: item(label, 50_000 + number % 3)
-
-    found = await sample(trainer)
-
-    assert found.state == State.AWAITING_REVIEW
-    assert 2 <= found.progress.kept_count < 8
-    assert found.progress.asked_count <= 5 * 8 + 2 * 20
-    done = await approved(trainer)
-    assert codes(done.findings) == ["FEWER_ROWS_THAN_WANTED"]
-    assert done.diversity.near_duplicate_share > 0.5
-
-
-async def test_a_model_that_writes_nothing_usable_fails_with_the_reasons_and_can_be_resumed(
-    trainer: Trainer, writer: FakeWriter, endpoint: FakeEndpoint
-) -> None:
-    endpoint.reply = lambda body: completion("I would rather not.")
-    found = await sample(trainer)
-
-    assert found.state == State.FAILED
-    assert "GENERATION_YIELD_TOO_LOW" in str(found.error)
-    assert found.progress.dropped.unusable == found.progress.asked_count > 0
-
-    endpoint.reply = writer
-    await trainer.stub.ResumeGeneration(pb.ResumeGenerationRequest(name="generations/first"))
-    assert (await settled(trainer)).state == State.AWAITING_REVIEW
-
-
-async def test_an_endpoint_without_schemas_is_asked_for_less(
-    trainer: Trainer, writer: FakeWriter, endpoint: FakeEndpoint
-) -> None:
-    def reply(body: Any) -> Any:
-        if "response_format" in body or "logprobs" in body:
-            return failure("400 Bad Request", "unknown field")
-        return writer(body)
-
-    endpoint.reply = reply
-    assert (await sample(trainer)).state == State.AWAITING_REVIEW
-
-
-async def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(trainer: Trainer, writer: FakeWriter) -> None:
-    small = labellings.JudgeBudget(max_tokens=2_500)
-    found = await sample(trainer, budget=small)
-
-    assert found.state == State.FAILED
-    assert "JUDGE_BUDGET_SPENT" in str(found.error)
-    assert 0 < found.progress.input_tokens + found.progress.output_tokens <= 2_500
-    paid = len(writer.asked) + len(writer.judgements)
-
-    larger = labellings.JudgeBudget(max_tokens=200_000)
-    await trainer.stub.ResumeGeneration(pb.ResumeGenerationRequest(name="generations/first", budget=larger))
-    assert (await settled(trainer)).state == State.AWAITING_REVIEW
-    texts = [body["messages"][1]["content"] for body in (*writer.asked, *writer.judgements)]
-    assert len(texts) == len(set(texts)) > paid  # nothing was asked twice
-
-
-async def test_it_is_cancelled_and_resumed(trainer: Trainer, writer: FakeWriter) -> None:
-    await sample(trainer)
-    generation = await trainer.stub.GetGeneration(pb.GetGenerationRequest(name="generations/first"))
-    await trainer.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=generation.operation))
-
-    cancelled = await settled(trainer)
-    assert cancelled.state == State.CANCELLED
-    error = await refused(trainer.stub.ApproveSample(pb.ApproveSampleRequest(name="generations/first")))
-    assert isinstance(error, WorkStateError)
-
-    await trainer.stub.ResumeGeneration(pb.ResumeGenerationRequest(name="generations/first"))
-    assert (await settled(trainer)).state == State.AWAITING_REVIEW
-    assert len(await rows_of(trainer)) == 8
-
-
-async def test_a_sample_that_was_turned_down_meanwhile_is_not_approved(
-    trainer: Trainer, writer: FakeWriter
-) -> None:
-    await sample(trainer)
-    await trainer.stub.RegenerateSample(
-        pb.RegenerateSampleRequest(name="generations/first", reason=Reason.OFF_TOPIC, sample_number=1)
-    )
-    await settled(trainer)
-
-    late = pb.ApproveSampleRequest(name="generations/first", sample_number=1)
-    assert isinstance(await refused(trainer.stub.ApproveSample(late)), WorkStateError)
 
 
 async def test_documents_are_those_of_seeds_word_for_word(

@@ -244,34 +244,34 @@ async def test_labellings_are_listed_newest_first(trainer: Trainer) -> None:
     assert not rest.next_page_token
 
 
-@pytest.mark.parametrize(
-    ("fields", "error"),
-    [
-        ({"dataset": "datasets/none"}, NotFoundError),
-        ({"provider": "providers/none"}, NotFoundError),
-        ({"dataset": "datasets/train"}, DatasetLabelledError),
-        ({"purpose": Purpose.VALIDATE}, DatasetUnlabelledError),
-        ({"purpose": 0}, InvalidRequestError),
-        ({"votes": 16}, InvalidRequestError),
-        ({"canary_count": 1001}, InvalidRequestError),
-        ({"examples_dataset": "datasets/train", "example_count": 17}, InvalidRequestError),
-        ({"examples_dataset": "datasets/logs"}, DatasetUnlabelledError),
-        ({"budget": {"max_cost": 1.0}}, InvalidRequestError),
-        ({"budget": {"max_tokens": -1}}, InvalidRequestError),
-        ({"judge_prompt": "x" * 20_001}, InvalidRequestError),
-        ({"target_dataset_id": "A"}, InvalidRequestError),
-        ({"target_dataset_id": "topics"}, DatasetUnsuitableError),
-    ],
-)
+_REFUSED: list[tuple[dict[str, Any], type[Exception]]] = [
+    ({"dataset": "datasets/none"}, NotFoundError),
+    ({"provider": "providers/none"}, NotFoundError),
+    ({"dataset": "datasets/train"}, DatasetLabelledError),
+    ({"purpose": Purpose.VALIDATE}, DatasetUnlabelledError),
+    ({"purpose": 0}, InvalidRequestError),
+    ({"votes": 16}, InvalidRequestError),
+    ({"canary_count": 1001}, InvalidRequestError),
+    ({"examples_dataset": "datasets/train", "example_count": 17}, InvalidRequestError),
+    ({"examples_dataset": "datasets/logs"}, DatasetUnlabelledError),
+    ({"budget": {"max_cost": 1.0}}, InvalidRequestError),
+    ({"budget": {"max_tokens": -1}}, InvalidRequestError),
+    ({"judge_prompt": "x" * 20_001}, InvalidRequestError),
+    ({"target_dataset_id": "A"}, InvalidRequestError),
+    ({"target_dataset_id": "topics"}, DatasetUnsuitableError),
+]
+
+
 async def test_what_cannot_be_labelled_is_refused_before_anything_is_paid(
-    trainer: Trainer, endpoint: FakeEndpoint, fields: dict[str, Any], error: type[Exception]
+    trainer: Trainer, endpoint: FakeEndpoint
 ) -> None:
     await upload_logs(trainer, 3)
     await trainer.upload(jsonl(labelled_rows(3)), dataset_id="train")
     topics = [{"input": "a", "output": "b", "label": "billing"}]
     await trainer.upload(jsonl(topics), dataset_id="topics", metric="metrics/topic")
 
-    assert isinstance(await refused(trainer.stub.CreateLabelling(request_of(**fields))), error)
+    for fields, error in _REFUSED:
+        assert isinstance(await refused(trainer.stub.CreateLabelling(request_of(**fields))), error), fields
     assert endpoint.bodies == []
 
 

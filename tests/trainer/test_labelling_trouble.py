@@ -95,7 +95,7 @@ async def test_a_provider_that_stays_away_stops_it_and_it_goes_on_later(
     trainer: Trainer, endpoint: FakeEndpoint
 ) -> None:
     def reply(body: Any) -> Any:
-        away = failure("503 Away", "", "Retry-After: 600")  # longer than anybody waits
+        away = failure("503 Away", "", "Retry-After: 3600")  # longer than anybody waits
         return away if len(endpoint.bodies) > 20 else firm(body)
 
     endpoint.reply = reply
@@ -117,7 +117,7 @@ async def test_a_row_at_which_the_provider_is_always_away_is_asked_last_and_then
 ) -> None:
     def reply(body: Any) -> Any:
         if item_of(body)["Output"] == "good answer 3":
-            return failure("503 Away", "", "Retry-After: 600")
+            return failure("503 Away", "", "Retry-After: 3600")
         return firm(body)
 
     endpoint.reply = reply
@@ -138,7 +138,7 @@ async def test_votes_that_were_paid_are_used_when_the_rest_is_asked_later(
         text = item_of(body)["Output"]
         asked.append(text)
         if text == "good answer 1" and asked.count(text) == 2:
-            return failure("503 Away", "", "Retry-After: 600")
+            return failure("503 Away", "", "Retry-After: 3600")
         return firm(body)
 
     endpoint.reply = reply

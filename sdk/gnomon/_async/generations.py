@@ -12,7 +12,7 @@ from gnomon._async.connection import AsyncConnection
 from gnomon._generations import Budget, budget_message, is_moving, reason_of
 from gnomon._requests import new_request_id
 from gnomon._retry import Attempts
-from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError, WorkStateError
 from gnomon.v1 import generations_pb2 as pb
 
 _SERVICE = "gnomon.v1.TrainerService"
@@ -128,7 +128,7 @@ class AsyncGenerations:
             words=words,
             sample_number=sample_number or (await self.get(name)).sample_number,
         )
-        return await self._trainer.unary(f"{_SERVICE}/RegenerateSample", request, pb.Generation)
+        return await self._change("RegenerateSample", request)
 
     async def approve(self, name: str, *, sample_number: int = 0) -> pb.Generation:
         """Take the sample and have the rest made; arguments and errors are those of `regenerate`."""
@@ -136,7 +136,7 @@ class AsyncGenerations:
             name=shorthand.generation(name),
             sample_number=sample_number or (await self.get(name)).sample_number,
         )
-        return await self._trainer.unary(f"{_SERVICE}/ApproveSample", request, pb.Generation)
+        return await self._change("ApproveSample", request)
 
     async def resume(self, name: str, *, budget: Budget | None = None) -> pb.Generation:
         """Go on with a generation that failed or was cancelled; no answer is paid twice.
@@ -148,8 +148,11 @@ class AsyncGenerations:
             WorkStateError: it has not stopped, or has ended well.
         """
         request = pb.ResumeGenerationRequest(name=shorthand.generation(name), budget=budget_message(budget))
-        method = f"{_SERVICE}/ResumeGeneration"
-        return _generation(await self._trainer.unary(method, request, operations_pb2.Operation))
+        operation = await self._trainer.unary(
+            f"{_SERVICE}/ResumeGeneration", request, operations_pb2.Operation, repeated_is=WorkStateError
+        )
+        # Without a name, an attempt before went through, though its answer was lost.
+        return _generation(operation) if operation.name else await self.get(name)
 
     async def cancel(self, name: str) -> None:
         """Ask a generation to stop, in whatever state it is. It can be resumed."""
@@ -181,6 +184,14 @@ class AsyncGenerations:
             if not attempts.failures:
                 attempts.restart()  # it may have been silent for long: the time runs from the outage on
             await sleep(attempts.delay_after(failure))
+
+    async def _change(
+        self, method: str, request: pb.RegenerateSampleRequest | pb.ApproveSampleRequest
+    ) -> pb.Generation:
+        found = await self._trainer.unary(
+            f"{_SERVICE}/{method}", request, pb.Generation, repeated_is=WorkStateError
+        )
+        return found if found.name else await self.get(request.name)
 
 
 def _generation(operation: operations_pb2.Operation) -> pb.Generation:

@@ -14,7 +14,7 @@ from gnomon._requests import new_request_id
 from gnomon._retry import Attempts
 from gnomon._sync.concurrency import sleep
 from gnomon._sync.connection import Connection
-from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError
+from gnomon.errors import GnomonError, InternalError, ServiceUnavailableError, WorkStateError
 from gnomon.v1 import generations_pb2 as pb
 
 _SERVICE = "gnomon.v1.TrainerService"
@@ -126,7 +126,7 @@ class Generations:
             words=words,
             sample_number=sample_number or (self.get(name)).sample_number,
         )
-        return self._trainer.unary(f"{_SERVICE}/RegenerateSample", request, pb.Generation)
+        return self._change("RegenerateSample", request)
 
     def approve(self, name: str, *, sample_number: int = 0) -> pb.Generation:
         """Take the sample and have the rest made; arguments and errors are those of `regenerate`."""
@@ -134,7 +134,7 @@ class Generations:
             name=shorthand.generation(name),
             sample_number=sample_number or (self.get(name)).sample_number,
         )
-        return self._trainer.unary(f"{_SERVICE}/ApproveSample", request, pb.Generation)
+        return self._change("ApproveSample", request)
 
     def resume(self, name: str, *, budget: Budget | None = None) -> pb.Generation:
         """Go on with a generation that failed or was cancelled; no answer is paid twice.
@@ -146,8 +146,11 @@ class Generations:
             WorkStateError: it has not stopped, or has ended well.
         """
         request = pb.ResumeGenerationRequest(name=shorthand.generation(name), budget=budget_message(budget))
-        method = f"{_SERVICE}/ResumeGeneration"
-        return _generation(self._trainer.unary(method, request, operations_pb2.Operation))
+        operation = self._trainer.unary(
+            f"{_SERVICE}/ResumeGeneration", request, operations_pb2.Operation, repeated_is=WorkStateError
+        )
+        # Without a name, an attempt before went through, though its answer was lost.
+        return _generation(operation) if operation.name else self.get(name)
 
     def cancel(self, name: str) -> None:
         """Ask a generation to stop, in whatever state it is. It can be resumed."""
@@ -179,6 +182,14 @@ class Generations:
             if not attempts.failures:
                 attempts.restart()  # it may have been silent for long: the time runs from the outage on
             sleep(attempts.delay_after(failure))
+
+    def _change(
+        self, method: str, request: pb.RegenerateSampleRequest | pb.ApproveSampleRequest
+    ) -> pb.Generation:
+        found = self._trainer.unary(
+            f"{_SERVICE}/{method}", request, pb.Generation, repeated_is=WorkStateError
+        )
+        return found if found.name else self.get(request.name)
 
 
 def _generation(operation: operations_pb2.Operation) -> pb.Generation:

@@ -13,6 +13,7 @@ from gnomon.cli.output import grid
 from gnomon.v1 import resources_pb2 as pb
 
 _MOST_ROWS = 20  # of a finding
+_ALONE = {"metrics", "projects", "datasets", "recipes", "providers", "labellings", "generations"}
 
 
 def short(name: str) -> str:
@@ -24,10 +25,8 @@ def short(name: str) -> str:
             return f"{project}/{run}"
         case ["datasets", dataset, "reviews", review]:
             return f"{dataset}/{review}"
-        case ["metrics" | "projects" | "datasets" | "recipes" | "providers", resource]:
+        case [collection, resource] if collection in _ALONE:
             return resource
-        case ["labellings" | "generations", work]:
-            return work
     return name
 
 

@@ -10,7 +10,8 @@ from gnomon.v1 import generations_pb2 as pb
 from gnomon.v1 import labellings_pb2 as labellings
 from gnomon.v1 import resources_pb2 as resources
 from gnomon_trainer.api.messages import duration, status_message, timestamp
-from gnomon_trainer.domain.generation_round import EXPLANATION, FROM
+from gnomon_trainer.domain.generation_origin import FROM
+from gnomon_trainer.domain.generation_round import EXPLANATION
 from gnomon_trainer.domain.generations import (
     GenerationProgress,
     GenerationSpec,

@@ -31,7 +31,7 @@ class Gate:
         self._clock = clock
         self.sleep = sleep
         self._free = asyncio.Semaphore(limits.concurrency)
-        self._next_start = clock()
+        self._next_start = self._closed_until = clock()
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -43,9 +43,15 @@ class Gate:
                 self._next_start = self._clock() + 60.0 / self.limits.requests_per_minute
             yield
 
+    @property
+    def closed_s(self) -> float:
+        """How long the endpoint wants to be left alone."""
+        return max(0.0, self._closed_until - self._clock())
+
     def close_for(self, wait_s: float) -> None:
         """Let nobody start for so long."""
-        self._next_start = max(self._next_start, self._clock() + wait_s)
+        self._closed_until = max(self._closed_until, self._clock() + wait_s)
+        self._next_start = max(self._next_start, self._closed_until)
 
 
 class CarefulChat:
@@ -55,15 +61,25 @@ class CarefulChat:
     all of it; where the endpoint says when to come back, nobody asks it before.
     """
 
-    def __init__(self, chat: Chat, gate: Gate, draw: Callable[[float, float], float]) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        gate: Gate,
+        draw: Callable[[float, float], float],
+        patience: ChatLimits | None = None,
+    ) -> None:
+        """`patience` says how often to ask and how long to wait where that is not as the gate's limits do."""
         self._chat = chat
         self._gate = gate
         self._draw = draw
+        self._patience = patience or gate.limits
 
     async def complete(self, endpoint: Endpoint, request: ChatRequest, *, deadline_s: float) -> ChatAnswer:
         """Ask until there is an answer; see `Chat.complete`. `deadline_s` is for each attempt."""
-        limits = self._gate.limits
+        limits = self._patience
         for attempt in range(limits.attempts):
+            if (closed_s := self._gate.closed_s) > limits.longest_wait_s:
+                raise _closed(endpoint, closed_s)  # one who is more patient waits for it
             try:
                 async with self._gate.turn():
                     return await self._chat.complete(endpoint, request, deadline_s=deadline_s)
@@ -75,3 +91,11 @@ class CarefulChat:
             longest_s = min(_FIRST_WAIT_S * 2**attempt, limits.longest_wait_s)
             await self._gate.sleep(max(told_s, self._draw(longest_s / 2, longest_s)))
         raise AssertionError("the last attempt answers or raises")
+
+
+def _closed(endpoint: Endpoint, wait_s: float) -> ProviderUnavailableError:
+    return ProviderUnavailableError(
+        f"{endpoint.provider} wants not to be asked for another {wait_s:.0f} s.",
+        retry_after_s=wait_s,
+        resource=endpoint.provider,
+    )

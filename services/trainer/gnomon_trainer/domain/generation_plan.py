@@ -15,7 +15,8 @@ from gnomon_trainer.domain.generation_prompt import Wanted
 from gnomon_trainer.domain.generation_seeds import Seed
 from gnomon_trainer.domain.generation_wishes import Manner
 
-ROUND_ROWS = 100  # what is asked for at once; each round learns from what the ones before left
+# What is asked for at once: each round learns from what the ones before left, and compares its rows with all.
+_ROUND_ROWS, _ROUND_SHARE = 100, 0.05
 MOST_ASKED = 5  # items for each row that is wanted: a class that takes more is given up
 _ALSO_ASKED = 20
 _OTHERS = 2
@@ -92,14 +93,16 @@ def calls(
     avoided: Sequence[Mapping[str, Any]],
     draw: random.Random,
 ) -> list[Wanted]:
-    """Return the calls of a round, which ask for `left` rows of each class, or the first `ROUND_ROWS` of all.
+    """Return the calls of a round, which ask for `left` rows of each class, or for some of these.
 
     `asked` says how many rows of each class were asked for before: the seeds of
     a class come in turn, and go on where the round before stopped.
     """
     found: list[Wanted] = []
+    total = sum(left.values())
+    rows = min(total, max(_ROUND_ROWS, int(total * _ROUND_SHARE)))
     carried = sum(asked.values()) // max(1, manner.rows_per_call)
-    for label, count in counts(min(ROUND_ROWS, sum(left.values())), _shares(left)).items():
+    for label, count in counts(rows, _shares(left)).items():
         own = [seed for seed in seeds if seed.label == label]
         others = [seed for seed in seeds if seed.label != label]
         turn = asked.get(label, 0) // manner.rows_per_call

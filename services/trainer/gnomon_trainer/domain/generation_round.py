@@ -21,6 +21,7 @@ from gnomon.instances import Instance
 from gnomon.threads import in_thread
 from gnomon_trainer.domain.columns import LABEL
 from gnomon_trainer.domain.generation_answers import Written
+from gnomon_trainer.domain.generation_origin import FROM
 from gnomon_trainer.domain.generation_parts import written_text
 from gnomon_trainer.domain.generation_prompt import Wanted
 from gnomon_trainer.domain.generation_sieve import Dropped, Sieve
@@ -28,7 +29,7 @@ from gnomon_trainer.domain.judging import Judgement
 from gnomon_trainer.domain.soft_labels import COLUMN as SHARES
 from gnomon_trainer.domain.training import MetricDefinition
 
-FROM, GENERATOR, EXPLANATION = "generated_from", "generator", "judge_explanation"
+GENERATOR, EXPLANATION = "generator", "judge_explanation"
 COLUMNS = (FROM, GENERATOR, EXPLANATION, SHARES)
 _FOR_ALL = {"401", "402", "403", "404"}  # what is refused so is refused for every question
 

@@ -24,7 +24,7 @@ from gnomon_trainer.domain.paid_work import PaidWork, WorkState
 from gnomon_trainer.domain.training import MetricDefinition
 
 DEFAULT_SAMPLE_ROWS, MOST_SAMPLE_ROWS = 50, 500
-DEFAULT_ROWS, MOST_ROWS = 2_000, 50_000
+DEFAULT_ROWS, MOST_ROWS = 2_000, 20_000
 ROWS_PART = "rows"
 
 

@@ -1,7 +1,7 @@
 """A judge whose every answer is written down, for work that goes on after a crash. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gnomon.errors import ProviderChangedError
 from gnomon.names import ProviderName
@@ -15,6 +15,10 @@ from gnomon_trainer.domain.paid_work_store import Journal
 from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.remembered_chat import KeptChat, RememberedChat
+
+# Work of hours outlives minutes of trouble; who waits for an answer on a screen would not.
+_ATTEMPTS = 8
+_LONGEST_WAIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +82,9 @@ class Asker:
             subject=kept_under or subject,
             check=held.check,
         )
-        chat = RememberedChat(CarefulChat(kept, self.gate, self.draw), self.journal, work.uid)
+        chat = RememberedChat(self._careful(kept), self.journal, work.uid)
         return Asking(chat, DerivedBytes(bytes.fromhex(work.secret), subject), planted)
+
+    def _careful(self, chat: Chat) -> CarefulChat:
+        patience = replace(self.gate.limits, attempts=_ATTEMPTS, longest_wait_s=_LONGEST_WAIT_S)
+        return CarefulChat(chat, self.gate, self.draw, patience)

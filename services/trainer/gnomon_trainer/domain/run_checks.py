@@ -201,9 +201,9 @@ def _seed_findings(training: Dataset, test: Dataset, seen: Mapping[int, int]) ->
     if seen:
         yield matched(
             "TEST_SEEDS_LEFT_OUT",
-            f"{len(seen)} of {test.row_count} rows of the test set seeded {training.generation}, which the "
-            "training set is from, or are nearly the same as a seed; the run leaves them out of its "
-            "evaluation.",
+            f"{len(seen)} of {test.row_count} rows of the test set seeded "
+            f"{training.generation or 'a generation'}, which the training set is from, or are nearly the "
+            "same as a seed; the run leaves them out of its evaluation.",
             seen,
         )
 

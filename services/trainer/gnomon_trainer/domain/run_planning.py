@@ -1,14 +1,15 @@
 """From what a user asks for to what a run is made of. Blocks: it reads both sets."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
-from gnomon.errors import BaseModelMissingError
+from gnomon.errors import BaseModelMissingError, NotFoundError
+from gnomon.names import DatasetName
 from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore
 from gnomon_trainer.domain.findings import Finding, finding
-from gnomon_trainer.domain.generation_origin import Origin, Origins
+from gnomon_trainer.domain.generation_origin import FROM, Origin, Origins, SeedRows, named_seeds
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
 from gnomon_trainer.domain.nearness import Neighbours
 from gnomon_trainer.domain.recipes import Recipe, Recipes, check_at_hand, choose_recipe, find, resolve
@@ -85,6 +86,7 @@ class RunPlanner:
         self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, asked: Recipe
     ) -> RunSpec:
         origin = self.origins.of(training.generation) if training.generation else None
+        is_refused = training.unlabelled or training.metric != metric.name  # and cannot be read
         checked = check_sets(
             training,
             test,
@@ -92,7 +94,7 @@ class RunPlanner:
             self.rows,
             allow_small=order.allow_small,
             neighbours=self.neighbours,
-            seeds=self._seeds(origin, metric) if training.metric == metric.name else [],
+            seeds=[] if is_refused else self._seeds(origin, metric, training),
         )
 
         def left() -> Iterator[Row]:
@@ -137,10 +139,23 @@ class RunPlanner:
             made_by=order.made_by,
         )
 
-    def _seeds(self, origin: Origin | None, metric: MetricDefinition) -> list[Row]:
-        if origin is None:
+    def _seeds(
+        self, origin: Origin | None, metric: MetricDefinition, training: Dataset | None = None
+    ) -> list[Row]:
+        """Return the rows that a training set was generated from, as far as they are here."""
+        seeds = list(origin.seeds) if origin else []
+        if training and FROM in training.extra_columns:
+            for name, numbers in named_seeds(read_rows(self.rows, training.digest, metric)).items():
+                seeds += self._named(DatasetName.parse(name), numbers, metric)
+        return [row for each in seeds for row in each.read(self.rows, metric)]
+
+    def _named(self, name: DatasetName, numbers: Set[int], metric: MetricDefinition) -> list[SeedRows]:
+        try:
+            dataset = self.datasets.get(name, deleted=True)
+        except NotFoundError:
             return []
-        return [row for seeds in origin.seeds for row in seeds.read(self.rows, metric)]
+        there = tuple(number for number in numbers if number <= dataset.row_count)
+        return [SeedRows(str(name), dataset.digest, there)] if dataset.metric == metric.name else []
 
     def _lengths(
         self,
