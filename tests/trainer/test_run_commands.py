@@ -10,14 +10,15 @@ import pytest
 from gnomon._sync.runs import Runs
 from gnomon.cli.main import main
 from gnomon.errors import AlreadyExistsError
+from gnomon_trainer import judging_wiring
 from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.fake_writer import FakeWriter
+from tests.trainer.generating import labelled_by_people
 from tests.trainer.labelling import firm, get, labelling_trainer, upload_logs
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows
-from tests.trainer.test_generations import labelled_by_people, quick_probe
+from tests.trainer.trainer_with_quick_probe import QuickProbe
 
-__all__ = ["quick_probe"]  # a fixture
 RUN = (
     "--project",
     "demo",
@@ -29,6 +30,11 @@ RUN = (
     "quick",
     "--allow-small",
 )
+
+
+@pytest.fixture(autouse=True)
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging_wiring, "ProcessDriftProbe", QuickProbe)
 
 
 @pytest.fixture

@@ -17,23 +17,28 @@ from gnomon.errors import (
 from gnomon.v1 import generations_pb2 as generations
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_trainer import judging_wiring
 from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.fake_writer import FakeWriter
-from tests.trainer.running import State, Trainer, codes, jsonl, refused, run_request
-from tests.trainer.test_generations import (
+from tests.trainer.generating import (
     approved,
     create,
     generating_trainer,
     labelled_by_people,
     make_provider,
-    quick_probe,
     sample,
     settled,
 )
+from tests.trainer.running import State, Trainer, codes, jsonl, refused, run_request
+from tests.trainer.trainer_with_quick_probe import QuickProbe
 
-__all__ = ["quick_probe"]  # a fixture
 GENERATION = {"training_set": "", "generation": "generations/first", "allow_small": True}
+
+
+@pytest.fixture(autouse=True)
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging_wiring, "ProcessDriftProbe", QuickProbe)
 
 
 @pytest.fixture
