@@ -79,7 +79,7 @@ async def test_one_command_generates_takes_the_sample_trains_and_ends_with_a_ver
 ) -> None:
     endpoint.reply = FakeWriter()
     await trainer.upload(jsonl(labelled_by_people(60)), dataset_id="test")
-    options = ("--generate", "--provider", "main", "--rows", "60", "--approve-sample", "--watch")
+    options = ("--generate", "--provider", "main", "--rows", "40", "--approve-sample", "--watch")
 
     status = await gnomon("create", *RUN, *options)
 

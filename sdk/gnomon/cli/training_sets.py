@@ -13,6 +13,7 @@ from gnomon.errors import GnomonError, InvalidRequestError, WorkStateError
 from gnomon.v1 import labellings_pb2 as labellings
 from gnomon.v1 import resources_pb2 as pb
 
+_SAMPLE_ROWS = 50  # as the trainer has it where nothing is said; fewer where fewer are wanted in all
 _OPTIONS = "--training-set, --labelling, --generation, --label or --generate"
 
 
@@ -38,6 +39,10 @@ class Source:
             raise typer.BadParameter(f"give exactly one of {_OPTIONS}")
         if self.is_begun != bool(self.provider):
             raise typer.BadParameter("--label and --generate need --provider, and nothing else does")
+        if self.rows and not self.generate:
+            raise typer.BadParameter("--rows goes with --generate")
+        if self.budget != labellings.JudgeBudget() and not self.is_begun:
+            raise typer.BadParameter("a budget goes with --label or --generate, or with gnomon runs resume")
         if self.approve_sample and not (self.generate or self.generation):
             raise typer.BadParameter("--approve-sample goes with --generate or --generation")
 
@@ -71,6 +76,7 @@ def _generation(session: Session, source: Source, metric: str, test_set: str) ->
         provider=source.provider,
         test_set=test_set,
         rows=source.rows,
+        sample_rows=min(source.rows, _SAMPLE_ROWS),
         votes=source.votes,
         budget=source.budget,
     )

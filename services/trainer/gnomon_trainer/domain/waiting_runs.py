@@ -32,6 +32,7 @@ from gnomon_trainer.domain.training_set_work import (
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.25
+_PAUSE_S = 1 / 32  # for each that waits: runs may wait weeks for a review, and many at once
 
 
 @dataclass(slots=True)
@@ -58,15 +59,20 @@ class WaitingRuns:
 
     async def _keep_looking(self) -> None:
         while True:
+            waiting = 0
             try:
-                await self.look()
+                waiting = await self.look()
             except GnomonError as error:  # such as a busy database
                 log.warning("waiting runs are not looked at: %s", error.reason)
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(max(_POLL_S, _PAUSE_S * waiting))
 
-    async def look(self) -> None:
-        """Look at every waiting run once. Those whose work has ended are checked in tasks of their own."""
-        for run in await in_thread(self.store.waiting):
+    async def look(self) -> int:
+        """Look at every waiting run once, and return how many there are.
+
+        Those whose work has ended are checked in tasks of their own.
+        """
+        waiting = await in_thread(self.store.waiting)
+        for run in waiting:
             if run.uid in self._planning:
                 continue
             try:
@@ -75,6 +81,7 @@ class WaitingRuns:
                 log.warning("waiting run not looked at: %s: %s", run.name, error.reason)
             except Exception as error:  # one run must not keep the others waiting
                 _unforeseen(error, run)
+        return len(waiting)
 
     async def _look_at(self, run: Run) -> None:
         status = await in_thread(self._status, run)
