@@ -88,7 +88,7 @@ def test_what_is_copied_is_the_seeds_word_for_word(shape: InputShape, number: in
     ],
 )
 def test_an_item_that_is_none_is_not_used(item: Any) -> None:
-    wanted = wanted_of(InputShape.INPUT)
+    wanted = wanted_of(InputShape.INPUT, count=2)
 
     found = written(answer(item, {"input": "Fine.", "label": "true"}), wanted, InputShape.INPUT, "MARKER")
 
@@ -125,7 +125,7 @@ def test_only_tools_that_are_given_can_be_called() -> None:
         good | {"tool_calls": []},  # and so no output at all
     ]
 
-    found = written(answer(good, *bad), wanted_of(shape, count=9), shape, "MARKER")
+    found = written(answer(good, *bad), wanted_of(shape, count=7), shape, "MARKER")
 
     assert found.unusable == len(bad)
     (cells,) = found.rows

@@ -237,7 +237,8 @@ class ScriptedDesk:
     async def write(self, subject: str, wanted: Wanted) -> Written:
         self.subjects.append(subject)
         await asyncio.sleep(0)
-        return Written(tuple(self.items.pop(0) for _ in range(min(wanted.count, len(self.items)))), 0)
+        rows = tuple(self.items.pop(0) for _ in range(min(wanted.count, len(self.items))))
+        return Written(rows, wanted.count - len(rows))
 
     async def judge(self, subject: str, item: Instance) -> Judgement:
         self.subjects.append(subject)

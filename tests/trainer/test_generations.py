@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gnomon.bundle import LineageRecord, parse_evaluator
 from gnomon.errors import (
     GenerationSeedsMissingError,
     GenerationShapeUnsupportedError,
@@ -134,6 +135,11 @@ async def test_each_reason_changes_how_the_generator_is_asked(trainer: Trainer, 
     assert len(alike) == 4 > len(off)  # two rows a call instead of five
 
 
+def made_from(folder: Path) -> LineageRecord:
+    (bundle,) = folder.glob("data/runs/**/evaluator.json")
+    return parse_evaluator(bundle.read_bytes()).lineage
+
+
 async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
     tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint, writer: FakeWriter
 ) -> None:
@@ -151,6 +157,8 @@ async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
 
         assert run.state == resources.Run.State.REGISTERED, run.error
         seeds = set(done.seed_rows)
+        lineage = made_from(tmp_path)
+        assert (lineage.generation, lineage.generator) == ("generations/first", "providers/main (tiny-1)")
         (found,) = [entry for entry in run.findings if entry.code == "TEST_SEEDS_LEFT_OUT"]
         assert set(found.rows) >= seeds
         assert run.report.test_rows == 61 - found.row_count
@@ -181,9 +189,12 @@ async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
 async def test_a_test_set_that_is_all_seeds_but_a_few_is_refused(
     trainer: Trainer, writer: FakeWriter
 ) -> None:
-    await sample(trainer, row_count=300, sample_row_count=4)
+    await trainer.upload(jsonl(labelled_by_people(5)), dataset_id="five")
+    await sample(trainer, test_set="datasets/five", seed_share=0.5, row_count=24)
     await approved(trainer)
-    error = await refused(trainer.stub.CreateRun(run_request(training_set="datasets/first")))
+    request = run_request(training_set="datasets/first", test_set="datasets/five", allow_small=True)
+
+    error = await refused(trainer.stub.CreateRun(request))
 
     assert error.reason == "DATASET_TOO_SMALL"
     assert "seeds of the training set not counted" in error.message
@@ -220,16 +231,14 @@ async def test_what_cannot_be_generated_is_refused_before_anything_is_paid(
     registry.metrics["metrics/whole"] = whole
     registry.metrics["metrics/topic"] = TOPIC
 
-    async def error(**fields: Any) -> Any:
-        values = {
-            "metric": "metrics/toxicity",
-            "provider": "providers/main",
-            "test_set": "datasets/test",
-        } | fields
-        request = pb.CreateGenerationRequest(generation=pb.Generation(**values))
+    async def error(generation_id: str = "", **fields: Any) -> Any:
+        values = {"metric": "metrics/toxicity", "provider": "providers/main", "test_set": "datasets/test"}
+        generation = pb.Generation(**values | fields)
+        request = pb.CreateGenerationRequest(generation_id=generation_id, generation=generation)
         return await refused(trainer.stub.CreateGeneration(request))
 
     assert isinstance(await error(metric="metrics/whole"), GenerationShapeUnsupportedError)
+    await trainer.upload(jsonl(labelled_by_people(4)), dataset_id="mine")
     assert "judge prompt" in (await error(metric="metrics/topic")).message
     for fields in (
         {"seed_share": 0.9},
@@ -238,6 +247,7 @@ async def test_what_cannot_be_generated_is_refused_before_anything_is_paid(
         {"dataset_id": "test"},
         {"votes": 99},
         {"row_count": -1},
+        {"generation_id": "mine"},  # where it would become the next version of what people labelled
     ):
         assert isinstance(await error(**fields), InvalidRequestError), fields
     await trainer.upload(jsonl(labelled_by_people(3)), dataset_id="tiny")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gnomon.errors import DatasetUnsuitableError, LabellingsNotComparableError, WorkStateError
 from gnomon.v1 import labellings_pb2 as pb
+from gnomon.v1 import reviews_pb2
 from gnomon_trainer.domain import canaries
 from gnomon_trainer.domain.judge_examples import MOST_EXAMPLES, Example, apart, drawn
 from gnomon_trainer.domain.proportions import clopper_pearson
@@ -316,3 +317,31 @@ async def test_nothing_is_created_by_a_refused_order(trainer: Trainer) -> None:
         await refused(create(trainer, dataset="datasets/test", examples_dataset="datasets/none")), Exception
     )
     assert not (await trainer.stub.ListLabellings(pb.ListLabellingsRequest())).labellings
+
+
+async def test_what_people_corrected_becomes_an_example_and_what_they_left_does_not(
+    trainer: Trainer, endpoint: FakeEndpoint
+) -> None:
+    await upload_logs(trainer, 6)
+    await labelled(trainer)
+    name = "datasets/logs/reviews/r"
+    await trainer.stub.CreateReview(
+        reviews_pb2.CreateReviewRequest(parent="datasets/logs", review_id="r", review={})
+    )
+    said = reviews_pb2.RecordReviewDecisionRequest(
+        name=name, row=2, reviewer="ann", answer=reviews_pb2.REVIEW_ANSWER_LABEL, label="true"
+    )
+    await trainer.stub.RecordReviewDecision(said)
+    await trainer.stub.ApplyReview(reviews_pb2.ApplyReviewRequest(name=name))
+    asked = len(endpoint.bodies)
+
+    done = await labelled(trainer, "second", dataset="datasets/logs@1", examples_dataset="datasets/logs@3")
+
+    assert done.example_count == 1
+    by_text = {item_of(body)["Output"]: body["messages"][1]["content"] for body in endpoint.bodies[asked:]}
+    (example,) = {text.split("\n")[1] for row, text in by_text.items() if row != "good answer 1"}
+    assert json.loads(example) == {
+        "item": {"Input": "question 1", "Output": "good answer 1"},
+        "label": "true",
+    }
+    assert "EXAMPLES" not in by_text["good answer 1"]  # the row itself is not told its answer

@@ -54,6 +54,15 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         stores.database.close()
 
 
+def test_a_version_tells_what_its_rows_are_from(stores: Any) -> None:
+    (stored,) = stores.datasets.add([draft(generation="generations/first")], None, 1.0)
+
+    assert stored.generation == "generations/first"
+    assert stores.datasets.get(stored.name) == stored
+    (later,) = stores.datasets.add([draft(digest="c" * 64)], None, 2.0)
+    assert not stores.datasets.get(later.name).generation
+
+
 @pytest.fixture
 def with_sets(stores: Any) -> Any:
     stores.datasets.add([draft("train"), draft("test", "b" * 64)], None, 1.0)

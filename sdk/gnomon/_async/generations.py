@@ -95,7 +95,7 @@ class AsyncGenerations:
         return await self._trainer.unary(f"{_SERVICE}/GetGeneration", request, pb.Generation)
 
     async def list(self) -> AsyncIterator[pb.Generation]:
-        """Yield all generations, newest first, without their cards."""
+        """Yield all generations, newest first, without their cards and seed rows."""
         request, response = pb.ListGenerationsRequest(), pb.ListGenerationsResponse
         async for page in self._trainer.pages(f"{_SERVICE}/ListGenerations", request, response):
             for generation in page.generations:

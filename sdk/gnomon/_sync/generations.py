@@ -97,7 +97,7 @@ class Generations:
         return self._trainer.unary(f"{_SERVICE}/GetGeneration", request, pb.Generation)
 
     def list(self) -> Iterator[pb.Generation]:
-        """Yield all generations, newest first, without their cards."""
+        """Yield all generations, newest first, without their cards and seed rows."""
         request, response = pb.ListGenerationsRequest(), pb.ListGenerationsResponse
         for page in self._trainer.pages(f"{_SERVICE}/ListGenerations", request, response):
             yield from page.generations

@@ -138,7 +138,14 @@ def plan(metric: MetricDefinition = BOOLEAN, rows: int = 80, **parameters: float
         base_model="tiny",
         parameters=replace(PARAMETERS, **parameters),
         origins={"epochs": "request"},
-        lineage=LineageRecord(run="projects/p/runs/r", recipe="recipes/tiny", base_model="tiny", seed=7),
+        lineage=LineageRecord(
+            run="projects/p/runs/r",
+            recipe="recipes/tiny",
+            base_model="tiny",
+            seed=7,
+            generation="generations/gloomy",
+            generator="providers/main (tiny-1)",
+        ),
         warnings=("Two rows were left out.",),
     )
 

@@ -26,10 +26,10 @@ def drift(generated: Sequence[str], seeds: Sequence[str], base_model: str) -> di
     found: dict[str, float | None] = {"auroc": _auroc(texts, is_seed, vectors)}
     if vectors is not None:
         found |= {
-            "mean_distance": _apart(vectors[~is_seed], vectors[is_seed]),
-            "mean_distance_of_seeds": _halves(vectors[is_seed]),
-            "spread": _spread(vectors[~is_seed]),
-            "spread_of_seeds": _spread(vectors[is_seed]),
+            "mean_distance": apart(vectors[~is_seed], vectors[is_seed]),
+            "mean_distance_of_seeds": halves(vectors[is_seed]),
+            "spread": spread(vectors[~is_seed]),
+            "spread_of_seeds": spread(vectors[is_seed]),
         }
     return found
 
@@ -55,14 +55,14 @@ def _auroc(
     return float(np.mean(found))
 
 
-def _apart(one: Features, other: Features) -> float | None:
+def apart(one: Features, other: Features) -> float | None:
     """Return the cosine distance of two mean vectors."""
     first, second = one.mean(axis=0), other.mean(axis=0)
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
     return 1 - float(first @ second) / lengths if lengths else None
 
 
-def _halves(vectors: Features) -> float | None:
+def halves(vectors: Features) -> float | None:
     """Return the same of two random halves, the mean of some draws."""
     if len(vectors) < 2:
         return None
@@ -71,12 +71,12 @@ def _halves(vectors: Features) -> float | None:
     for _ in range(_DRAWS):
         places = draw.permutation(len(vectors))
         half = len(vectors) // 2
-        found.append(_apart(vectors[places[:half]], vectors[places[half:]]))
+        found.append(apart(vectors[places[:half]], vectors[places[half:]]))
     told = [distance for distance in found if distance is not None]
     return float(np.mean(told)) if told else None
 
 
-def _spread(vectors: Features) -> float | None:
+def spread(vectors: Features) -> float | None:
     """Return the mean cosine distance of two of these vectors, which are of length 1."""
     count = len(vectors)
     if count < 2:

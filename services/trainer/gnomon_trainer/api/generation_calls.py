@@ -37,7 +37,7 @@ class GenerationCalls:
         found = await self._generations.page(number(pages.read_token(request)), size + 1)
         last = str(found[size - 1].number) if len(found) > size else None
         return pb.ListGenerationsResponse(
-            generations=[generation_message(work, with_card=False) for work in found[:size]],
+            generations=[generation_message(work, whole=False) for work in found[:size]],
             next_page_token=pages.make_token(request, last),
         )
 

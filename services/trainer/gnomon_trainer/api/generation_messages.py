@@ -26,7 +26,8 @@ from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.soft_labels import COLUMN as SHARES
 
 
-def generation_message(work: PaidWork, *, with_card: bool = True) -> pb.Generation:
+def generation_message(work: PaidWork, *, whole: bool = True) -> pb.Generation:
+    """Return a generation; in lists without what is long, the card and the rows that are seeds."""
     spec, progress = spec_from(work.spec), progress_from(work.progress)
     message = pb.Generation(
         name=work.name,
@@ -49,14 +50,14 @@ def generation_message(work: PaidWork, *, with_card: bool = True) -> pb.Generati
         progress=_progress(work, spec, progress),
         sample_number=progress.attempt,
         wishes=[pb.Generation.Wish(reason=wish.reason.name, words=wish.words) for wish in progress.wishes],
-        seed_rows=spec.seeds[0].numbers,
+        seed_rows=spec.seeds[0].numbers if whole else (),
         model=spec.generator.model,
         judge_model=spec.judge.model,
         attempts=work.attempts,
         create_time=timestamp(work.create_time),
     )
     if work.result is not None:
-        _read_result(work.result, message, with_card=with_card)
+        _read_result(work.result, message, with_card=whole)
     if work.start_time is not None:
         message.start_time.CopyFrom(timestamp(work.start_time))
     if work.end_time is not None:
@@ -115,9 +116,9 @@ def _read_result(result: Mapping[str, Any], message: pb.Generation, *, with_card
         message.card = result["card"]
 
 
-def generation_operation(work: PaidWork) -> operations_pb2.Operation:
+def generation_operation(work: PaidWork, *, whole: bool = True) -> operations_pb2.Operation:
     """Return the operation that is a view of the generation."""
-    message = generation_message(work)
+    message = generation_message(work, whole=whole)
     operation = operations_pb2.Operation(name=str(work.operation), done=work.is_done)
     operation.metadata.Pack(message)
     if work.error is not None:

@@ -91,7 +91,7 @@ class GenerationOperations:
 
     async def page(self, before: int | None, size: int) -> Sequence[tuple[int, Any]]:
         found = await self._generations.page(before, size)
-        return [(work.number, generation_operation(work)) for work in found]
+        return [(work.number, generation_operation(work, whole=False)) for work in found]
 
     async def cancel(self, name: OperationName) -> None:
         await self._generations.cancel(name)

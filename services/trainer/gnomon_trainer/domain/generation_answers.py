@@ -22,7 +22,7 @@ class NoItemsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The cells of rows that can be used, and how many items of an answer cannot."""
+    """The cells of rows that can be used, and how many of the items that were wanted cannot."""
 
     rows: tuple[Mapping[str, Any], ...]
     unusable: int
@@ -48,7 +48,7 @@ def written(answer: ChatAnswer, wanted: Wanted, shape: InputShape, marker: str) 
         raise NoItemsError(f"it has no list `{ITEMS}`")
     found = [_cells(item, wanted, shape) for item in items[: wanted.count]]
     rows = tuple(cells for cells in found if cells is not None)
-    return Written(rows, len(found) - len(rows))
+    return Written(rows, wanted.count - len(rows))
 
 
 def _cells(item: Any, wanted: Wanted, shape: InputShape) -> dict[str, Any] | None:

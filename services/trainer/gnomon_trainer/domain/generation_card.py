@@ -11,7 +11,7 @@ from gnomon_trainer.domain.generations import GenerationProgress, GenerationSpec
 from gnomon_trainer.domain.paid_work import PaidWork
 
 CAUSES = {
-    "unusable": "not of the form that was asked for",
+    "unusable": "not there, or not of the form that was asked for",
     "copies_seed": "the same as a seed, or nearly",
     "copies_test_row": "the same as a test row that evaluations are made on, or nearly",
     "repeats_row": "the same as another generated row, or nearly",

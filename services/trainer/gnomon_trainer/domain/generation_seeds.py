@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gnomon.errors import DatasetUnsuitableError, GenerationSeedsMissingError
-from gnomon_trainer.domain.generation_parts import context_of, written_text
+from gnomon_trainer.domain.generation_parts import context_of, copied_column, written_text
 from gnomon_trainer.domain.nearness import Neighbours, affordable, copies
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.texts import normalised, rendered
@@ -89,7 +89,8 @@ def kept_out(
     size = sum(len(rendered(row.instance, metric)) for row in there)
     looking = neighbours if affordable(len(there) + len(seeds), size) else None
     found: dict[int, int] = {}
-    for text_of in (_whole, written_text):
+    copied = copied_column(metric.input_shape)  # otherwise the two texts are one
+    for text_of in (_whole, written_text) if copied else (_whole,):
         known = [text_of(seed.instance, metric) for seed in seeds]
         asked = [text_of(row.instance, metric) for row in there]
         for place, seed in copies(known, asked, looking).items():

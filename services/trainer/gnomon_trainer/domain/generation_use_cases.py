@@ -115,7 +115,7 @@ class Generations:
         work_id = order.generation or f"generation-{uid[1:9]}"
         test = self._fitting(order.test_set, metric)
         seed_set = self._fitting(order.seed_set, metric) if order.seed_set else None
-        dataset = self._result(order.dataset or work_id, metric, (test, seed_set))
+        dataset = self._result(order.dataset, work_id, metric, (test, seed_set))
         seeds, seeded = self._seeds(order, test, seed_set, metric)
         spec = GenerationSpec(
             metric=metric,
@@ -162,8 +162,11 @@ class Generations:
             )
         return dataset
 
-    def _result(self, dataset: str, metric: MetricDefinition, sets: Sequence[Dataset | None]) -> str:
+    def _result(
+        self, named: str, work_id: str, metric: MetricDefinition, sets: Sequence[Dataset | None]
+    ) -> str:
         """Return the ID of the dataset that is to be made, or refuse one that it cannot be."""
+        dataset = named or work_id
         if any(dataset == known.dataset for known in sets if known):
             raise _wrong("generation.dataset_id", "must differ from the test set and from the seed set")
         try:
@@ -172,6 +175,11 @@ class Generations:
             return dataset
         if known.metric != metric.name:
             raise _wrong("generation.dataset_id", f"names a dataset of {known.metric}")
+        if not named:
+            raise _wrong(
+                "generation.dataset_id",
+                f"must be given, as there is a datasets/{dataset}: the same ID to make its next version",
+            )
         return dataset
 
     def _seeds(
