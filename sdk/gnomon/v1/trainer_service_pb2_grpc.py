@@ -310,7 +310,7 @@ class TrainerServiceServicer:
     """
 
     def UploadDataset(self, request_iterator, context):
-        """Stores a file of labelled rows as the next version of a dataset: all of it
+        """Stores a file of rows, labelled or not, as the next version of a dataset: all of it
         or, unless `allow_partial` is set, nothing. Uploading what the newest
         version holds already returns that version.
         """
@@ -334,7 +334,7 @@ class TrainerServiceServicer:
 
     def DeleteDataset(self, request, context):
         """Deletes a dataset with all its versions. Fails with `RESOURCE_IN_USE` while
-        a run that has not ended needs it.
+        a run or a labelling that has not ended needs it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

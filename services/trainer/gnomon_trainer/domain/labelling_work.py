@@ -55,7 +55,7 @@ class LabellingWorker:
         spec = spec_from(held.work)
         endpoint = await self.asking.endpoint(spec.provider, spec.base_url, spec.model)
         asker = self.asking.asker(held, spec.provider)
-        judge = Judge(asker.chat, endpoint, spec.judged, lambda _: b"")  # every row brings its own
+        judge = Judge(asker.chat, endpoint, spec.judged, asker.about("nobody").random_bytes)
         done, progress = await in_thread(self._left, held.work, spec)
         held.show(progress.to_json())
         await LabellingPass(

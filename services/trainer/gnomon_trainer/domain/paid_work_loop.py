@@ -96,8 +96,8 @@ class PaidWorkLoop:
                 await in_thread(self._take_from_the_dead)
                 while len(self._tasks) < _AT_ONCE and await self._take_one():
                     pass
-            except GnomonError as error:  # such as a busy database
-                log.warning("paid work is not looked for: %s", error.reason)
+            except Exception as error:  # such as a busy database: whatever it is, the next look may do
+                log.warning("paid work is not looked for: %s", _name(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _POLL_S)
 
@@ -127,8 +127,8 @@ class PaidWorkLoop:
             await held.write(await self._change(held))
         except LeaseLostError:
             log.warning("work left to another trainer: %s", work.name)
-        except GnomonError as error:  # the lease runs out, and somebody takes it again
-            log.warning("the end of %s is not written: %s", work.name, error.reason)
+        except Exception as error:  # the lease runs out, and somebody takes it again
+            log.warning("the end of %s is not written: %s", work.name, _name(error))
         else:
             log.info("work left as %s: %s", held.work.state, work.name)
 
@@ -160,6 +160,11 @@ class PaidWorkLoop:
         known = error if isinstance(error, GnomonError) else _unforeseen(error, work)
         log.error("work failed: %s: %s", work.name, known.reason)
         return _failed(known, self.clock)
+
+
+def _name(error: Exception) -> str:
+    """Return what an error is called; its own words may hold what users wrote."""
+    return error.reason if isinstance(error, GnomonError) else type(error).__name__
 
 
 async def _ended(*tasks: asyncio.Task[object]) -> None:
