@@ -69,20 +69,15 @@ def _progress(work: PaidWork) -> WorkProgress:
 
 def _of_generation(work: PaidWork) -> WorkProgress:
     spec, progress = generations.spec_from(work.spec), generations.progress_from(work.progress)
-    total = sum(generations.wanted(spec, progress).values())
-    rows_left = max(0, total - progress.kept_rows)
-    goes_on = work.state is WorkState.WORKING
     return WorkProgress(
         done=progress.kept_rows,
         failed=sum(progress.dropped.values()),
-        total=total,
+        total=sum(generations.wanted(spec, progress).values()),
         input_tokens=work.spent.input,
         output_tokens=work.spent.output,
         cost=work.cost,
-        estimated_cost=work.cost + (spec.rows - progress.kept_rows) * progress.row_cost
-        if progress.row_cost
-        else 0.0,
-        remaining_s=rows_left * progress.row_seconds if progress.row_seconds and goes_on else None,
+        estimated_cost=generations.estimated_cost(work, spec, progress),
+        remaining_s=generations.remaining_s(work, spec, progress),
         awaits_review=work.state is WorkState.WAITING,
     )
 
