@@ -20,7 +20,7 @@ from gnomon.errors import (
     TrainingSetWorkUnsuitableError,
     WorkStateError,
 )
-from gnomon_trainer.domain import paid_work, runs
+from gnomon_trainer.domain import paid_work, runs, waiting_runs
 from gnomon_trainer.domain.chat import ChatAnswer
 from gnomon_trainer.domain.chat_budget import Allowance, Prices, Tokens
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
@@ -236,6 +236,28 @@ async def test_a_dataset_that_is_deleted_while_it_is_checked_fails_the_run() -> 
 
     assert site.run.error is not None
     assert site.run.error.reason == "RESOURCE_NOT_FOUND"
+    assert "kept" not in site.run.error.message
+
+
+async def test_a_look_that_breaks_ends_no_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    site.end_well()
+    trainer = site.trainer()
+    found, breaks = site.stores.runs.waiting, iter([KeyError("what"), ServiceUnavailableError("Busy.")])
+
+    def waiting() -> Any:
+        if error := next(breaks, None):
+            raise error
+        return found()
+
+    monkeypatch.setattr(site.stores.runs, "waiting", waiting)
+    monkeypatch.setattr(waiting_runs, "_POLL_S", 0.01)
+
+    trainer.waiting.start()
+    async with asyncio.timeout(10):
+        while site.run.state is not RunState.QUEUED:
+            await asyncio.sleep(0.01)
+    await trainer.waiting.stop()
 
 
 async def test_two_trainers_queue_a_run_once() -> None:

@@ -62,8 +62,8 @@ class WaitingRuns:
             waiting = 0
             try:
                 waiting = await self.look()
-            except GnomonError as error:  # such as a busy database
-                log.warning("waiting runs are not looked at: %s", error.reason)
+            except Exception as error:  # whatever it is, the next look may meet it no more
+                _log("waiting runs are not looked at", error)
             await asyncio.sleep(max(_POLL_S, _PAUSE_S * waiting))
 
     async def look(self) -> int:
@@ -77,10 +77,8 @@ class WaitingRuns:
                 continue
             try:
                 await self._look_at(run)
-            except GnomonError as error:  # such as a busy database
-                log.warning("waiting run not looked at: %s: %s", run.name, error.reason)
             except Exception as error:  # one run must not keep the others waiting
-                _unforeseen(error, run)
+                _log(f"{run.name} is not looked at", error)
         return len(waiting)
 
     async def _look_at(self, run: Run) -> None:
@@ -116,8 +114,8 @@ class WaitingRuns:
             async with self.heavy:
                 change = await in_thread(self._planned, run, status)
                 await in_thread(self._write, run, change)
-        except GnomonError as error:  # the next look tries again
-            log.warning("the checks of %s are made again: %s", run.name, error.reason)
+        except Exception as error:  # the next look tries again
+            _log(f"the checks of {run.name} are made again", error)
         finally:
             del self._planning[run.uid]
 
@@ -166,15 +164,23 @@ def _stopped(run: Run, status: WorkStatus) -> RunFailure:
 
 def _refused(error: GnomonError, status: WorkStatus) -> RunFailure:
     """Return why the checks refused, and what to do with the rows."""
+    if isinstance(error, NotFoundError):  # which may be the rows
+        return failure(error)
     kept = f"The rows are kept as {status.dataset}; create another run with them once that is put right."
     return replace(failure(error), message=f"{error.message} {kept}")
 
 
 def _unforeseen(error: Exception, run: Run) -> GnomonError:
-    """Tell where it went wrong, but not the error's own words: they may hold what users wrote."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("checks failed: %s: %s\n%s", run.name, type(error).__name__, where)
+    _log(f"the checks of {run.name} failed", error)
     return InternalError(
         f"The checks of {run.name} failed with {type(error).__name__}; the trainer's log has the details. "
         "Resume it once the cause is gone."
     )
+
+
+def _log(what: str, error: Exception) -> None:
+    """Tell where it went wrong, but not the error's own words: they may hold what users wrote."""
+    if isinstance(error, GnomonError):  # such as a busy database
+        log.warning("%s: %s", what, error.reason)
+        return
+    log.error("%s: %s\n%s", what, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
