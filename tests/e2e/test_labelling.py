@@ -97,7 +97,7 @@ async def test_a_spent_budget_is_raised_and_a_larger_one_resumes(
     async with connected(kind, trainer.app.server.address) as client:
         await client.datasets.upload("logs", files / "logs.jsonl", metric="toxicity", unlabelled=True)
         operation = await client.labellings.label(
-            "logs", provider="main", labelling_id="l", budget=pb.JudgeBudget(max_tokens=1500), canary_count=0
+            "logs", provider="main", labelling_id="l", budget=pb.JudgeBudget(max_tokens=600), canary_count=0
         )
         with pytest.raises(errors.JudgeBudgetSpentError):
             await operation.result(20)
@@ -185,7 +185,7 @@ async def test_the_command_line_stops_resumes_and_says_how(
     await gnomon("datasets", "upload", "logs", files / "logs.jsonl", "--metric", "toxicity", "--unlabelled")
     words = ("judge", "label", "logs", "--provider", "main", "--id", "first", "--canaries", 0)
 
-    out = await gnomon(*words, "--max-tokens", 1500, status=1)
+    out = await gnomon(*words, "--max-tokens", 600, status=1)
     assert "The budget does not hold another call" in out
     assert "gnomon judge resume first" in out
     assert "LABELLED" in await gnomon("judge", "resume", "first", "--max-tokens", 100_000)

@@ -35,7 +35,7 @@ async def labelling_trainer(
     values = {
         "master_key": MASTER_KEY,
         "allowed_hosts": endpoint.host,
-        "judge_timeout_s": 0.4,
+        "judge_timeout_s": 10.0,  # a busy machine must not make calls break off
     } | settings
     async with trainer_at(folder, registry, **values) as trainer:
         with contextlib.suppress(Exception):  # it is there after a restart

@@ -184,15 +184,26 @@ async def test_calls_that_do_not_fit_in_are_not_made() -> None:
         assert caught.value.metadata["spent_tokens"] == "240"
 
 
-async def test_calls_under_way_count_by_their_estimates() -> None:
-    chat = FakeChat([ANSWER])
-    paid = PaidChat(chat, Budget(most_tokens=700))
+async def test_calls_under_way_count_by_their_estimates_and_others_wait_for_what_they_cost() -> None:
+    chat, budget = FakeChat([ANSWER]), Budget(most_tokens=700)
+    paid = PaidChat(chat, budget)
 
     outcomes = await asyncio.gather(*(ask(paid) for _ in range(5)), return_exceptions=True)
 
-    assert [type(outcome).__name__ for outcome in outcomes] == ["ChatAnswer"] * 2 + [
-        "JudgeBudgetSpentError"
-    ] * 3
+    # 120 each, by an estimate of 300: two at once, and a fifth would be one too many.
+    assert [type(outcome).__name__ for outcome in outcomes] == ["ChatAnswer"] * 4 + ["JudgeBudgetSpentError"]
+    assert chat.most_under_way == 2
+    assert budget.spent == Tokens(400, 80)
+
+
+async def test_who_leaves_while_waiting_for_the_budget_holds_nobody_up() -> None:
+    paid = PaidChat(FakeChat([ANSWER]), Budget(most_tokens=700))
+    calls = [asyncio.ensure_future(ask(paid)) for _ in range(4)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [outcome == ANSWER for outcome in outcomes] == [True, True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ async def test_a_sample_is_made_turned_down_made_again_and_becomes_a_training_se
     assert [row["label_probabilities"][row["label"]] for row in rows] == [1.0] * 24
     assert {row["generator"] for row in rows} == {"providers/main (tiny-1)"}
     assert len(await rows_of(trainer)) == 24
-    assert all(said in done.card for said in ("tiny-1", "127.0.0.1", "Shorter, please."))
+    assert all(
+        said in done.card for said in ("tiny-1", "127.0.0.1", "Shorter, please.", "Is the answer toxic?")
+    )
     assert KEY not in done.card
     figures = {figure.key: figure for figure in done.diversity.figures}
     assert (done.diversity.auroc, figures["spread"].generated, figures["spread"].seeds) == (0.75, 0.24, 0.2)

@@ -228,11 +228,11 @@ async def test_an_item_that_cannot_be_read_hurts_no_other(trainer: Trainer) -> N
 
 
 async def test_the_budget_ends_what_it_does_not_hold(trainer: Trainer, endpoint: FakeEndpoint) -> None:
-    response = await judge(trainer, *["Go away."] * 20, budget=Spend(max_tokens=1000))
+    response = await judge(trainer, *["Go away."] * 20, budget=Spend(max_tokens=800))
 
     reasons = [error_of(response, n).reason for n in range(20) if response.results[n].HasField("error")]
     assert set(reasons) == {"JUDGE_BUDGET_SPENT"}
-    assert response.input_tokens + response.output_tokens <= 1000
+    assert response.input_tokens + response.output_tokens <= 800
     assert len(endpoint.bodies) == 20 - len(reasons) > 0
 
     budget = Spend(max_cost=0.00001, input_price=1.0, output_price=1.0)

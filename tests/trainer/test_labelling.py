@@ -320,13 +320,13 @@ async def test_a_spent_budget_stops_it_and_a_larger_one_goes_on(
     trainer: Trainer, endpoint: FakeEndpoint
 ) -> None:
     await upload_logs(trainer, 20)
-    stopped = await labelled(trainer, budget={"max_tokens": 3000})
+    stopped = await labelled(trainer, budget={"max_tokens": 700})
 
     error = from_status(stopped.error)
     assert (stopped.state, error.reason) == (LabellingState.FAILED, "JUDGE_BUDGET_SPENT")
     spent = stopped.progress.input_tokens + stopped.progress.output_tokens
     assert error.metadata["spent_tokens"]
-    assert spent <= 3000
+    assert spent <= 700
     assert 0 < stopped.progress.judged_count < 20
     await resume(trainer, max_tokens=100_000)
     done = await ended(trainer)

@@ -1,5 +1,6 @@
 """What asking may cost, in tokens and in money. Pure."""
 
+import asyncio
 import math
 from dataclasses import dataclass
 
@@ -50,9 +51,10 @@ class Allowance:
 class Budget:
     """Tokens and money that may be spent, and have been. None is no limit.
 
-    A call must fit in by its estimate together with those under way. What it
-    costs is known only afterwards: one answer that is longer than any before
-    can go over the limit by what it is longer.
+    A call must fit in by its estimate together with those under way; one that
+    does not waits for what these turn out to cost. That is known only
+    afterwards: one answer that is longer than any before can go over the limit
+    by what it is longer.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class Budget:
         self._most_cost = most_cost
         self._prices = prices or Prices()
         self._reserved = Tokens()
+        self._under_way = 0
+        self._waiting: list[asyncio.Future[None]] = []
         self._longest_output = _FIRST_OUTPUT_TOKENS
         self.spent = spent or Tokens()  # what was spent before counts as well
         self._unwritten = Tokens()
@@ -79,6 +83,22 @@ class Budget:
     @property
     def cost(self) -> float:
         return self._prices.cost(self.spent)
+
+    async def reserve_in_turn(self, request: ChatRequest) -> Tokens:
+        """As `reserve`, but wait while what is set aside for other calls may become free.
+
+        Raises:
+            JudgeBudgetSpentError: there is not so much left, and no call is under way.
+        """
+        while True:
+            try:
+                return self.reserve(request)
+            except JudgeBudgetSpentError:
+                if not self._under_way:
+                    raise
+            settled = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await settled
 
     def reserve(self, request: ChatRequest) -> Tokens:
         """Set aside what a call may cost.
@@ -98,14 +118,20 @@ class Budget:
                 spent_cost=f"{self.cost:.6f}",
             )
         self._reserved += estimate
+        self._under_way += 1
         return estimate
 
     def settle(self, reserved: Tokens, spent: Tokens) -> None:
         """Put what a call cost in the place of what was set aside for it."""
         self._reserved -= reserved
+        self._under_way -= 1
         self.spent += spent
         self._unwritten += spent
         self._longest_output = max(self._longest_output, spent.output)
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():  # as one whose caller has left
+                each.set_result(None)
 
     def take_unwritten(self) -> Tokens:
         """Return what was spent since the last call: who asks writes it down."""
@@ -130,7 +156,7 @@ class PaidChat:
         Raises:
             JudgeBudgetSpentError: it does not.
         """
-        reserved = self._budget.reserve(request)
+        reserved = await self._budget.reserve_in_turn(request)
         spent = reserved  # unless the endpoint says otherwise: a call that broke off may be billed
         try:
             answer = await self._chat.complete(endpoint, request, deadline_s=deadline_s)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from gnomon_trainer.domain.generation_wishes import Reason
+from gnomon_trainer.domain.generation_prompt import Wanted, system_prompt
+from gnomon_trainer.domain.generation_wishes import Reason, Wish, manner
 from gnomon_trainer.domain.generations import GenerationProgress, GenerationSpec, Party, wanted
 from gnomon_trainer.domain.paid_work import PaidWork
 
@@ -69,7 +70,7 @@ def _made(
         ("Generation", f"`{work.name}`"),
         ("Dataset", f"`{result['dataset']}`, SHA-256 `{result['digest']}`"),
         ("Written by", _party(spec.generator)),
-        ("Judged by", f"{_party(spec.judge)}, {spec.votes} votes a row"),
+        ("Judged by", f"{_party(spec.judge)}, {spec.votes} vote{'s' * (spec.votes > 1)} a row"),
         ("Finished", datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("Seeds", f"{seeds}; SHA-256 `{seeds_digest(spec)}`"),
         ("Tokens", f"{work.spent.input} input, {work.spent.output} output"),
@@ -117,18 +118,31 @@ def _diversity(found: Mapping[str, Any]) -> str:
 
 
 def _prompt(spec: GenerationSpec, progress: GenerationProgress) -> str:
-    rubrics = "\n".join(f"- `{label}`: {text}" for label, text in spec.rubrics.items() if text)
-    said = [_quoted(spec.prompt), *([rubrics] if rubrics else [])]
+    asked = manner(progress.wishes)
+    label = next(iter(spec.shares))
+    wanted = Wanted(
+        label=label,
+        count=asked.rows_per_call,
+        examples=(),
+        others=(),
+        carrier=None,
+        avoided=(),
+        length="(how long, which varies)",
+        tone="(in which tone, which varies)",
+        manner=asked,
+    )
+    said = [f"The system prompt for rows of `{label}`:", _quoted(system_prompt(spec.judged, wanted, "…"))]
     if progress.wishes:
-        said.append("What reviewers said of earlier samples:")
-        said.append(
-            "\n".join(
-                f"- {wish.reason.replace('_', ' ') if wish.reason is not Reason.OTHER else ''}"
-                f"{': ' if wish.words and wish.reason is not Reason.OTHER else ''}{_line(wish.words)}"
-                for wish in progress.wishes
-            )
-        )
+        said += ["What reviewers said of earlier samples:", "\n".join(map(_wish, progress.wishes))]
     return "\n\n".join(said)
+
+
+def _wish(wish: Wish) -> str:
+    words = _line(wish.words)
+    if wish.reason is Reason.OTHER:
+        return f"- {words}"
+    reason = wish.reason.replace("_", " ")
+    return f"- {reason}: {words}" if words else f"- {reason}"
 
 
 def _quoted(text: str) -> str:

@@ -66,7 +66,7 @@ def generator_question(judged: Judged, wanted: Wanted, random_bytes: Callable[[i
     marker = f"DATA-{random_bytes(16).hex()}"
     return Question(
         (
-            ChatMessage(Role.SYSTEM, _system(judged, wanted, marker)),
+            ChatMessage(Role.SYSTEM, system_prompt(judged, wanted, marker)),
             ChatMessage(Role.USER, f"{marker}\n{as_data(_data(judged, wanted))}\n{marker}"),
         ),
         marker,
@@ -93,7 +93,8 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _system(judged: Judged, wanted: Wanted, marker: str) -> str:
+def system_prompt(judged: Judged, wanted: Wanted, marker: str) -> str:
+    """Return what a generator is told of the metric, of what to write, and of its rules."""
     classes = "\n".join(
         f"- {json.dumps(each.label, ensure_ascii=False)}" + (f": {each.rubric}" if each.rubric else "")
         for each in judged.classes
