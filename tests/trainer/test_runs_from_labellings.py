@@ -125,6 +125,18 @@ async def test_a_run_waits_for_a_labelling_and_ends_registered(
         assert run.training_set == (await get(trainer)).labelled_dataset == "datasets/logs@2"
 
 
+async def test_a_run_repeats_that_labels_are_doubtful(trainer: Trainer, endpoint: FakeEndpoint) -> None:
+    wavers = iter(range(10_000))
+    endpoint.reply = lambda body: firm(body) if next(wavers) % 7 else answer("true")
+    await create(trainer, votes=3)
+    await trainer.create_run(**LABELLING)
+
+    run = await trainer.until(State.QUEUED)
+
+    (doubt,) = (finding for finding in run.findings if finding.code == "DOUBTFUL_LABELS")
+    assert "gnomon review logs" in doubt.message
+
+
 # ------------------------------------------------------------------------- refused, and failed
 
 

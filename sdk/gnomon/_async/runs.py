@@ -52,8 +52,8 @@ class AsyncRuns:
         is checked with their rows then; what is wrong with all else is refused at once.
 
         Args:
-            labelling: a labelling that is under way or has ended, as `labellings.label` returns.
-            generation: a generation likewise.
+            labelling: the name of a labelling that is under way or has ended.
+            generation: the name of a generation, likewise.
             run_id: made by the server if None.
             allow_small: allow fewer rows than a trustworthy run needs; the report says so.
             slice_columns: extra columns of the test set by which the report divides it; those
@@ -69,6 +69,8 @@ class AsyncRuns:
             DatasetTooSmallError: there are fewer rows than a run, or a guarantee it asks for, needs.
             DatasetUnsuitableError: the sets do not fit each other or the metric.
             BaseModelMissingError: the recipe's base model is not at hand.
+            TrainingSetWorkStoppedError: the labelling or generation failed or was cancelled; resume it.
+            TrainingSetWorkUnsuitableError: the labelling validates, and makes no dataset.
         """
         run = wanted_run(
             parameters,
@@ -124,7 +126,7 @@ class AsyncRuns:
         return await self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
 
     async def cancel(self, name: str) -> None:
-        """Ask a run to stop, in whatever state it is. It can be resumed."""
+        """Ask a run to stop, in whatever state it is, with the work that it waits for. It can be resumed."""
         run = await self.get(name)
         request = operations_pb2.CancelOperationRequest(name=run.operation)
         method = "google.longrunning.Operations/CancelOperation"
@@ -133,8 +135,11 @@ class AsyncRuns:
     async def resume(self, name: str) -> AsyncOperation:
         """Queue a run that failed, was cancelled, or could not be registered; it goes on where it was.
 
+        If it has no training set yet, the labelling or generation that makes it goes on first.
+
         Raises:
             RunStateError: it has not ended, or is registered.
+            WorkStateError: that labelling or generation is still being cancelled.
         """
         request = trainer.ResumeRunRequest(name=shorthand.run(name))
         method = f"{_SERVICE}/ResumeRun"

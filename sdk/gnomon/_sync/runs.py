@@ -54,8 +54,8 @@ class Runs:
         is checked with their rows then; what is wrong with all else is refused at once.
 
         Args:
-            labelling: a labelling that is under way or has ended, as `labellings.label` returns.
-            generation: a generation likewise.
+            labelling: the name of a labelling that is under way or has ended.
+            generation: the name of a generation, likewise.
             run_id: made by the server if None.
             allow_small: allow fewer rows than a trustworthy run needs; the report says so.
             slice_columns: extra columns of the test set by which the report divides it; those
@@ -71,6 +71,8 @@ class Runs:
             DatasetTooSmallError: there are fewer rows than a run, or a guarantee it asks for, needs.
             DatasetUnsuitableError: the sets do not fit each other or the metric.
             BaseModelMissingError: the recipe's base model is not at hand.
+            TrainingSetWorkStoppedError: the labelling or generation failed or was cancelled; resume it.
+            TrainingSetWorkUnsuitableError: the labelling validates, and makes no dataset.
         """
         run = wanted_run(
             parameters,
@@ -125,7 +127,7 @@ class Runs:
         return self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
 
     def cancel(self, name: str) -> None:
-        """Ask a run to stop, in whatever state it is. It can be resumed."""
+        """Ask a run to stop, in whatever state it is, with the work that it waits for. It can be resumed."""
         run = self.get(name)
         request = operations_pb2.CancelOperationRequest(name=run.operation)
         method = "google.longrunning.Operations/CancelOperation"
@@ -134,8 +136,11 @@ class Runs:
     def resume(self, name: str) -> Operation:
         """Queue a run that failed, was cancelled, or could not be registered; it goes on where it was.
 
+        If it has no training set yet, the labelling or generation that makes it goes on first.
+
         Raises:
             RunStateError: it has not ended, or is registered.
+            WorkStateError: that labelling or generation is still being cancelled.
         """
         request = trainer.ResumeRunRequest(name=shorthand.run(name))
         method = f"{_SERVICE}/ResumeRun"
