@@ -182,3 +182,18 @@ async def test_a_sample_that_was_turned_down_meanwhile_is_not_approved(
 
     late = pb.ApproveSampleRequest(name="generations/first", sample_number=1)
     assert isinstance(await refused(trainer.stub.ApproveSample(late)), WorkStateError)
+
+
+async def test_rows_that_were_turned_down_do_not_come_again(trainer: Trainer, writer: FakeWriter) -> None:
+    await sample(trainer)
+    before = {output_of(row) for row in await rows_of(trainer)}
+    writer.number -= 8  # the model writes the same rows again, and goes on from there
+
+    await trainer.stub.RegenerateSample(
+        pb.RegenerateSampleRequest(name="generations/first", reason=Reason.LABELS_WRONG)
+    )
+    found = await settled(trainer)
+
+    assert found.progress.kept_count == 8
+    assert found.progress.dropped.repeats_row == 8
+    assert not before & {output_of(row) for row in await rows_of(trainer)}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from gnomon.bundle import LineageRecord, parse_evaluator
 from gnomon.errors import (
@@ -16,6 +17,7 @@ from gnomon.v1 import generations_pb2 as pb
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from gnomon_trainer import judging_wiring
+from gnomon_trainer.adapters.tables import paid_answers
 from tests.trainer.fake_endpoint import KEY, FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import TOPIC, TOXICITY, FakeRegistry
 from tests.trainer.fake_writer import KIND, RUDE, FakeWriter, data_of, system_of
@@ -77,6 +79,8 @@ async def test_a_sample_is_made_turned_down_made_again_and_becomes_a_training_se
     assert all((RUDE in output_of(row)) == (row.label == "true") for row in shown)
     seeds = {f"datasets/test@1#{number}" for number in first.seed_rows}
     assert all(set(row.generated_from) <= seeds and row.generated_from for row in shown)
+    with trainer.app.database.read() as connection:  # answers whose rows are stored are needed no more
+        assert not connection.execute(select(paid_answers)).all()
     asked = len(writer.asked)
 
     wish = pb.RegenerateSampleRequest(name="generations/first", reason=Reason.OTHER, words="Shorter, please.")
