@@ -174,7 +174,7 @@ async def test_a_run_whose_judge_runs_out_of_money_goes_on_with_more(
     await trainer.create_run(**LABELLING)
     run = await trainer.until(State.FAILED)
     assert from_status(run.error).reason == "JUDGE_BUDGET_SPENT"
-    assert "gnomon judge resume first" in run.error.message
+    assert "gnomon runs resume demo/first" in run.error.message
     error = await refused(trainer.stub.CreateRun(run_request(**LABELLING, run_id="second")))
     assert isinstance(error, TrainingSetWorkStoppedError)
 

@@ -200,8 +200,7 @@ async def test_a_run_fails_with_its_work_and_says_how_to_go_on() -> None:
     assert site.run.state is RunState.FAILED
     assert site.run.error is not None
     assert (site.run.error.reason, site.run.error.metadata) == ("JUDGE_BUDGET_SPENT", {"spent_tokens": "17"})
-    assert "gnomon judge resume l" in site.run.error.message
-    assert "gnomon runs resume demo/first" in site.run.error.message
+    assert "`gnomon runs resume demo/first`, with a larger budget" in site.run.error.message
 
 
 async def test_a_run_is_cancelled_with_its_work() -> None:

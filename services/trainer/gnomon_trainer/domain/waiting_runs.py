@@ -14,7 +14,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from gnomon.errors import GnomonError, InternalError, LeaseLostError, NotFoundError, ServiceUnavailableError
+from gnomon.errors import (
+    GnomonError,
+    InternalError,
+    JudgeBudgetSpentError,
+    LeaseLostError,
+    NotFoundError,
+    ServiceUnavailableError,
+)
 from gnomon.names import DatasetName
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import runs
@@ -26,7 +33,6 @@ from gnomon_trainer.domain.training_set_work import (
     TrainingSetWork,
     WorkOutlook,
     WorkStatus,
-    how_to_resume,
 )
 
 log = logging.getLogger(__name__)
@@ -158,8 +164,10 @@ def _failed(error: RunFailure, clock: Callable[[], float]) -> Change:
 def _stopped(run: Run, status: WorkStatus) -> RunFailure:
     """Return the error of the work, and how to go on."""
     error = status.error or failure(InternalError(f"{status.name} failed."))
-    then = f"Then go on with the run: `gnomon runs resume {run.project}/{run.run}`."
-    return replace(error, message=f"{error.message} {how_to_resume(status.name)} {then}")
+    is_spent = error.reason == JudgeBudgetSpentError.reason
+    budget = ", with a larger budget (--max-cost or --token-budget)" if is_spent else ""
+    then = f"Go on with {status.name} and the run: `gnomon runs resume {run.project}/{run.run}`{budget}."
+    return replace(error, message=f"{error.message} {then}")
 
 
 def _refused(error: GnomonError, status: WorkStatus) -> RunFailure:
