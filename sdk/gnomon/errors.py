@@ -263,6 +263,16 @@ class GenerationYieldTooLowError(GnomonError):
     reason = "GENERATION_YIELD_TOO_LOW"
 
 
+class TrainingSetWorkStoppedError(GnomonError):
+    code = 9
+    reason = "TRAINING_SET_WORK_STOPPED"
+
+
+class TrainingSetWorkUnsuitableError(GnomonError):
+    code = 9
+    reason = "TRAINING_SET_WORK_UNSUITABLE"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"

@@ -9,10 +9,10 @@
     alias           toxicity@shadow         metrics/toxicity/aliases/shadow
     dataset         tickets, tickets@2      datasets/tickets, datasets/tickets@2
     review          tickets/first           datasets/tickets/reviews/first
+    labelling       tickets-1               labellings/tickets-1
     generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
-    labelling       first                   labellings/first
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """

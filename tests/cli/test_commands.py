@@ -79,6 +79,9 @@ def test_a_name_that_breaks_the_rule_is_refused_before_any_call(gnomon):
     assert ran.json["error"]["violations"]
 
 
+RUN = ("runs", "create", "--project", "demo", "--metric", "tone", "--test-set", "test@2")
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -90,6 +93,14 @@ def test_a_name_that_breaks_the_rule_is_refused_before_any_call(gnomon):
         ("metrics", "create", "tone", "--output-type", "number", "--input-shape", "input"),
         ("datasets", "upload", "d", __file__, "--metric", "m", "--column", "question"),
         ("nonsense",),
+        RUN,
+        (*RUN, "--training-set", "train", "--label", "logs", "--provider", "p"),
+        (*RUN, "--label", "logs"),
+        (*RUN, "--training-set", "train", "--provider", "p"),
+        (*RUN, "--training-set", "train", "--rows", "60"),
+        (*RUN, "--labelling", "l", "--max-cost", "3"),
+        (*RUN, "--generate", "--provider", "p", "--approve-sample"),
+        (*RUN, "--training-set", "train", "--approve-sample", "--watch"),
     ],
 )
 def test_a_wrong_command_line_ends_with_status_2(gnomon, words):
@@ -187,7 +198,7 @@ def test_example_files_fit_the_commands_that_take_them(gnomon, fake, tmp_path):
     assert len(fake.metrics["metrics/message-intent"].classes) == 5
 
 
-SETS = ("--project", "demo", "--metric", "tone", "--training-set", "train", "--test-set", "test@2")
+SETS = (*RUN[2:], "--training-set", "train")
 
 
 def test_a_run_gets_every_parameter(gnomon, fake):
@@ -229,6 +240,19 @@ def test_a_watched_run_tells_its_progress_line_by_line_and_ends_with_its_results
     assert "validation macro F1 0.600" in ran.err
     assert "Registered metrics/tone/versions/1" in ran.out
     assert "gnomon aliases set tone production 1" in ran.out
+
+
+def test_who_stops_watching_is_told_that_the_run_goes_on_and_how_to_stop_it(gnomon, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching, "watch", interrupted)
+
+    ran = gnomon("runs", "create", *SETS, "--watch")
+
+    assert ran.status == 130
+    assert "gnomon runs watch projects/demo/runs/r1" in ran.err
+    assert "gnomon runs cancel projects/demo/runs/r1" in ran.err
 
 
 def test_a_watched_run_that_fails_ends_with_status_1_and_its_reason(gnomon, fake):

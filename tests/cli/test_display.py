@@ -70,6 +70,39 @@ def test_the_live_view_of_a_run_that_has_not_begun_is_its_state():
     assert drawn(shown).split() == ["projects/p/runs/r", "QUEUED"]
 
 
+def test_the_live_view_of_a_run_that_waits_is_how_far_its_work_is_and_what_it_costs():
+    work = pb.TrainingSetProgress(
+        done_count=40,
+        failed_count=2,
+        total_count=200,
+        input_tokens=9000,
+        output_tokens=500,
+        cost=0.21,
+        estimated_cost=1.05,
+    )
+    work.remaining.FromSeconds(95)
+    run = pb.Run(name="projects/p/runs/r", state=pb.Run.LABELLING, progress=pb.RunProgress(work=work))
+
+    text = drawn(watching.RunView.of(run))
+
+    assert (
+        "LABELLING: 40 of 200 rows, 2 left out, 9500 tokens, cost 0.21 of about 1.05, 1 min 35 s left" in text
+    )
+
+
+def test_a_run_that_waits_for_a_person_says_for_what_and_which_commands_go_on():
+    work = pb.TrainingSetProgress(done_count=50, total_count=50, awaits_review=True)
+    run = pb.Run(state=pb.Run.GENERATING, generation="generations/g-1", progress=pb.RunProgress(work=work))
+
+    text = drawn(watching.RunView.of(run))
+
+    assert "A sample of 50 rows awaits your review" in text
+    for command in ("rows g-1", "approve g-1", "regenerate g-1 --reason"):
+        assert f"gnomon generate {command}" in text
+    run.progress.work.awaits_review = False
+    assert "awaits" not in drawn(watching.RunView.of(run))
+
+
 @pytest.mark.parametrize(("values", "line"), [([], ""), ([1.0], ""), ([2.0, 2.0], "▁▁  2.000 to 2.000")])
 def test_a_sparkline_needs_two_values(values, line):
     assert watching.sparkline(values) == line

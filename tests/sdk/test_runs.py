@@ -62,6 +62,47 @@ async def test_a_run_is_created_from_short_names_and_parameters(kind: str) -> No
     assert (run.parameters.epochs, run.parameters.HasField("seed")) == (3, False)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"), [("labelling", "labellings/first"), ("generation", "generations/first")]
+)
+async def test_a_run_may_wait_for_its_training_set(kind: str, given: str, named: str) -> None:
+    create = Failing(then=operation)
+    sets = {"metric": "tone", "test_set": "tickets-test"}
+    async with serving(CreateRun=create) as address, connected(kind, address) as client:
+        await client.runs.create("support", **sets, **{given: "first"})
+    run = create.requests[0].run
+    assert (getattr(run, given), run.training_set) == (named, "")
+
+
+async def test_a_run_is_validated_with_what_would_create_it_and_needs_no_training_set(kind: str) -> None:
+    create = Failing(then=operation)
+    async with serving(CreateRun=create) as address, connected(kind, address) as client:
+        found = await client.runs.validate(
+            "support", run_id="first", metric="tone", test_set="tickets-test", allow_small=True, epochs=3
+        )
+    (request,) = create.requests
+    assert (found.name, request.validate_only, request.run_id, request.request_id) == (
+        NAME,
+        True,
+        "first",
+        "",
+    )
+    assert (request.run.allow_small, request.run.parameters.epochs, request.run.training_set) == (True, 3, "")
+
+
+async def test_a_run_that_is_tried_again_makes_its_training_set_once(kind: str) -> None:
+    old = pb.Run(name=NAME, metric="metrics/tone", test_set="datasets/t@1", labelling="labellings/first")
+    create = Failing(then=operation)
+    for training_set in ("", "datasets/tickets@2"):
+        old.training_set = training_set
+        services = {"CreateRun": create, "GetRun": Failing(then=lambda _: old)}
+        async with serving(**services) as address, connected(kind, address) as client:
+            await client.runs.retry("support/first")
+    waiting, made = (request.run for request in create.requests)
+    assert (waiting.labelling, waiting.training_set) == ("labellings/first", "")
+    assert (made.labelling, made.training_set) == ("", "datasets/tickets@2")
+
+
 @pytest.mark.parametrize(("key", "value"), [("epoch", 3), ("epochs", "three"), ("epochs", 2**40)])
 async def test_a_wrong_parameter_is_named_before_anything_is_sent(kind: str, key: str, value: Any) -> None:
     async with connected(kind, "127.0.0.1:1") as client:

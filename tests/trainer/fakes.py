@@ -135,7 +135,7 @@ class FakeRunStore:
     def create(self, run: Run, request: Request | None) -> Run:
         if request and (known := self.replayed(request)):
             return known
-        for name in (run.spec.training_set, run.spec.test_set):
+        for name in filter(None, (run.spec.training_set, run.spec.test_set)):
             self._stores.datasets.get(DatasetName.parse(name))
         if any(known.name == run.name for known in self.rows.values()):
             raise taken(run)
@@ -174,10 +174,16 @@ class FakeRunStore:
         run = self.rows.get(lease.uid)
         if run is None or run.fence != lease.fence:
             raise lost(lease)
-        self.rows[run.uid] = replace(change(run), revision=run.revision + 1)
+        changed = change(run)
+        if changed.spec is not run.spec:
+            self._stores.datasets.get(DatasetName.parse(changed.spec.training_set))
+        self.rows[run.uid] = replace(changed, revision=run.revision + 1)
         for point in points:
             self._add_point(run.uid, point)
         return self.rows[run.uid]
+
+    def waiting(self) -> Sequence[Run]:
+        return sorted((run for run in self.rows.values() if run.waits), key=lambda run: run.number)
 
     def _add_point(self, uid: str, point: Point) -> None:
         known = self._points.setdefault(uid, {})

@@ -11,8 +11,9 @@ from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.run_store import Change, Lease
 from gnomon_trainer.domain.runs import ALLOWED, Progress, Run, RunState
 from gnomon_trainer.domain.training import Stage
+from gnomon_trainer.domain.work_progress import WorkProgress
 from tests.trainer.fakes import FakeStores
-from tests.trainer.things import draft, new_run
+from tests.trainer.things import draft, new_run, waiting_run
 
 LEASE_S = 10.0
 NAME = new_run().name
@@ -29,11 +30,12 @@ class Worker:
 class RunLife(RuleBasedStateMachine):
     """One run, a few workers of which any may be a zombie, and a user."""
 
-    @initialize()
-    def create(self) -> None:
+    @initialize(new=st.sampled_from([new_run(), waiting_run(), waiting_run("generations/g")]))
+    def create(self, new: Run) -> None:
         self.stores = FakeStores()
         self.stores.datasets.add([draft("train"), draft("test", "b" * 64)], None, 1.0)
-        self.run = self.stores.runs.create(new_run(), None)
+        self.run = self.stores.runs.create(new, None)
+        self.seen_waiting: list[Run] = []
         self.now = 100.0
         self.workers: list[Worker] = []
         self.bundles: set[str] = set()
@@ -87,6 +89,35 @@ class RunLife(RuleBasedStateMachine):
         self._write(which, lambda run: rules.given_back(run, self.now + 1.0))
 
     @rule()
+    def a_trainer_sees_the_run_wait(self) -> None:
+        self.seen_waiting += self.stores.runs.waiting()
+
+    @rule(which=st.integers(0, 9), done=st.integers(0, 5))
+    def a_trainer_shows_the_work(self, which: int, done: int) -> None:
+        self._look_after(which, lambda run: rules.work_shown(run, WorkProgress(done=done, total=5)))
+
+    @rule(which=st.integers(0, 9))
+    def a_trainer_queues_the_run(self, which: int) -> None:
+        self._look_after(which, lambda run: rules.queued(run, new_run().spec))
+
+    @rule(which=st.integers(0, 9), state=st.sampled_from([RunState.FAILED, RunState.CANCELLED]))
+    def a_trainer_ends_the_run_with_its_work(self, which: int, state: RunState) -> None:
+        error = rules.failure(NotFoundError("No."))
+        self._look_after(which, lambda run: rules.ended_with_work(run, state, error, self.now))
+
+    def _look_after(self, which: int, change: Change) -> None:
+        """Write as one trainer of several does, which may have looked long ago."""
+        if which < len(self.seen_waiting):
+            seen = self.seen_waiting[which]
+            held = self.run.fence == seen.fence
+            assert not held or self.run.waits
+            try:
+                self.stores.runs.write_leased(Lease(seen.uid, seen.fence), change)
+                assert held
+            except LeaseLostError:
+                assert not held
+
+    @rule()
     def the_user_cancels(self) -> None:
         self.stores.runs.change(NAME, lambda run: rules.cancelled(run, self.now))
 
@@ -127,6 +158,9 @@ class RunLife(RuleBasedStateMachine):
         assert (now.revision == was.revision) == (now == was)
         if was.state is RunState.REGISTERED:
             assert now == replace(now, state=RunState.REGISTERED, metric_version="v")
+        if was.spec != now.spec:
+            assert was.spec.is_open  # what decides the evaluator is fixed once it is there
+            assert (was.state.waits, now.state) == (True, RunState.QUEUED)
         if was.bundle_digest:
             assert now.bundle_digest == was.bundle_digest  # a bundle is fixed once it is there
         self.run = now
@@ -143,6 +177,12 @@ class RunLife(RuleBasedStateMachine):
         if run.state in {RunState.QUEUED, RunState.TRAINING, RunState.REGISTERED}:
             assert run.error is None
         assert not (run.is_done and run.is_leased(self.now))
+        if run.waits:
+            assert run.spec.is_open
+            assert run.error is None
+            assert not run.worker
+        if not run.is_done:
+            assert run.waits == run.spec.is_open
 
 
 RunLife.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,12 +1,13 @@
 """Datasets, runs and metrics to test with."""
 
+from dataclasses import replace
 from typing import Any
 
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon_trainer.domain.datasets import DatasetDraft
 from gnomon_trainer.domain.findings import finding
 from gnomon_trainer.domain.reviews import Order, Review
-from gnomon_trainer.domain.runs import Run, RunSpec, new_uid
+from gnomon_trainer.domain.runs import Run, RunSpec, first_state, new_uid
 from gnomon_trainer.domain.training import MetricDefinition, Parameters
 
 TOXICITY = MetricDefinition(
@@ -50,6 +51,13 @@ def new_run(run: str = "first", project: str = "demo", **fields: Any) -> Run:
     )
     uid = new_uid((project + run).encode().ljust(16, b"."))
     return Run(uid=uid, project=project, run=run, display_name="", spec=spec, create_time=1.0, **fields)
+
+
+def waiting_run(made_by: str = "labellings/l", run: str = "first", **fields: Any) -> Run:
+    """Return a run that waits for its training set."""
+    known = new_run(run)
+    spec = replace(known.spec, training_set="", training_set_digest="", origins={}, made_by=made_by)
+    return replace(known, spec=spec, state=first_state(spec), **fields)
 
 
 def new_review(review: str = "first", **fields: Any) -> Review:

@@ -11,9 +11,9 @@ from gnomon import shorthand
 from gnomon._async.concurrency import sleep
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.operation import AsyncOperation
-from gnomon._requests import field_mask, new_request_id, service_objective_message, training_parameters
+from gnomon._requests import field_mask, new_request_id
 from gnomon._retry import Attempts
-from gnomon._runs import has_ended
+from gnomon._runs import RUN_OPTIONS, has_ended, wanted_again, wanted_run
 from gnomon.errors import GnomonError, InternalError, RunStateError, ServiceUnavailableError
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
@@ -32,8 +32,10 @@ class AsyncRuns:
         project: str,
         *,
         metric: str,
-        training_set: str,
         test_set: str,
+        training_set: str = "",
+        labelling: str = "",
+        generation: str = "",
         recipe: str = "small",
         run_id: str | None = None,
         display_name: str = "",
@@ -45,7 +47,13 @@ class AsyncRuns:
     ) -> AsyncOperation:
         """Check the two sets and queue a run.
 
+        The training set is there (`training_set`), or a judge labels it (`labelling`), or a
+        model writes it (`generation`): name exactly one. The run waits for the latter two, and
+        is checked with their rows then; what is wrong with all else is refused at once.
+
         Args:
+            labelling: the name of a labelling that is under way or has ended.
+            generation: the name of a generation, likewise.
             run_id: made by the server if None.
             allow_small: allow fewer rows than a trustworthy run needs; the report says so.
             slice_columns: extra columns of the test set by which the report divides it; those
@@ -61,22 +69,43 @@ class AsyncRuns:
             DatasetTooSmallError: there are fewer rows than a run, or a guarantee it asks for, needs.
             DatasetUnsuitableError: the sets do not fit each other or the metric.
             BaseModelMissingError: the recipe's base model is not at hand.
+            TrainingSetWorkStoppedError: the labelling or generation failed or was cancelled; resume it.
+            TrainingSetWorkUnsuitableError: the labelling validates, and makes no dataset.
         """
-        run = pb.Run(
+        run = wanted_run(
+            parameters,
+            metric=metric,
+            test_set=test_set,
+            training_set=training_set,
+            labelling=labelling,
+            generation=generation,
+            recipe=recipe,
             display_name=display_name,
-            metric=shorthand.metric(metric),
-            training_set=shorthand.dataset(training_set),
-            test_set=shorthand.dataset(test_set),
-            recipe=shorthand.recipe(recipe),
-            parameters=training_parameters(parameters),
             allow_small=allow_small,
-            service_objective=service_objective_message(service_objective),
+            slice_columns=slice_columns,
+            judge_column=judge_column,
+            service_objective=service_objective,
         )
-        if slice_columns or judge_column:
-            run.report_options.CopyFrom(
-                pb.ReportOptions(slice_columns=slice_columns, judge_column=judge_column)
-            )
         return await self._create(shorthand.project(project), run, run_id)
+
+    async def validate(self, project: str, *, run_id: str | None = None, **wanted: Any) -> pb.Run:
+        """Make all checks of `create`, which takes the same arguments, and create nothing.
+
+        The training set may be left out, to ask before anything is paid for making it: all else is
+        checked then.
+
+        Returns:
+            the run that would be created.
+        """
+        options = {key: wanted.pop(key) for key in RUN_OPTIONS & set(wanted)}
+        request = trainer.CreateRunRequest(
+            parent=shorthand.project(project),
+            run_id=run_id or "",
+            run=wanted_run(wanted, **options),
+            validate_only=True,
+        )
+        method = f"{_SERVICE}/CreateRun"
+        return _run_of(await self._trainer.unary(method, request, operations_pb2.Operation))
 
     async def get(self, name: str) -> pb.Run:
         request = trainer.GetRunRequest(name=shorthand.run(name))
@@ -97,7 +126,7 @@ class AsyncRuns:
         return await self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
 
     async def cancel(self, name: str) -> None:
-        """Ask a run to stop, in whatever state it is. It can be resumed."""
+        """Ask a run to stop, in whatever state it is, with the work that it waits for. It can be resumed."""
         run = await self.get(name)
         request = operations_pb2.CancelOperationRequest(name=run.operation)
         method = "google.longrunning.Operations/CancelOperation"
@@ -106,8 +135,11 @@ class AsyncRuns:
     async def resume(self, name: str) -> AsyncOperation:
         """Queue a run that failed, was cancelled, or could not be registered; it goes on where it was.
 
+        If it has no training set yet, the labelling or generation that makes it goes on first.
+
         Raises:
             RunStateError: it has not ended, or is registered.
+            WorkStateError: that labelling or generation is still being cancelled.
         """
         request = trainer.ResumeRunRequest(name=shorthand.run(name))
         method = f"{_SERVICE}/ResumeRun"
@@ -121,19 +153,7 @@ class AsyncRuns:
     async def retry(self, name: str, *, run_id: str | None = None) -> AsyncOperation:
         """Queue a new run with the metric, sets, recipe and parameters of another, from the start."""
         old = await self.get(name)
-        run = pb.Run(
-            display_name=old.display_name,
-            metric=old.metric,
-            training_set=old.training_set,
-            test_set=old.test_set,
-            recipe=old.recipe,
-            parameters=old.parameters,
-            allow_small=old.allow_small,
-            service_objective=old.service_objective if old.HasField("service_objective") else None,
-        )
-        if old.HasField("report_options"):
-            run.report_options.CopyFrom(old.report_options)
-        return await self._create(old.name.partition("/runs/")[0], run, run_id)
+        return await self._create(old.name.partition("/runs/")[0], wanted_again(old), run_id)
 
     async def watch(
         self, name: str, after_step: int = 0, *, timeout_s: float | None = None
@@ -199,7 +219,11 @@ class AsyncRuns:
         return self._operation(await self._trainer.unary(method, request, operations_pb2.Operation))
 
     def _operation(self, operation: operations_pb2.Operation) -> AsyncOperation:
-        run = pb.Run()
-        if not operation.metadata.Unpack(run):
-            raise InternalError("The trainer's operation does not tell its run; see the trainer's log.")
-        return AsyncOperation(self, run.name)
+        return AsyncOperation(self, _run_of(operation).name)
+
+
+def _run_of(operation: operations_pb2.Operation) -> pb.Run:
+    run = pb.Run()
+    if not operation.metadata.Unpack(run):
+        raise InternalError("The trainer's operation does not tell its run; see the trainer's log.")
+    return run

@@ -6,12 +6,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gnomon.cli import parameters, problems, report, run_reports, view, watching
+from gnomon.cli import parameters, problems, report, run_reports, training_sets, view, watching
 from gnomon.cli.output import Columns
 from gnomon.cli.parameters import parameter
 from gnomon.cli.session import Session, command
 from gnomon.shorthand import run as whole_name
 from gnomon.v1 import resources_pb2 as pb
+from gnomon.v1.labellings_pb2 import JudgeBudget
 
 app = typer.Typer(name="runs", help="Runs train evaluators.", no_args_is_help=True)
 
@@ -22,6 +23,18 @@ Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end.
 def _objective(text: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel="The load to carry")
     return option
+
+
+def _made(text: str, *names: str, **limits: Any) -> typer.models.OptionInfo:
+    panel = "A training set that is made first"
+    option: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel, **limits)
+    return option
+
+
+TokenBudget = Annotated[int, _made("The most tokens to spend on it; 0 for no limit.", min=0)]
+MaxCost = Annotated[float, _made("The most money to spend on it; needs the prices.", min=0)]
+InputPrice = Annotated[float, _made("The price of a million input tokens.", min=0)]
+OutputPrice = Annotated[float, _made("The price of a million output tokens.", min=0)]
 
 
 _COLUMNS: Columns[pb.Run] = {
@@ -43,8 +56,24 @@ def create(
     *,
     project: Annotated[str, typer.Option(help="The project to run in.")],
     metric: Annotated[str, typer.Option(help="The metric to train an evaluator for.")],
-    training_set: Annotated[str, typer.Option(help="The dataset to learn from.")],
     test_set: Annotated[str, typer.Option(help="The human-labelled dataset to measure on.")],
+    training_set: Annotated[str, typer.Option(help="The dataset to learn from, if it is there.")] = "",
+    label: Annotated[str, _made("A dataset without labels, which a judge is to label first.")] = "",
+    generate: Annotated[
+        bool, _made("Have a model write the training set first, after rows of the test set.", "--generate")
+    ] = False,
+    provider: Annotated[str, _made("The provider whose model labels or writes.")] = "",
+    rows: Annotated[int, _made("How many rows are written; 0 for 2000.", min=0)] = 0,
+    votes: Annotated[int, _made("How often each row is judged.", min=1, max=15)] = 1,
+    approve_sample: Annotated[
+        bool, _made("Take the sample that is written first without a look; with --watch.", "--approve-sample")
+    ] = False,
+    token_budget: TokenBudget = 0,
+    max_cost: MaxCost = 0.0,
+    input_price: InputPrice = 0.0,
+    output_price: OutputPrice = 0.0,
+    labelling: Annotated[str, _made("A labelling that makes the training set, under way or ended.")] = "",
+    generation: Annotated[str, _made("A generation that does.")] = "",
     recipe: Annotated[str, typer.Option(help="The training set-up.")] = "small",
     run_id: Annotated[str | None, typer.Option(help="The run's ID; made by the server if not given.")] = None,
     display_name: Annotated[str, typer.Option(help="A name for people.")] = "",
@@ -131,29 +160,56 @@ def create(
         "p95_ms": p95_ms,
         "on_miss": on_miss,
     }
-    operation = session.client.runs.create(
-        project,
-        metric=metric,
+    source = training_sets.Source(
         training_set=training_set,
-        test_set=test_set,
-        recipe=recipe,
-        run_id=run_id,
-        display_name=display_name,
-        allow_small=allow_small,
-        slice_columns=slice_by or (),
-        judge_column=judge_column,
-        service_objective=objective if any(value is not None for value in objective.values()) else None,
-        **{key: value for key, value in given.items() if value is not None},
+        labelling=labelling,
+        generation=generation,
+        label=label,
+        generate=generate,
+        provider=provider,
+        votes=votes,
+        rows=rows,
+        approve_sample=approve_sample,
+        budget=_budget(token_budget, max_cost, input_price, output_price),
     )
-    _started(session, operation.run_name, watch)
+    if approve_sample and not watch:
+        raise typer.BadParameter("--approve-sample goes with --watch: somebody has to be there to take it")
+    wanted: dict[str, Any] = {
+        "metric": metric,
+        "test_set": test_set,
+        "recipe": recipe,
+        "display_name": display_name,
+        "allow_small": allow_small,
+        "slice_columns": slice_by or (),
+        "judge_column": judge_column,
+        "service_objective": objective if any(value is not None for value in objective.values()) else None,
+        **{key: value for key, value in given.items() if value is not None},
+    }
+    runs = session.client.runs
+    made = training_sets.begin(
+        session,
+        source,
+        metric=metric,
+        test_set=test_set,
+        check=lambda: runs.validate(project, run_id=run_id, **wanted),
+    )
+    with training_sets.stopped_if_refused(session, source, made):
+        operation = runs.create(project, run_id=run_id, **wanted | made)
+    _started(session, operation.run_name, watch, approve_sample)
 
 
-def _started(session: Session, name: str, watch: bool) -> None:
+def _budget(token_budget: int, max_cost: float, input_price: float, output_price: float) -> JudgeBudget:
+    return JudgeBudget(
+        max_tokens=token_budget, max_cost=max_cost, input_price=input_price, output_price=output_price
+    )
+
+
+def _started(session: Session, name: str, watch: bool, approve_sample: bool = False) -> None:
     if watch:
-        _watch(session, name)
-    else:
-        queued = session.client.runs.get(name)
-        session.output.done(queued, f"{name} is {view.state(queued)}. Follow it: gnomon runs watch {name}")
+        _watch(session, name, approve_sample)
+        return
+    queued = session.client.runs.get(name)
+    session.output.done(queued, f"{name} is {view.state(queued)}. Follow it: gnomon runs watch {name}")
 
 
 @app.command("get")
@@ -166,7 +222,7 @@ def get(session: Session, *, run: Run) -> None:
 
 def _shown(run: pb.Run, without: tuple[str, ...]) -> RenderableType:
     parts: list[RenderableType] = [view.details(run, without=without), parameters.by_origin(run)]
-    if run.state in (pb.Run.QUEUED, pb.Run.TRAINING):
+    if run.state in (pb.Run.GENERATING, pb.Run.LABELLING, pb.Run.QUEUED, pb.Run.TRAINING):
         parts.append(watching.RunView.of(run))
     if run.HasField("report"):
         parts += ["", report.results(run.report), Text(f"All of it: gnomon runs report {run.name}")]
@@ -192,11 +248,16 @@ def watch(session: Session, *, run: Run) -> None:
     _watch(session, whole_name(run))
 
 
-def _watch(session: Session, name: str) -> None:
+def _watch(session: Session, name: str, approve_sample: bool = False) -> None:
+    def on_change(run: pb.Run) -> None:
+        if approve_sample and run.progress.work.awaits_review:
+            training_sets.approve(session, run)
+
     try:
-        run = watching.watch(session.output, session.client, name)
+        run = watching.watch(session.output, session.client, name, on_change)
     except KeyboardInterrupt:
         session.output.note(f"The run goes on. Follow it again: gnomon runs watch {name}")
+        session.output.note(f"Stop it, with what it waits for: gnomon runs cancel {name}")
         raise
     session.output.show(run, _ended)
     if run.state != pb.Run.REGISTERED:
@@ -230,8 +291,23 @@ def cancel(session: Session, *, run: Run) -> None:
 
 @app.command("resume")
 @command
-def resume(session: Session, *, run: Run, watch: Watch = False) -> None:
-    """Go on with a run that failed, was cancelled, or could not be registered."""
+def resume(
+    session: Session,
+    *,
+    run: Run,
+    watch: Watch = False,
+    token_budget: TokenBudget = 0,
+    max_cost: MaxCost = 0.0,
+    input_price: InputPrice = 0.0,
+    output_price: OutputPrice = 0.0,
+) -> None:
+    """Go on with a run that failed, was cancelled, or could not be registered.
+
+    A budget is for the work that makes its training set, from the beginning on.
+    """
+    budget = _budget(token_budget, max_cost, input_price, output_price)
+    if budget != JudgeBudget():
+        training_sets.resume_with(session, session.client.runs.get(run), budget)
     _started(session, session.client.runs.resume(run).run_name, watch)
 
 

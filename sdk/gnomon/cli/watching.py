@@ -1,6 +1,7 @@
 """A run as it goes: live on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -8,7 +9,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from gnomon.cli import view
+from gnomon.cli import training_sets, view
 from gnomon.cli.output import Output, grid
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
@@ -28,18 +29,22 @@ _FIGURES = {
 """The figures of a point, as they are drawn, and how each is written."""
 
 
-def watch(output: Output, client: "Client", name: str) -> pb.Run:
-    """Show a run on standard error until it ends; return it."""
+def watch(
+    output: Output, client: "Client", name: str, on_change: Callable[[pb.Run], object] = lambda _: None
+) -> pb.Run:
+    """Show a run on standard error until it ends; return it. `on_change` gets it at every change."""
     shown = RunView()
     if output.notes.is_terminal:
         with Live(shown, console=output.notes, refresh_per_second=4, transient=True):
             for event in client.runs.watch(name):
                 shown.take(event)
+                on_change(event.run)
     else:
         lines = _PlainLines(output)
         for event in client.runs.watch(name):
             shown.take(event)
             lines.take(event)
+            on_change(event.run)
     return shown.run
 
 
@@ -67,6 +72,10 @@ class RunView:
         yield Text.assemble((self.run.name, "bold"), f"  {headline(self.run)}")
         if progress.total_steps:
             yield ProgressBar(total=progress.total_steps, completed=progress.step, width=60)
+        if _waits(self.run) and progress.work.total_count:
+            yield ProgressBar(total=progress.work.total_count, completed=progress.work.done_count, width=60)
+        for line in training_sets.review_lines(self.run):
+            yield Text(line)
         latest = self._latest()
         lines: list[tuple[str, object]] = []
         for key, form in _FIGURES.items():
@@ -100,6 +109,8 @@ class RunView:
 
 def headline(run: pb.Run) -> str:
     """Return `TRAINING: fine tuning, step 40 of 200, 1 min 20 s left`."""
+    if _waits(run):
+        return f"{view.state(run)}: {_work(run.progress.work)}"
     if run.state != pb.Run.TRAINING:
         return view.state(run)
     progress = run.progress
@@ -109,6 +120,24 @@ def headline(run: pb.Run) -> str:
     if progress.HasField("remaining"):
         parts.append(f"{view.duration(progress.remaining.ToNanoseconds() / 1e9)} left")
     return ": ".join(filter(None, [view.state(run), ", ".join(parts)]))
+
+
+def _waits(run: pb.Run) -> bool:
+    return run.state in (pb.Run.GENERATING, pb.Run.LABELLING)
+
+
+def _work(work: pb.TrainingSetProgress) -> str:
+    """Return `120 of 2000 rows, 14000 tokens, cost 0.21 of about 3.4, 6 min 2 s left`."""
+    parts = [f"{work.done_count} of {work.total_count} rows"]
+    if work.failed_count:
+        parts.append(f"{work.failed_count} left out")
+    parts.append(f"{work.input_tokens + work.output_tokens} tokens")
+    if work.cost:
+        about = f" of about {work.estimated_cost:.3g}" if work.estimated_cost else ""
+        parts.append(f"cost {work.cost:.3g}{about}")
+    if work.HasField("remaining"):
+        parts.append(f"{view.duration(work.remaining.ToNanoseconds() / 1e9)} left")
+    return ", ".join(parts)
 
 
 def point_facts(point: pb.TrainingPoint) -> list[tuple[str, object]]:
@@ -140,14 +169,15 @@ class _PlainLines:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._before: tuple[int, int] | None = None
+        self._before: tuple[int, int, bool] | None = None
         self._last_line = 0.0
 
     def take(self, event: trainer_pb.WatchRunResponse) -> None:
         run = event.run
-        position = (run.state, run.progress.stage)
+        position = (run.state, run.progress.stage, run.progress.work.awaits_review)
         evaluated = any(point.HasField("validation_macro_f1") for point in event.points)
-        due = bool(event.points) and time.monotonic() - self._last_line > _PLAIN_LINE_EVERY_S
+        is_ahead = bool(event.points) or _waits(run)
+        due = is_ahead and time.monotonic() - self._last_line > _PLAIN_LINE_EVERY_S
         if position == self._before and not evaluated and not due:
             return
         point = pb.TrainingPoint()
@@ -155,4 +185,6 @@ class _PlainLines:
             point.MergeFrom(entry)
         facts = [f"{key} {text}" for key, text in point_facts(point)]
         self._output.note("  ".join([headline(run), *facts]))
+        for line in training_sets.review_lines(run):
+            self._output.note(line)
         self._before, self._last_line = position, time.monotonic()

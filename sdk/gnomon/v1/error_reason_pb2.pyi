@@ -62,6 +62,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GENERATION_SHAPE_UNSUPPORTED: _ClassVar[ErrorReason]
     GENERATION_SEEDS_MISSING: _ClassVar[ErrorReason]
     GENERATION_YIELD_TOO_LOW: _ClassVar[ErrorReason]
+    TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
+    TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -118,3 +120,5 @@ LABELLINGS_NOT_COMPARABLE: ErrorReason
 GENERATION_SHAPE_UNSUPPORTED: ErrorReason
 GENERATION_SEEDS_MISSING: ErrorReason
 GENERATION_YIELD_TOO_LOW: ErrorReason
+TRAINING_SET_WORK_STOPPED: ErrorReason
+TRAINING_SET_WORK_UNSUITABLE: ErrorReason

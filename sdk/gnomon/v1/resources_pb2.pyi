@@ -852,7 +852,7 @@ class ResolvedParameter(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options", "feedback_origin")
+    __slots__ = ("name", "display_name", "metric", "training_set", "test_set", "recipe", "parameters", "allow_small", "state", "operation", "error", "progress", "resolved_parameters", "findings", "report", "metric_version", "attempts", "etag", "create_time", "start_time", "end_time", "service_objective", "chosen_recipe", "report_options", "feedback_origin", "labelling", "generation")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Run.State]
@@ -862,6 +862,8 @@ class Run(_message.Message):
         REGISTERED: _ClassVar[Run.State]
         FAILED: _ClassVar[Run.State]
         CANCELLED: _ClassVar[Run.State]
+        GENERATING: _ClassVar[Run.State]
+        LABELLING: _ClassVar[Run.State]
     STATE_UNSPECIFIED: Run.State
     QUEUED: Run.State
     TRAINING: Run.State
@@ -869,6 +871,8 @@ class Run(_message.Message):
     REGISTERED: Run.State
     FAILED: Run.State
     CANCELLED: Run.State
+    GENERATING: Run.State
+    LABELLING: Run.State
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -894,6 +898,8 @@ class Run(_message.Message):
     CHOSEN_RECIPE_FIELD_NUMBER: _ClassVar[int]
     REPORT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     FEEDBACK_ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    LABELLING_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     metric: str
@@ -919,7 +925,9 @@ class Run(_message.Message):
     chosen_recipe: str
     report_options: ReportOptions
     feedback_origin: FeedbackOrigin
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ..., feedback_origin: _Optional[_Union[FeedbackOrigin, _Mapping]] = ...) -> None: ...
+    labelling: str
+    generation: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., metric: _Optional[str] = ..., training_set: _Optional[str] = ..., test_set: _Optional[str] = ..., recipe: _Optional[str] = ..., parameters: _Optional[_Union[TrainingParameters, _Mapping]] = ..., allow_small: _Optional[bool] = ..., state: _Optional[_Union[Run.State, str]] = ..., operation: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., progress: _Optional[_Union[RunProgress, _Mapping]] = ..., resolved_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Dataset.Finding, _Mapping]]] = ..., report: _Optional[_Union[EvaluationReport, _Mapping]] = ..., metric_version: _Optional[str] = ..., attempts: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service_objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., chosen_recipe: _Optional[str] = ..., report_options: _Optional[_Union[ReportOptions, _Mapping]] = ..., feedback_origin: _Optional[_Union[FeedbackOrigin, _Mapping]] = ..., labelling: _Optional[str] = ..., generation: _Optional[str] = ...) -> None: ...
 
 class FeedbackOrigin(_message.Message):
     __slots__ = ("metric_version", "run", "held_out_set", "held_out_rows", "added_rows", "relabelled_rows", "known_rows", "test_rows", "contradicting_test_rows")
@@ -972,7 +980,7 @@ class Feedback(_message.Message):
     def __init__(self, name: _Optional[str] = ..., metric_version: _Optional[str] = ..., instance: _Optional[_Union[Instance, _Mapping]] = ..., label: _Optional[str] = ..., score_label: _Optional[str] = ..., score_probability: _Optional[float] = ..., reviewer: _Optional[str] = ..., review_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., external_id: _Optional[str] = ..., held_out: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RunProgress(_message.Message):
-    __slots__ = ("stage", "step", "total_steps", "latest", "remaining")
+    __slots__ = ("stage", "step", "total_steps", "latest", "remaining", "work")
     class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STAGE_UNSPECIFIED: _ClassVar[RunProgress.Stage]
@@ -996,12 +1004,36 @@ class RunProgress(_message.Message):
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     LATEST_FIELD_NUMBER: _ClassVar[int]
     REMAINING_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
     stage: RunProgress.Stage
     step: int
     total_steps: int
     latest: TrainingPoint
     remaining: _duration_pb2.Duration
-    def __init__(self, stage: _Optional[_Union[RunProgress.Stage, str]] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., latest: _Optional[_Union[TrainingPoint, _Mapping]] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    work: TrainingSetProgress
+    def __init__(self, stage: _Optional[_Union[RunProgress.Stage, str]] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., latest: _Optional[_Union[TrainingPoint, _Mapping]] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work: _Optional[_Union[TrainingSetProgress, _Mapping]] = ...) -> None: ...
+
+class TrainingSetProgress(_message.Message):
+    __slots__ = ("done_count", "failed_count", "total_count", "input_tokens", "output_tokens", "cost", "estimated_cost", "remaining", "awaits_review")
+    DONE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COST_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_REVIEW_FIELD_NUMBER: _ClassVar[int]
+    done_count: int
+    failed_count: int
+    total_count: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    estimated_cost: float
+    remaining: _duration_pb2.Duration
+    awaits_review: bool
+    def __init__(self, done_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., total_count: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost: _Optional[float] = ..., estimated_cost: _Optional[float] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., awaits_review: _Optional[bool] = ...) -> None: ...
 
 class TrainingPoint(_message.Message):
     __slots__ = ("step", "loss", "learning_rate", "gradient_norm", "validation_loss", "validation_macro_f1")

@@ -448,9 +448,11 @@ class TrainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRun(self, request, context):
-        """Checks the two sets and queues a run. The operation is a view of the run:
-        it is done when the run is `REGISTERED`, `FAILED` or `CANCELLED`, or stays
-        `FINE_TUNED` with an error.
+        """Checks the two sets and queues a run. Where the training set is yet to be
+        made, checks all else, and the run waits for the labelling or generation
+        that makes it. The operation is a view of the run: it is done when the run
+        is `REGISTERED`, `FAILED` or `CANCELLED`, or stays `FINE_TUNED` with an
+        error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -479,7 +481,8 @@ class TrainerServiceServicer:
 
     def ResumeRun(self, request, context):
         """Queues a run that is `FAILED`, `CANCELLED` or `FINE_TUNED` again. It goes
-        on from its last checkpoint.
+        on from its last checkpoint. Where it has no training set yet, goes on with
+        the work that makes it, in which no answer is paid twice, and waits again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

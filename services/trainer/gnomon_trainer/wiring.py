@@ -43,13 +43,16 @@ from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import StoredOrigins
+from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work import WorkKind
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
+from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
+from gnomon_trainer.domain.waiting_runs import WaitingRuns
 from gnomon_trainer.domain.work import Work
 from gnomon_trainer.judging_wiring import Judging, judging
 from gnomon_trainer.settings import TrainerSettings
@@ -77,6 +80,7 @@ class TrainerApp:
     workers: WorkerProcesses
     presence: PresenceFiles
     paid_work: PaidWorkLoop
+    waiting_runs: WaitingRuns
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
 
@@ -85,6 +89,7 @@ class TrainerApp:
         await self.server.start()
         self.workers.start()
         self.paid_work.start()
+        self.waiting_runs.start()
         self._settling = asyncio.create_task(self._settle())
 
     def _prepare(self) -> None:
@@ -95,7 +100,9 @@ class TrainerApp:
     async def stop(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
-        await asyncio.gather(self.server.stop(), self.workers.stop(), self.paid_work.stop())
+        await asyncio.gather(
+            self.server.stop(), self.workers.stop(), self.paid_work.stop(), self.waiting_runs.stop()
+        )
         await asyncio.gather(self.catalog.close(), self.outbound.close())
         self.presence.leave()
         self.database.close()
@@ -113,21 +120,27 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     _trackers(settings)  # refused here rather than by every worker
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
+    paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
     heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
     checks, reviews = _of_labels(
         settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
     )
-    run_use_cases = Runs(
-        store=runs,
+    planner = RunPlanner(
         datasets=datasets,
         rows=rows,
-        catalog=catalog,
         recipes=_recipes(settings),
-        predictions=PredictionFiles(settings.data_dir / "runs", rows),
         neighbours=MinHashNeighbours(),
         readers=BaseModelTokenizers(settings.model_dir),
-        origins=StoredOrigins(SqlPaidWorkStore(database)),
+        origins=StoredOrigins(paid_work),
+    )
+    training_sets = PaidTrainingSets(paid_work, time.time)
+    run_use_cases = Runs(
+        store=runs,
+        catalog=catalog,
+        planner=planner,
+        work=training_sets,
+        predictions=PredictionFiles(settings.data_dir / "runs", rows),
         clock=time.time,
         random_bytes=secrets.token_bytes,
         heavy=heavy,
@@ -174,6 +187,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         workers=_workers(settings, worker_command, runs),
         presence=asking.presence,
         paid_work=asking.loop,
+        waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
         settings=settings,
     )
 

@@ -14,6 +14,7 @@ from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.runs import Progress, RunFailure, RunSpec
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
+from gnomon_trainer.domain.work_progress import WorkProgress
 
 
 def find_request(connection: Connection, request: Request) -> Any:
@@ -84,7 +85,9 @@ def _report_options_from(raw: Mapping[str, Any]) -> ReportOptions:
 
 
 def progress_from(raw: Mapping[str, Any]) -> Progress:
-    return Progress(**{**raw, "stage": Stage(raw["stage"]) if raw["stage"] else None})
+    work = raw.get("work")  # runs of earlier releases have none
+    stage = Stage(raw["stage"]) if raw["stage"] else None
+    return Progress(**{**raw, "stage": stage, "work": WorkProgress(**work) if work else None})
 
 
 def failure_from(raw: Mapping[str, Any] | None) -> RunFailure | None:

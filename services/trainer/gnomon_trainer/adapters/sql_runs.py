@@ -42,8 +42,8 @@ class SqlRunStore:
         with self._database.write() as connection:
             if request and (known := _replayed(connection, request)):
                 return known
-            check_there(connection, DatasetName.parse(run.spec.training_set))
-            check_there(connection, DatasetName.parse(run.spec.test_set))
+            for name in filter(None, (run.spec.training_set, run.spec.test_set)):
+                check_there(connection, DatasetName.parse(name))
             try:
                 connection.execute(insert(table).values(_values(run)))
             except IntegrityError as error:
@@ -114,13 +114,24 @@ class SqlRunStore:
             row = connection.execute(select(table).where(held)).first()
             if row is None:
                 raise lost(lease)
-            changed = change(_run(row))
-            written = connection.execute(update(table).where(held).values(_next(changed)))
+            was = _run(row)
+            changed = change(was)
+            values = _next(changed)
+            if changed.spec is not was.spec:
+                check_there(connection, DatasetName.parse(changed.spec.training_set))
+                values |= _spec_values(changed)
+            written = connection.execute(update(table).where(held).values(values))
             if written.rowcount == 0:
                 raise lost(lease)
             for point in points:
                 _add_point(connection, lease.uid, point)
         return changed
+
+    def waiting(self) -> Sequence[Run]:
+        states = [state for state in RunState if state.waits]
+        query = select(table).where(table.c.state.in_(states)).order_by(table.c.number)
+        with self._database.read() as connection:
+            return [_run(row) for row in connection.execute(query)]
 
     def points(self, uid: str, after: int = 0) -> Sequence[tuple[int, Point]]:
         query = select(point_table).where(point_table.c.uid == uid, point_table.c.place > after)
@@ -179,16 +190,20 @@ _PLAIN = [field.name for field in fields(Run) if field.name not in {"number", "s
 
 def _values(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in _PLAIN} | {
-        "spec": spec_to(run.spec),
-        "training_set": run.spec.training_set,
-        "test_set": run.spec.test_set,
+        **_spec_values(run),
         "error": asdict(run.error) if run.error else None,
         "progress": asdict(run.progress),
         "best_mark": list(run.best_mark),
     }
 
 
+def _spec_values(run: Run) -> dict[str, Any]:
+    spec = run.spec
+    return {"spec": spec_to(spec), "training_set": spec.training_set, "test_set": spec.test_set}
+
+
 def _next(changed: Run) -> dict[str, Any]:
+    """Return what a change writes; of the spec nothing, which is fixed once a run is queued."""
     values = _values(changed) | {"revision": table.c.revision + 1}
     for fixed in ("spec", "training_set", "test_set", "uid", "project", "run", "create_time"):
         del values[fixed]

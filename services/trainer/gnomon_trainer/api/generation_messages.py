@@ -16,12 +16,14 @@ from gnomon_trainer.domain.generations import (
     GenerationProgress,
     GenerationSpec,
     GenerationState,
+    estimated_cost,
     progress_from,
+    remaining_s,
     spec_from,
     state_of,
     wanted,
 )
-from gnomon_trainer.domain.paid_work import PaidWork, WorkState
+from gnomon_trainer.domain.paid_work import PaidWork
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.soft_labels import COLUMN as SHARES
 
@@ -76,22 +78,19 @@ def _budget(work: PaidWork) -> labellings.JudgeBudget:
 
 
 def _progress(work: PaidWork, spec: GenerationSpec, progress: GenerationProgress) -> pb.GenerationProgress:
-    total = sum(wanted(spec, progress).values())
-    left = max(0, total - progress.kept_rows)
     message = pb.GenerationProgress(
         kept_count=progress.kept_rows,
-        wanted_count=total,
+        wanted_count=sum(wanted(spec, progress).values()),
         asked_count=sum(progress.asked.values()),
         dropped=pb.DroppedItems(**progress.dropped),
         turned_down_count=progress.turned_down,
         input_tokens=work.spent.input,
         output_tokens=work.spent.output,
         cost=work.cost,
+        estimated_cost=estimated_cost(work, spec, progress),
     )
-    if progress.row_cost:
-        message.estimated_cost = work.cost + (spec.rows - progress.kept_rows) * progress.row_cost
-    if progress.row_seconds and work.state is WorkState.WORKING:
-        message.remaining.CopyFrom(duration(left * progress.row_seconds))
+    if (left_s := remaining_s(work, spec, progress)) is not None:
+        message.remaining.CopyFrom(duration(left_s))
     return message
 
 

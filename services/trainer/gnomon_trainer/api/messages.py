@@ -21,6 +21,7 @@ from gnomon_trainer.domain.recipes import Recipe
 from gnomon_trainer.domain.run_use_cases import PredictedRow
 from gnomon_trainer.domain.runs import Run, RunFailure, RunState
 from gnomon_trainer.domain.training import Point, ReportOptions
+from gnomon_trainer.domain.work_progress import WorkProgress
 
 
 def dataset_message(dataset: Dataset, *, is_checked_now: bool = False) -> pb.Dataset:
@@ -79,6 +80,8 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
         metric=spec.metric.name,
         training_set=spec.training_set,
         test_set=spec.test_set,
+        labelling=spec.made_by if spec.made_by.startswith("labellings/") else "",
+        generation=spec.made_by if spec.made_by.startswith("generations/") else "",
         recipe=spec.recipe,
         parameters=pb.TrainingParameters(**spec.requested),
         allow_small=spec.allow_small,
@@ -111,7 +114,12 @@ def run_message(run: Run, latest: Point | None = None) -> pb.Run:
 
 
 def _resolved(run: Run) -> list[pb.ResolvedParameter]:
-    """Return every parameter as the run used it; what its rows or a search settled is told by its report."""
+    """Return every parameter as the run used it; what its rows or a search settled is told by its report.
+
+    While the training set is open, so are they.
+    """
+    if run.spec.is_open:
+        return []
     settled = settled_parameters.found(run.report)
     found = parameter_search.found(run.report)
     origins = {
@@ -143,7 +151,25 @@ def _progress(run: Run, latest: Point | None) -> pb.RunProgress:
         progress.remaining.CopyFrom(duration(run.progress.remaining_s))
     if latest is not None:
         progress.latest.CopyFrom(point_message(latest))
+    if run.progress.work is not None:
+        progress.work.CopyFrom(_work_progress(run.progress.work))
     return progress
+
+
+def _work_progress(work: WorkProgress) -> pb.TrainingSetProgress:
+    message = pb.TrainingSetProgress(
+        done_count=work.done,
+        failed_count=work.failed,
+        total_count=work.total,
+        input_tokens=work.input_tokens,
+        output_tokens=work.output_tokens,
+        cost=work.cost,
+        estimated_cost=work.estimated_cost,
+        awaits_review=work.awaits_review,
+    )
+    if work.remaining_s is not None:
+        message.remaining.CopyFrom(duration(work.remaining_s))
+    return message
 
 
 def point_message(point: Point) -> pb.TrainingPoint:

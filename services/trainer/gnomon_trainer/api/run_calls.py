@@ -4,10 +4,20 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 from gnomon.errors import InvalidRequestError, Violation
-from gnomon.names import DatasetName, MetricName, ProjectName, RecipeName, RunName, check_id
+from gnomon.names import (
+    DatasetName,
+    GenerationName,
+    LabellingName,
+    MetricName,
+    ProjectName,
+    RecipeName,
+    RunName,
+    check_id,
+)
 from gnomon.threads import in_thread
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
@@ -22,7 +32,9 @@ from gnomon_trainer.api.messages import (
     run_message,
 )
 from gnomon_trainer.domain.recipes import DEFAULT
-from gnomon_trainer.domain.run_use_cases import RunOrder, Runs
+from gnomon_trainer.domain.run_orders import RunOrder
+from gnomon_trainer.domain.run_use_cases import Runs
+from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
 from gnomon_trainer.domain.training import ReportOptions
 
@@ -39,9 +51,9 @@ class RunCalls:
     async def list_recipes(self, request: pb.ListRecipesRequest) -> pb.ListRecipesResponse:
         size = pages.page_size(request.page_size)
         after = pages.read_token(request) or ""
-        found = [recipe for recipe in self._runs.recipes.all() if recipe.recipe > after][: size + 1]
+        found = [recipe for recipe in self._runs.planner.recipes.all() if recipe.recipe > after][: size + 1]
         last = found[size - 1].recipe if len(found) > size else None
-        problem = self._runs.recipes.base_model_problem
+        problem = self._runs.planner.recipes.base_model_problem
         return pb.ListRecipesResponse(
             recipes=[recipe_message(recipe, problem(recipe.base_model)) for recipe in found[:size]],
             next_page_token=pages.make_token(request, last),
@@ -49,11 +61,12 @@ class RunCalls:
 
     async def create(self, request: pb.CreateRunRequest) -> Any:
         run = request.run
+        training_set, made_by = _training_set(request)
         order = RunOrder(
             project=ProjectName.parse(request.parent, "parent"),
             run=check_id(request.run_id, "run_id") if request.run_id else "",
             metric=MetricName.parse(run.metric, "run.metric"),
-            training_set=DatasetName.parse(run.training_set, "run.training_set"),
+            training_set=training_set,
             test_set=DatasetName.parse(run.test_set, "run.test_set"),
             recipe=RecipeName.parse(run.recipe or f"recipes/{DEFAULT}", "run.recipe"),
             parameters={field.name: value for field, value in run.parameters.ListFields()},
@@ -61,7 +74,10 @@ class RunCalls:
             display_name=run.display_name,
             service_objective=_objective(run),
             report_options=_report_options(run),
+            made_by=made_by,
         )
+        if request.validate_only:
+            return _validated(await self._runs.create(order, validate_only=True))
         return operation_message(await self._runs.create(order, as_request(request_key(request))))
 
     async def get(self, request: pb.GetRunRequest) -> resources.Run:
@@ -117,6 +133,32 @@ class RunCalls:
         page, last = await in_thread(pages.filled, found, size, prediction_message)
         key = None if last is None else str(last.row.number)
         return pb.ListPredictionsResponse(predictions=page, next_page_token=pages.make_token(request, key))
+
+
+def _training_set(request: pb.CreateRunRequest) -> tuple[DatasetName | None, str]:
+    """Return the training set, and the work that makes it: exactly one of the two, if not only validated."""
+    run = request.run
+    match [field for field in ("training_set", "labelling", "generation") if getattr(run, field)]:
+        case []:
+            if request.validate_only:
+                return None, ""
+        case ["training_set"]:
+            return DatasetName.parse(run.training_set, "run.training_set"), ""
+        case ["labelling"]:
+            return None, str(LabellingName.parse(run.labelling, "run.labelling"))
+        case ["generation"]:
+            return None, str(GenerationName.parse(run.generation, "run.generation"))
+    rule = "must be set, or labelling, or generation: exactly one of the three"
+    raise InvalidRequestError(f"run.training_set {rule}.", violations=[Violation("run.training_set", rule)])
+
+
+def _validated(run: Run) -> Any:
+    """Return the operation that tells what would be created."""
+    message = run_message(run)
+    message.ClearField("operation")
+    operation = operations_pb2.Operation()
+    operation.metadata.Pack(message)
+    return operation
 
 
 def _objective(run: resources.Run) -> ServiceObjective | None:

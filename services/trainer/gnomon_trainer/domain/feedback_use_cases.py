@@ -40,7 +40,8 @@ from gnomon_trainer.domain.next_training_set import (
     write,
 )
 from gnomon_trainer.domain.run_checks import read_rows
-from gnomon_trainer.domain.run_use_cases import RunOrder, Runs
+from gnomon_trainer.domain.run_orders import RunOrder
+from gnomon_trainer.domain.run_use_cases import Runs
 from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.training import MetricDefinition
 

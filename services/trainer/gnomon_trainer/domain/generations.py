@@ -148,6 +148,21 @@ def wanted(spec: GenerationSpec, progress: GenerationProgress) -> dict[str, int]
     return counts(spec.rows if progress.approved else spec.sample_rows, spec.shares)
 
 
+def estimated_cost(work: PaidWork, spec: GenerationSpec, progress: GenerationProgress) -> float:
+    """Return what all rows will cost, by those of the last round; 0 while that is not known."""
+    if not progress.row_cost:
+        return 0.0
+    return work.cost + (spec.rows - progress.kept_rows) * progress.row_cost
+
+
+def remaining_s(work: PaidWork, spec: GenerationSpec, progress: GenerationProgress) -> float | None:
+    """Return how long the rest will take, by the pace of the last round; None while that is not known."""
+    if not progress.row_seconds or work.state is not WorkState.WORKING:
+        return None
+    left = sum(wanted(spec, progress).values()) - progress.kept_rows
+    return max(0, left) * progress.row_seconds
+
+
 def state_of(work: PaidWork) -> GenerationState:
     """Return where a generation stands, in its own words."""
     match work.state:

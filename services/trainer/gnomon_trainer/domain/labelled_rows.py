@@ -12,9 +12,8 @@ from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.labellings import LabellingSpec, RowJudgement
 from gnomon_trainer.domain.rows import StoredRow, row_of
 from gnomon_trainer.domain.texts import rendered
-from gnomon_trainer.domain.training import JUDGE_LABEL
+from gnomon_trainer.domain.training import JUDGE_EXPLANATION, JUDGE_LABEL
 
-JUDGE_EXPLANATION = "judge_explanation"
 _ADDED = (soft_labels.COLUMN, JUDGE_LABEL, JUDGE_EXPLANATION)
 
 

@@ -20,13 +20,12 @@ from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore, chec
 from gnomon_trainer.domain.judge_examples import MOST_EXAMPLES, Example, drawn
 from gnomon_trainer.domain.judge_prompt import Judged, item_of
 from gnomon_trainer.domain.judge_use_cases import check_prompt, check_votes
-from gnomon_trainer.domain.labelled_rows import JUDGE_EXPLANATION
 from gnomon_trainer.domain.labellings import LabellingSpec, Purpose
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_corrections import reviewed_at
 from gnomon_trainer.domain.review_reading import check_labels
 from gnomon_trainer.domain.rows import row_of
-from gnomon_trainer.domain.training import MetricDefinition
+from gnomon_trainer.domain.training import JUDGE_EXPLANATION, MetricDefinition
 
 DEFAULT_EXAMPLES = 8
 LONGEST_PROMPT = 20_000

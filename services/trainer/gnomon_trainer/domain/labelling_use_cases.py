@@ -99,14 +99,7 @@ class Labellings:
             WorkStateError: it has not stopped, or is over.
         """
         work = await in_thread(self._work, name)
-        paid_work.resumed(work, allowance)  # refused before anything is forgotten
-        await in_thread(self.store.drop_outcomes, work.uid, {parts.FAILED})
-
-        def change(found: PaidWork) -> PaidWork:
-            progress = {**found.progress, "failures": {}, "remaining_s": None}
-            return replace(paid_work.resumed(found, allowance), progress=progress)
-
-        return await self._told(await in_thread(self.store.change, work.uid, change))
+        return await self._told(await in_thread(go_on, self.store, work, allowance))
 
     async def wait(self, name: OperationName, timeout_s: float | None) -> Labelling:
         """Return the labelling once it is done, or as it is when the time is over."""
@@ -186,6 +179,18 @@ class Labellings:
     async def _told(self, work: PaidWork) -> Labelling:
         found = await in_thread(self.store.outcomes, work.uid, {parts.FAILED}, 0, MOST_FAILURES)
         return Labelling(work, spec_from(work), [FailedRow(place, **body) for _, place, body in found])
+
+
+def go_on(store: PaidWorkStore, work: PaidWork, allowance: Allowance | None) -> PaidWork:
+    """Resume a labelling, also with the rows that could not be judged; WorkStateError as `resumed`."""
+    paid_work.resumed(work, allowance)  # refused before anything is forgotten
+    store.drop_outcomes(work.uid, {parts.FAILED})
+
+    def change(found: PaidWork) -> PaidWork:
+        progress = {**found.progress, "failures": {}, "remaining_s": None}
+        return replace(paid_work.resumed(found, allowance), progress=progress)
+
+    return store.change(work.uid, change)
 
 
 def _check_comparable(first: Labelling, second: Labelling) -> None:

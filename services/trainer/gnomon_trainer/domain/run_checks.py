@@ -20,7 +20,7 @@ RECOMMENDED_CLASS_ROWS = 100
 LEAST_TRAINING_ROWS = 16
 LEAST_CLASS_ROWS = 2
 LEAST_TEST_ROWS = 4
-_ABOUT_LABELS = {"CONFLICTING_LABELS", "NEAR_CONFLICTING_LABELS", "LIKELY_MISLABELLED"}
+_ABOUT_LABELS = {"CONFLICTING_LABELS", "NEAR_CONFLICTING_LABELS", "LIKELY_MISLABELLED", "DOUBTFUL_LABELS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,8 @@ def check_sets(
     left = _counts_left(training, found.rows, metric, rows)
     left_rows = sum(left.values())
     _check_classes(training, left, "rows of the test set" if found.rows else "")
-    _check_classes(test, test_left, "the seeds of the training set" if seen else "")
-    least_training, least_test = (
-        (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
-    )
-    _check_size(training, left_rows, least_training, allow_small, "overlapping ones")
-    _check_size(test, sum(test_left.values()), least_test, allow_small, "seeds of the training set")
+    _check_size(training, left_rows, _least_rows(allow_small)[0], allow_small, "overlapping ones")
+    _check_measurable(test, test_left, seen, allow_small)
     rare = {label: n for label, n in left.items() if 0 < n < LEAST_CLASS_ROWS}
     if rare:
         label, count = next(iter(rare.items()))
@@ -110,20 +106,55 @@ def check_sets(
     return CheckedSets(left_rows, every, warnings, found.rows, frozenset(seen))
 
 
+def check_test_set(
+    test: Dataset,
+    metric: MetricDefinition,
+    rows: RowStore,
+    *,
+    allow_small: bool,
+    neighbours: Neighbours,
+    seeds: Sequence[Row],
+) -> None:
+    """Check what `check_sets` does that needs no training set, only its `seeds`; raises as it does."""
+    check_labelled(test)
+    _check_metric(test, metric)
+    seen = kept_out(read_rows(rows, test.digest, metric), seeds, metric, neighbours) if seeds else {}
+    left = _counts_left(test, frozenset(seen), metric, rows)
+    _check_measurable(test, left, seen, allow_small)
+
+
+def _check_measurable(
+    test: Dataset, left: Mapping[str, int], seen: Mapping[int, int], allow_small: bool
+) -> None:
+    """Check that enough is left of the test set once what its generator saw is gone."""
+    _check_classes(test, left, "the seeds of the training set" if seen else "")
+    _, least = _least_rows(allow_small)
+    _check_size(test, sum(left.values()), least, allow_small, "seeds of the training set")
+
+
+def _least_rows(allow_small: bool) -> tuple[int, int]:
+    """Return how many rows a training and a test set must have."""
+    return (LEAST_TRAINING_ROWS, LEAST_TEST_ROWS) if allow_small else (MIN_TRAINING_ROWS, MIN_TEST_ROWS)
+
+
+def _check_metric(dataset: Dataset, metric: MetricDefinition) -> None:
+    if dataset.metric != metric.name:
+        raise DatasetUnsuitableError(
+            f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
+            resource=str(dataset.name),
+        )
+    unknown = sorted(set(dataset.class_counts) - set(metric.classes))
+    if unknown:
+        raise DatasetUnsuitableError(
+            f"{dataset.name} has labels that {metric.name} no longer declares: "
+            f"{', '.join(unknown[:8])}. Upload it again.",
+            resource=str(dataset.name),
+        )
+
+
 def _check_fit(training: Dataset, test: Dataset, metric: MetricDefinition) -> None:
     for dataset in (training, test):
-        if dataset.metric != metric.name:
-            raise DatasetUnsuitableError(
-                f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
-                resource=str(dataset.name),
-            )
-        unknown = sorted(set(dataset.class_counts) - set(metric.classes))
-        if unknown:
-            raise DatasetUnsuitableError(
-                f"{dataset.name} has labels that {metric.name} no longer declares: "
-                f"{', '.join(unknown[:8])}. Upload it again.",
-                resource=str(dataset.name),
-            )
+        _check_metric(dataset, metric)
     if training.digest == test.digest:
         raise DatasetUnsuitableError(
             f"{training.name} and {test.name} hold the same rows. An evaluator must be measured on rows it "

@@ -56,7 +56,7 @@ class RunStore(Protocol):
 
         Raises:
             AlreadyExistsError: the project has a run of this ID.
-            NotFoundError: one of the two sets was deleted meanwhile.
+            NotFoundError: a set that it names was deleted meanwhile.
         """
         ...
 
@@ -84,7 +84,12 @@ class RunStore(Protocol):
 
         Raises:
             LeaseLostError: another worker has the run, or it was ended.
+            NotFoundError: a training set that the change gives to the run was deleted meanwhile.
         """
+        ...
+
+    def waiting(self) -> Sequence[Run]:
+        """Return the runs that wait for their training set, oldest first."""
         ...
 
     def points(self, uid: str, after: int = 0) -> Sequence[tuple[int, Point]]:

@@ -3,65 +3,33 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gnomon.errors import (
-    BaseModelMissingError,
     EtagMismatchError,
     InvalidRequestError,
     NotFoundError,
     RunStateError,
     Violation,
 )
-from gnomon.names import DatasetName, MetricName, OperationName, ProjectName, RecipeName, RunName
+from gnomon.names import DatasetName, OperationName, RunName
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Catalog
-from gnomon_trainer.domain.choosing import facts_of
-from gnomon_trainer.domain.datasets import Dataset, DatasetStore, Request, RowStore
-from gnomon_trainer.domain.feedback import FeedbackOrigin
-from gnomon_trainer.domain.findings import Finding, finding
-from gnomon_trainer.domain.generation_origin import FROM, Origin, Origins, SeedRows, named_seeds
-from gnomon_trainer.domain.lengths import TokenReaders, length_findings
-from gnomon_trainer.domain.nearness import Neighbours
-from gnomon_trainer.domain.recipes import (
-    Recipe,
-    Recipes,
-    check_at_hand,
-    check_ranges,
-    choose_recipe,
-    find,
-    resolve,
-)
-from gnomon_trainer.domain.run_checks import check_sets, read_rows
-from gnomon_trainer.domain.run_store import RunStore
-from gnomon_trainer.domain.runs import Run, RunSpec
-from gnomon_trainer.domain.service_objective import ServiceObjective, check_objective
-from gnomon_trainer.domain.set_aside import check_set_aside
-from gnomon_trainer.domain.training import MetricDefinition, Parameters, Point, ReportOptions, Row
+from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.recipes import check_ranges
+from gnomon_trainer.domain.run_orders import RunOrder
+from gnomon_trainer.domain.run_planning import RunPlanner
+from gnomon_trainer.domain.run_store import RunStore, taken
+from gnomon_trainer.domain.runs import Progress, Run
+from gnomon_trainer.domain.service_objective import check_objective
+from gnomon_trainer.domain.training import MetricDefinition, Point, Row
+from gnomon_trainer.domain.training_set_work import TrainingSetWork, WorkOutlook, check_usable
 
 POLL_S = 0.25
 MAX_DISPLAY_NAME = 63
-
-
-@dataclass(frozen=True, slots=True)
-class RunOrder:
-    """What a user asks for, with its names parsed. `run` is empty if the server is to choose."""
-
-    project: ProjectName
-    run: str
-    metric: MetricName
-    training_set: DatasetName
-    test_set: DatasetName
-    recipe: RecipeName
-    parameters: Mapping[str, Any]
-    allow_small: bool = False
-    display_name: str = ""
-    service_objective: ServiceObjective | None = None
-    report_options: ReportOptions = field(default_factory=ReportOptions)
-    feedback_origin: FeedbackOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,47 +75,31 @@ def check_display_name(display_name: str) -> str:
     return display_name
 
 
-def check_report_options(options: ReportOptions, test: Dataset) -> ReportOptions:
-    """Return the options, or raise InvalidRequestError naming the columns that the test set lacks."""
-    named = {f"slice_columns[{n}]": column for n, column in enumerate(options.slice_columns)}
-    if options.judge_column:
-        named["judge_column"] = options.judge_column
-    absent = {field: column for field, column in named.items() if column not in test.extra_columns}
-    if absent:
-        known = ", ".join(map(repr, test.extra_columns)) or "none"
-        rule = f"must be an extra column of {test.name}: it has {known}"
-        raise InvalidRequestError(
-            f"{test.name} has no extra column {next(iter(absent.values()))[:40]!r}; it has {known}.",
-            violations=[Violation(f"run.report_options.{field}", rule) for field in absent],
-        )
-    return options
-
-
 @dataclass(frozen=True, slots=True)
 class Runs:
     """Use cases of training runs."""
 
     store: RunStore
-    datasets: DatasetStore
-    rows: RowStore
     catalog: Catalog
-    recipes: Recipes
+    planner: RunPlanner
+    work: TrainingSetWork
     predictions: PredictionStore
-    neighbours: Neighbours
-    readers: TokenReaders
-    origins: Origins
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
 
-    async def create(self, order: RunOrder, request: Request | None) -> Run:
-        """Check everything that can be checked, then queue the run.
+    async def create(
+        self, order: RunOrder, request: Request | None = None, *, validate_only: bool = False
+    ) -> Run:
+        """Check everything that can be checked, then queue the run, or let it wait for its training set.
+
+        With `validate_only` nothing is stored, and the run has no number.
 
         Raises:
-            NotFoundError: project, metric, dataset or recipe.
+            NotFoundError: project, metric, dataset, recipe or the work that makes the training set.
             InvalidRequestError: a parameter is out of its range.
-            BaseModelMissingError: see the recipe's `unavailable_reason`.
-            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets` and `check_set_aside`.
+            AlreadyExistsError: the project has a run of this ID.
+            GnomonError: as `RunPlanner.plan` and `check_usable`.
         """
         if request and (known := await asyncio.to_thread(self.store.replayed, request)):
             return known
@@ -158,117 +110,38 @@ class Runs:
         await self.catalog.check_project(order.project)
         metric = await self.catalog.metric(order.metric)
         async with self.heavy:
-            return await in_thread(self._create, order, metric, request)
+            run = await in_thread(self._planned, order, metric)
+        keep = self._check_free if validate_only else self.store.create
+        return await asyncio.to_thread(keep, run, request)
 
-    def _create(self, order: RunOrder, metric: MetricDefinition, request: Request | None) -> Run:
-        training, test = self.datasets.get(order.training_set), self.datasets.get(order.test_set)
-        asked = find(self.recipes, order.recipe.recipe)
-        check_at_hand(asked, self.recipes)
-        spec = self._spec(order, metric, training, test, asked)
+    def _planned(self, order: RunOrder, metric: MetricDefinition) -> Run:
+        progress = Progress()
+        if order.made_by:
+            status = self.work.status(order.made_by)
+            check_usable(status, metric.name)
+            if status.outlook is WorkOutlook.ENDED:
+                order = replace(order, training_set=DatasetName.parse(status.dataset))
+            else:
+                progress = Progress(work=status.progress)
+        is_there = order.training_set is not None
+        spec = (self.planner.plan if is_there else self.planner.plan_ahead)(order, metric)
         uid = runs.new_uid(self.random_bytes(16))
-        run = Run(
+        return Run(
             uid=uid,
             project=order.project.project,
             run=order.run or f"run-{uid[1:9]}",
             display_name=order.display_name,
             spec=spec,
+            state=runs.first_state(spec),
+            progress=progress,
             create_time=self.clock(),
         )
-        return self.store.create(run, request)
 
-    def _spec(
-        self, order: RunOrder, metric: MetricDefinition, training: Dataset, test: Dataset, asked: Recipe
-    ) -> RunSpec:
-        origin = self.origins.of(training.generation) if training.generation else None
-        checked = check_sets(
-            training,
-            test,
-            metric,
-            self.rows,
-            allow_small=order.allow_small,
-            neighbours=self.neighbours,
-            seeds=self._seeds(origin, training, metric),
-        )
-
-        def left() -> Iterator[Row]:
-            every = read_rows(self.rows, training.digest, metric)
-            return (row for row in every if row.number not in checked.left_out)
-
-        recipe, chosen = asked, None
-        if asked.choice is not None:
-            facts = facts_of(left(), metric, order.service_objective)
-            recipe, chosen = choose_recipe(asked.choice, facts, self.recipes)
-        parameters, origins = resolve(
-            recipe, order.parameters, checked.training_rows, flags=bool(metric.flagged_classes)
-        )
-        check_set_aside(left(), metric, parameters, str(training.name))
-        return RunSpec(
-            metric=metric,
-            training_set=str(training.name),
-            training_set_digest=training.digest,
-            test_set=str(test.name),
-            test_set_digest=test.digest,
-            recipe=str(order.recipe),
-            base_model=recipe.base_model,
-            requested=dict(order.parameters),
-            parameters=parameters,
-            origins=origins,
-            allow_small=order.allow_small,
-            findings=(
-                *checked.findings,
-                *([finding("RECIPE_CHOSEN", chosen.reason)] if chosen else ()),
-                *self._lengths(training, test, metric, recipe, parameters),
-            ),
-            warnings=checked.warnings,
-            left_out=tuple(sorted(checked.left_out)),
-            service_objective=order.service_objective,
-            report_options=check_report_options(order.report_options, test),
-            chosen_recipe=f"recipes/{chosen.recipe}" if chosen else "",
-            recipe_reason=chosen.reason if chosen else "",
-            feedback_origin=order.feedback_origin,
-            generation=training.generation,
-            generator=origin.generator if origin else "",
-            test_left_out=tuple(sorted(checked.test_left_out)),
-        )
-
-    def _seeds(self, origin: Origin | None, training: Dataset, metric: MetricDefinition) -> list[Row]:
-        """Return the rows that the training set was generated from, as far as they are here."""
-        if training.unlabelled or training.metric != metric.name:  # which is refused anyway
-            return []
-        seeds = list(origin.seeds) if origin else []
-        if FROM in training.extra_columns:
-            for name, numbers in named_seeds(read_rows(self.rows, training.digest, metric)).items():
-                seeds += self._named(DatasetName.parse(name), numbers, metric)
-        return [row for each in seeds for row in each.read(self.rows, metric)]
-
-    def _named(self, name: DatasetName, numbers: Set[int], metric: MetricDefinition) -> list[SeedRows]:
-        try:
-            dataset = self.datasets.get(name, deleted=True)
-        except NotFoundError:
-            return []
-        there = tuple(number for number in numbers if number <= dataset.row_count)
-        return [SeedRows(str(name), dataset.digest, there)] if dataset.metric == metric.name else []
-
-    def _lengths(
-        self,
-        training: Dataset,
-        test: Dataset,
-        metric: MetricDefinition,
-        recipe: Recipe,
-        parameters: Parameters,
-    ) -> Iterator[Finding]:
-        """Find rows that are longer than is read at once; nothing where no tokenizer is at hand."""
-        with contextlib.suppress(BaseModelMissingError):
-            for which, dataset in (("training", training), ("test", test)):
-                rows = read_rows(self.rows, dataset.digest, metric)
-                yield from length_findings(
-                    which,
-                    rows,
-                    metric,
-                    readers=self.readers,
-                    base_model=recipe.base_model,
-                    parameters=parameters,
-                )
+    def _check_free(self, run: Run, _request: Request | None) -> Run:
+        with contextlib.suppress(NotFoundError):
+            self.store.get(run.name)
+            raise taken(run)
+        return run
 
     async def get(self, name: RunName | OperationName) -> Run:
         return await asyncio.to_thread(self.store.get, name)
@@ -294,12 +167,23 @@ class Runs:
         return await asyncio.to_thread(self.store.change, name, change)
 
     async def cancel(self, name: OperationName) -> Run:
+        """Stop a run, and the work that it waits for."""
         now = self.clock()
+        if (run := await self.get(name)).waits:  # first, so that nothing is paid for a run that is gone
+            await asyncio.to_thread(self.work.cancel, run.spec.made_by)
         return await asyncio.to_thread(self.store.change, name, lambda run: runs.cancelled(run, now))
 
     async def resume(self, name: RunName) -> Run:
-        """Queue a stopped run again, or RunStateError."""
+        """Queue a stopped run again, or wait again for its training set.
+
+        Raises:
+            RunStateError: it has not stopped, or is registered.
+            WorkStateError: the work that it waits for is still being cancelled.
+        """
         now = self.clock()
+        run = runs.resumed(await self.get(name), now)
+        if run.waits:  # first: what the run finds stopped would stop it again
+            await asyncio.to_thread(self.work.resume, run.spec.made_by)
         return await asyncio.to_thread(self.store.change, name, lambda run: runs.resumed(run, now))
 
     async def wait(self, name: OperationName, timeout_s: float | None) -> Run:

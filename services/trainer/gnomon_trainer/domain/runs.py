@@ -22,11 +22,14 @@ from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective, figures_of
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
+from gnomon_trainer.domain.work_progress import WorkProgress
 
 MAX_CRASHES = 3
 
 
 class RunState(StrEnum):
+    GENERATING = "generating"  # waits for a generation, which makes its training set
+    LABELLING = "labelling"  # waits for a labelling, which makes its training set
     QUEUED = "queued"
     TRAINING = "training"
     FINE_TUNED = "fine_tuned"
@@ -34,20 +37,33 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a run in it waits for its training set."""
+        return self in {RunState.GENERATING, RunState.LABELLING}
 
+
+_FROM_WAITING = frozenset({RunState.QUEUED, RunState.FAILED, RunState.CANCELLED})
+_WAITING = frozenset(state for state in RunState if state.waits)
 ALLOWED: Mapping[RunState, frozenset[RunState]] = {
+    RunState.GENERATING: _FROM_WAITING,
+    RunState.LABELLING: _FROM_WAITING,
     RunState.QUEUED: frozenset({RunState.TRAINING, RunState.CANCELLED}),
     RunState.TRAINING: frozenset({RunState.FINE_TUNED, RunState.FAILED, RunState.CANCELLED}),
     RunState.FINE_TUNED: frozenset({RunState.REGISTERED, RunState.CANCELLED}),
     RunState.REGISTERED: frozenset(),
-    RunState.FAILED: frozenset({RunState.QUEUED}),
-    RunState.CANCELLED: frozenset({RunState.QUEUED, RunState.FINE_TUNED}),
+    RunState.FAILED: _WAITING | {RunState.QUEUED},
+    RunState.CANCELLED: _WAITING | {RunState.QUEUED, RunState.FINE_TUNED},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What decides the evaluator that a run makes; fixed when the run is created."""
+    """What decides the evaluator that a run makes; fixed when the run is queued.
+
+    While a run waits for its training set, that is empty, and what depends on
+    its rows is open: the recipe that is chosen, parameters, findings.
+    """
 
     metric: MetricDefinition
     training_set: str  # datasets/{dataset}@{version}
@@ -71,10 +87,16 @@ class RunSpec:
     generation: str = ""  # generations/{generation}, where the training set is from one
     generator: str = ""  # who wrote it
     test_left_out: tuple[int, ...] = ()  # rows of the test set that its generator saw
+    made_by: str = ""  # labellings/{labelling} or generations/{generation}, which the run waits for or did
 
     @property
     def trained_by(self) -> str:
         return self.chosen_recipe or self.recipe
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the training set is not there yet."""
+        return not self.training_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,7 @@ class Progress:
     step: int = 0
     total_steps: int = 0
     remaining_s: float | None = None
+    work: WorkProgress | None = None  # of the work that the run waits for
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -161,12 +184,17 @@ class Run:
         ended = self.state in {RunState.REGISTERED, RunState.FAILED, RunState.CANCELLED}
         return ended or (self.state is RunState.FINE_TUNED and self.error is not None)
 
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for its training set. No worker takes it."""
+        return self.state.waits
+
     def is_leased(self, now: float) -> bool:
         return bool(self.worker) and self.lease_expires > now
 
     def is_claimable(self, now: float) -> bool:
         """Whether a worker may take the run. The SQL store says the same in its one statement."""
-        if self.is_done or self.is_leased(now):
+        if self.is_done or self.waits or self.is_leased(now):
             return False
         return self.state is RunState.TRAINING or self.next_attempt <= now
 
@@ -188,18 +216,31 @@ def cancelled(run: Run, now: float) -> Run:
     match run.state:
         case RunState.TRAINING if run.is_leased(now):
             return replace(run, cancel_requested=True)
-        case RunState.QUEUED | RunState.TRAINING | RunState.FINE_TUNED:
-            return _end(run, RunState.CANCELLED, now, failure(_cancelled_error(run)))
-        case _:
+        case RunState.REGISTERED | RunState.FAILED | RunState.CANCELLED:
             return run
+        case _:
+            return _end(run, RunState.CANCELLED, now, failure(cancelled_error(run)))
 
 
-def _cancelled_error(run: Run) -> GnomonError:
+def cancelled_error(run: Run) -> GnomonError:
+    if run.spec.is_open:
+        return CancelledError(
+            f"{run.name} was cancelled. ResumeRun goes on with {run.spec.made_by}: no answer is paid twice."
+        )
     return CancelledError(f"{run.name} was cancelled. ResumeRun goes on from its last checkpoint.")
+
+
+def first_state(spec: RunSpec) -> RunState:
+    """Return the state that a run of a spec begins in."""
+    if not spec.is_open:
+        return RunState.QUEUED
+    return RunState.GENERATING if spec.made_by.startswith("generations/") else RunState.LABELLING
 
 
 def resumed(run: Run, now: float) -> Run:
     """Queue again; a run whose bundle is ready is only registered again.
+
+    One that has no training set yet waits for it again: its work must go on first.
 
     Raises:
         RunStateError: the run has not stopped, or is registered already.
@@ -213,7 +254,7 @@ def resumed(run: Run, now: float) -> Run:
         )
     return replace(
         run,
-        state=RunState.FINE_TUNED if run.bundle_digest else RunState.QUEUED,
+        state=RunState.FINE_TUNED if run.bundle_digest else first_state(run.spec),
         error=None,
         cancel_requested=False,
         worker="",
@@ -224,6 +265,24 @@ def resumed(run: Run, now: float) -> Run:
         fence=run.fence + 1,
         edits=run.edits + 1,
     )
+
+
+# --------------------------------- what a trainer does to a run that waits for its work
+
+
+def work_shown(run: Run, progress: WorkProgress) -> Run:
+    """The work that the run waits for is so far."""
+    return replace(run, progress=Progress(work=progress))
+
+
+def queued(run: Run, spec: RunSpec) -> Run:
+    """The training set is there, and all is resolved: a worker may take the run."""
+    return replace(run, state=RunState.QUEUED, spec=spec, progress=Progress(), fence=run.fence + 1)
+
+
+def ended_with_work(run: Run, state: RunState, error: RunFailure, now: float) -> Run:
+    """The work failed or was cancelled, and the run with it."""
+    return _end(run, state, now, error)
 
 
 # ---------------------------------------------------------- what workers do to a run
@@ -294,7 +353,7 @@ def failed(run: Run, error: GnomonError, now: float) -> Run:
 
 
 def cancelled_by_worker(run: Run, now: float) -> Run:
-    return _end(run, RunState.CANCELLED, now, failure(_cancelled_error(run)))
+    return _end(run, RunState.CANCELLED, now, failure(cancelled_error(run)))
 
 
 def poisoned(run: Run) -> GnomonError | None:
