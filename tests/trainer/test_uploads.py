@@ -270,6 +270,11 @@ async def test_a_missing_column_is_named_with_what_was_found(trainer: Trainer) -
     assert 'It has "input", "label"' in error.message
 
 
+async def test_a_file_that_lacks_labels_alone_may_be_stored_without_them(trainer: Trainer) -> None:
+    error = await refuse(trainer, "input,output\na,b\n")
+    assert "store the rows as unlabelled" in error.message
+
+
 async def test_a_renamed_column_is_suggested_as_a_mapping(trainer: Trainer) -> None:
     error = await refuse(trainer, "question,Output,label\na,b,1\n")
 

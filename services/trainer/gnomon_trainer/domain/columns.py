@@ -149,6 +149,8 @@ def _remedy(missing: Sequence[tuple[str, ...]], found: Sequence[str], mapping: M
     if likely:
         pairs = ", ".join(f"{theirs!r}: {ours!r}" for theirs, ours in likely.items())
         return f"; did you mean column_mapping {{{pairs}}}?"
+    if list(missing) == [(LABEL,)]:
+        return ". Add it, say with column_mapping which one it is, or store the rows as unlabelled."
     return ". Rename the file's columns, or say which is which with column_mapping."
 
 
