@@ -72,7 +72,7 @@ def _handler(server_port: int, counter: Counter) -> type[BaseHTTPRequestHandler]
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             pass
 
     return Handler

@@ -93,7 +93,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, server: LlmServer) -> Iterato
 
 
 def furnish(site: Site) -> None:
-    """Create the provider, a metric with a short prompt, `logs` without labels, `few` and `test` with them."""
+    """Create a provider, a metric with a short prompt, `logs` without labels, `few` and `test` with them."""
     client, example = site.client, examples.load("commitment")
     base_url = f"http://127.0.0.1:{site.counter.port}/v1"
     client.providers.create("local", base_url=base_url, model=llm_server.MODEL, api_key=llm_server.KEY)

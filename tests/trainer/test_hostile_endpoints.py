@@ -297,7 +297,9 @@ async def test_lengths_are_bound_only_where_they_are_known_and_no_deeper_than_a_
     trainer: Trainer, endpoint: FakeEndpoint
 ) -> None:
     """llama.cpp's Python server took 1,000 characters, and was gone at 1,500."""
-    endpoint.reply = only(lambda body: form_of(body) == "json_object with a schema", "500 Internal Server Error")
+    endpoint.reply = only(
+        lambda body: form_of(body) == "json_object with a schema", "500 Internal Server Error"
+    )
     await judge(trainer, "One.")
 
     strict, *_, bound = endpoint.bodies
