@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton loadtest clean
+.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -78,6 +78,15 @@ bench-judge: $(VENV)/.dev
 # An exported evaluator on a real Triton server, which is installed into build/triton the first time.
 bench-triton: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.triton $(ARGS)
+
+# A real small LLM on a real server, for the slow tests that ask one and are skipped without it. It compiles for
+# minutes, and CI does not.
+llm: build/llm/.made
+
+build/llm/.made: tests/e2e/llm_server.txt
+	$(PYTHON) -m venv --clear build/llm
+	build/llm/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r tests/e2e/llm_server.txt
+	@touch $@
 
 # A running scorer under the load of a service objective; status 1 if it is missed.
 # METRIC=toxicity, and OBJECTIVE, TARGET (host:port), ARGS="--seconds 30" if others than the defaults.

@@ -136,6 +136,23 @@ async def test_an_endpoint_without_schemas_is_asked_for_less(
     assert (await sample(trainer)).state == State.AWAITING_REVIEW
 
 
+async def test_a_generator_is_bound_to_the_number_of_items_where_an_endpoint_knows_lengths(
+    trainer: Trainer, writer: FakeWriter, endpoint: FakeEndpoint
+) -> None:
+    """As llama.cpp's Python server, which knows no other form, and whose models write on and on."""
+
+    def reply(body: Any) -> Any:
+        known = "schema" in body.get("response_format", {})
+        return writer(body) if known else failure("500 Internal Server Error", "Oops.")
+
+    endpoint.reply = reply
+    assert (await sample(trainer)).state == State.AWAITING_REVIEW
+    numbers = [body["response_format"]["schema"]["properties"]["items"]["maxItems"] for body in writer.asked]
+    assert numbers
+    assert set(numbers) <= {1, 2, 3, 4, 5}
+    assert not any("maxItems" in str(body) for body in endpoint.bodies if "json_schema" in str(body))
+
+
 async def test_a_spent_budget_ends_it_and_a_larger_one_goes_on(
     trainer: Trainer, writer: FakeWriter, endpoint: FakeEndpoint
 ) -> None:

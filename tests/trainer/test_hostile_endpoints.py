@@ -293,6 +293,21 @@ async def test_an_endpoint_that_breaks_on_a_schema_is_asked_in_the_form_that_it_
     assert len(endpoint.bodies) == 20 + 2 * 3, "twice in each way that it breaks on"
 
 
+async def test_lengths_are_bound_only_where_they_are_known_and_no_deeper_than_a_server_bears(
+    trainer: Trainer, endpoint: FakeEndpoint
+) -> None:
+    """llama.cpp's Python server took 1,000 characters, and was gone at 1,500."""
+    endpoint.reply = only(
+        lambda body: form_of(body) == "json_object with a schema", "500 Internal Server Error"
+    )
+    await judge(trainer, "One.")
+
+    strict, *_, bound = endpoint.bodies
+    assert 100 <= bound["response_format"]["schema"]["properties"]["explanation"]["maxLength"] <= 500
+    assert form_of(strict) == "json_schema"
+    assert "maxLength" not in json.dumps(strict)
+
+
 async def test_an_endpoint_that_stumbles_once_is_not_asked_for_less_for_good(
     trainer: Trainer, endpoint: FakeEndpoint
 ) -> None:

@@ -32,6 +32,8 @@ _LONGEST_WAIT_S = 3600.0
 _LATER = frozenset({408, 409, 425, 429})  # and all from 500
 _SPENT = "insufficient_quota"  # said with 429, and not over by waiting
 
+_LENGTHS = {"maxLength", "maxItems"}
+
 _HINTS = {
     400: "It does not understand the request.",
     401: "It does not take the key. Write a valid one: `gnomon providers update … --ask-key`.",
@@ -104,10 +106,13 @@ def _body(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
 
 
 def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object without lengths: those who bind strictly refuse one that has them."""
-    rules = schema["properties"].items()
-    without = {key: {name: rule[name] for name in rule if name != "maxLength"} for key, rule in rules}
-    return dict(schema) | {"properties": without}
+    """Return a schema without lengths, at any depth: those who bind strictly refuse one that has them."""
+    kept = {name: value for name, value in schema.items() if name not in _LENGTHS}
+    if "properties" in kept:
+        kept["properties"] = {name: _strict(rule) for name, rule in kept["properties"].items()}
+    if "items" in kept:
+        kept["items"] = _strict(kept["items"])
+    return kept
 
 
 def _not_reached(endpoint: Endpoint, error: OutboundError) -> GnomonError:

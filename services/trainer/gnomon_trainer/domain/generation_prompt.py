@@ -74,14 +74,14 @@ def generator_question(judged: Judged, wanted: Wanted, random_bytes: Callable[[i
 
 
 def generator_schema(judged: Judged, wanted: Wanted) -> dict[str, Any]:
-    """Return the JSON schema of an answer."""
+    """Return the JSON schema of an answer; a small model that is bound to no number writes on and on."""
     text = {"type": "string"}
     fields: dict[str, Any] = {WHY: text} if wanted.manner.explains else {}
     fields |= dict.fromkeys(written_columns(judged.input_shape), text)
     if judged.input_shape is InputShape.TOOLS_INPUT_OUTPUT:
         call = {"name": text, "arguments": {"type": "string", "description": "a JSON object, as text"}}
         fields[CALLS] = {"type": "array", "items": _object(call)}
-    return _object({ITEMS: {"type": "array", "items": _object(fields)}})
+    return _object({ITEMS: {"type": "array", "items": _object(fields), "maxItems": wanted.count}})
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from gnomon_trainer.domain.prompts import titles
 
 # What servers with a careless chat template take for the end of a turn.
 _CONTROL = re.compile(r"<(?=[|/]?\|?[a-z_ ]{1,30}\|?>|<SYS>>|</SYS>>|\|)|\[(?=/?INST\])", re.IGNORECASE)
-_LONGEST_EXPLANATION = 1_000  # characters; for endpoints that bind lengths: small models find no end
+# Characters, for endpoints that bind lengths: small models find no end. llama.cpp's Python server nests its
+# grammar as deep as this number, and died of a stack overflow at 1,500.
+_LONGEST_EXPLANATION = 500
 _JOINERS = "\u200c\u200d"  # invisible, and part of how some languages are written
 
 _RULES = """
