@@ -224,7 +224,8 @@ async def test_a_caller_who_leaves_without_reading_ends_all_as_well(caller):
     stream.call.cancel()
     await until(lambda: not caller.app.streams.running)
     await until(lambda: not tasks_of_streams())
-    await asyncio.gather(sending, return_exceptions=True)
+    (ended,) = await asyncio.gather(sending, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError | grpc.RpcError | grpc.aio.UsageError)
 
 
 async def test_a_slow_reader_is_not_read_ahead_of_without_end(caller):

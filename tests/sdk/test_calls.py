@@ -258,7 +258,7 @@ async def test_leaving_a_stream_ends_it_at_the_service(kind: str) -> None:
         async with contextlib.aclosing(client.watch_catalog()) as events:
             async for _ in events:
                 break
-        await asyncio.wait_for(left.wait(), 5)
+        assert await asyncio.wait_for(left.wait(), 5)
 
 
 async def test_a_cancelled_task_is_cancelled_and_nothing_else() -> None:
@@ -295,9 +295,12 @@ async def test_closing_a_client_ends_its_calls_with_a_gnomon_error(kind: str) ->
             await client.projects.get("support")
 
 
-async def test_making_a_client_needs_no_service_and_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = await asyncio.to_thread(AsyncClient, registry="127.0.0.1:1")
-    await client.close()
+def test_making_a_client_needs_no_service_and_no_loop() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+    client = AsyncClient(registry="127.0.0.1:1")
+
+    asyncio.run(client.close())
 
 
 async def test_a_service_that_refuses_early_is_understood_while_the_client_still_sends(

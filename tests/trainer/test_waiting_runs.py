@@ -258,6 +258,8 @@ async def test_a_look_that_breaks_ends_no_looking(monkeypatch: pytest.MonkeyPatc
             await asyncio.sleep(0.01)
     await trainer.waiting.stop()
 
+    assert next(breaks, None) is None  # both looks broke before the one that found the run
+
 
 async def test_two_trainers_queue_a_run_once() -> None:
     site = Site()

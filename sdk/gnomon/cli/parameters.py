@@ -1,8 +1,12 @@
 """What the parameters of a training are: one line each, for whoever sets or reads one."""
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
+from google.protobuf.descriptor import FieldDescriptor
 from rich.table import Table
 
 from gnomon.cli.output import Columns, grid, table
@@ -40,6 +44,7 @@ WHAT = {
     "search_minutes": "Minutes for which other learning rates and layer decays are tried first; 0 for none.",
 }
 
+_KINDS: dict[int, type] = {FieldDescriptor.CPPTYPE_STRING: str, FieldDescriptor.CPPTYPE_DOUBLE: float}
 _ORIGINS = {
     "request": "as asked for",
     "data": "by the data",
@@ -48,9 +53,27 @@ _ORIGINS = {
 }
 
 
-def parameter(name: str) -> Any:
-    """Return the option that sets a parameter."""
-    return typer.Option(help=WHAT[name], rich_help_panel=_PANEL)
+def taken(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each parameter; it gets those that were set as `given`."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @wraps(function)
+    def run(*arguments: Any, **values: Any) -> None:
+        said = {name: values.pop(name) for name in WHAT}
+        given = {name: value for name, value in said.items() if value is not None}
+        function(*arguments, **values, given=given)
+
+    own = [each for each in signature.parameters.values() if each.name != "given"]
+    run.__signature__ = signature.replace(parameters=[*own, *map(_option, WHAT)])  # type: ignore[attr-defined]
+    return run
+
+
+def _option(name: str) -> inspect.Parameter:
+    kind = _KINDS.get(pb.TrainingParameters.DESCRIPTOR.fields_by_name[name].cpp_type, int)
+    option = typer.Option(help=WHAT[name], rich_help_panel=_PANEL)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
 
 
 def of_recipe(recipe: pb.Recipe) -> Table:

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from gnomon.cli import parameters, problems, report, run_reports, training_sets, view, watching
 from gnomon.cli.output import Columns
-from gnomon.cli.parameters import parameter
 from gnomon.cli.session import Session, command
 from gnomon.shorthand import run as whole_name
 from gnomon.v1 import resources_pb2 as pb
@@ -51,6 +50,7 @@ _COLUMNS: Columns[pb.Run] = {
 
 @app.command("create")
 @command
+@parameters.taken
 def create(
     session: Session,
     *,
@@ -88,33 +88,6 @@ def create(
         str, typer.Option(help="The extra column of the test set with a judge's labels, if not judge_label.")
     ] = "",
     watch: Watch = False,
-    epochs: Annotated[int | None, parameter("epochs")] = None,
-    batch_size: Annotated[int | None, parameter("batch_size")] = None,
-    learning_rate: Annotated[float | None, parameter("learning_rate")] = None,
-    head_learning_rate: Annotated[float | None, parameter("head_learning_rate")] = None,
-    weight_decay: Annotated[float | None, parameter("weight_decay")] = None,
-    warmup_share: Annotated[float | None, parameter("warmup_share")] = None,
-    max_tokens: Annotated[int | None, parameter("max_tokens")] = None,
-    validation_share: Annotated[float | None, parameter("validation_share")] = None,
-    evaluations_per_epoch: Annotated[int | None, parameter("evaluations_per_epoch")] = None,
-    patience: Annotated[int | None, parameter("patience")] = None,
-    seed: Annotated[int | None, parameter("seed")] = None,
-    window_stride: Annotated[int | None, parameter("window_stride")] = None,
-    max_windows: Annotated[int | None, parameter("max_windows")] = None,
-    window_reducer: Annotated[str | None, parameter("window_reducer")] = None,
-    threshold_aim: Annotated[str | None, parameter("threshold_aim")] = None,
-    threshold_target: Annotated[float | None, parameter("threshold_target")] = None,
-    threshold_confidence: Annotated[float | None, parameter("threshold_confidence")] = None,
-    abstain_error_rate: Annotated[float | None, parameter("abstain_error_rate")] = None,
-    class_weight_power: Annotated[float | None, parameter("class_weight_power")] = None,
-    layer_decay: Annotated[float | None, parameter("layer_decay")] = None,
-    pooling: Annotated[str | None, parameter("pooling")] = None,
-    layers: Annotated[int | None, parameter("layers")] = None,
-    weight_averaging: Annotated[float | None, parameter("weight_averaging")] = None,
-    contrastive_epochs: Annotated[int | None, parameter("contrastive_epochs")] = None,
-    final_rows: Annotated[str | None, parameter("final_rows")] = None,
-    adapter_rank: Annotated[int | None, parameter("adapter_rank")] = None,
-    search_minutes: Annotated[float | None, parameter("search_minutes")] = None,
     average_qps: Annotated[float | None, _objective("Instances a second in the mean.")] = None,
     peak_qps: Annotated[float | None, _objective("Instances a second at the peak.")] = None,
     input_tokens: Annotated[int | None, _objective("Tokens of an instance.")] = None,
@@ -122,37 +95,9 @@ def create(
     on_miss: Annotated[
         str | None, _objective("If no format carries it: warn, or refuse to register.")
     ] = None,
+    given: dict[str, Any],
 ) -> None:
     """Check the two sets and queue a run."""
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "head_learning_rate": head_learning_rate,
-        "weight_decay": weight_decay,
-        "warmup_share": warmup_share,
-        "max_tokens": max_tokens,
-        "validation_share": validation_share,
-        "evaluations_per_epoch": evaluations_per_epoch,
-        "patience": patience,
-        "seed": seed,
-        "window_stride": window_stride,
-        "max_windows": max_windows,
-        "window_reducer": window_reducer,
-        "threshold_aim": threshold_aim,
-        "threshold_target": threshold_target,
-        "threshold_confidence": threshold_confidence,
-        "abstain_error_rate": abstain_error_rate,
-        "class_weight_power": class_weight_power,
-        "layer_decay": layer_decay,
-        "pooling": pooling,
-        "layers": layers,
-        "weight_averaging": weight_averaging,
-        "contrastive_epochs": contrastive_epochs,
-        "final_rows": final_rows,
-        "adapter_rank": adapter_rank,
-        "search_minutes": search_minutes,
-    }
     objective = {
         "average_qps": average_qps,
         "peak_qps": peak_qps,
@@ -183,7 +128,7 @@ def create(
         "slice_columns": slice_by or (),
         "judge_column": judge_column,
         "service_objective": objective if any(value is not None for value in objective.values()) else None,
-        **{key: value for key, value in given.items() if value is not None},
+        **given,
     }
     runs = session.client.runs
     made = training_sets.begin(
