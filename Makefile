@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
+.PHONY: demo test test-slow coverage lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -19,6 +19,13 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow $(SHARED)
+
+# What the tests reach, services in processes of their own included: about twice the time of the tests.
+coverage: $(VENV)/.dev
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(if $(QUICK),-m "not slow") $(SHARED)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python tools/coverage_floors.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
