@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gnomon_outbound.client import OutboundClient
 from gnomon_outbound.targets import AllowedHosts
 from gnomon_rpc.settings import SettingError
+from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.drift_probe import ProcessDriftProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
@@ -134,7 +135,12 @@ def _loop(
     settings: TrainerSettings, store: SqlPaidWorkStore, presence: PresenceFiles, workers: Sequence[PaidWorker]
 ) -> PaidWorkLoop:
     return PaidWorkLoop(
-        store=store, workers=workers, presence=presence, clock=time.time, lease_s=settings.lease_s
+        store=store,
+        workers=workers,
+        presence=presence,
+        clock=time.time,
+        elapsed=elapsed,
+        lease_s=settings.lease_s,
     )
 
 

@@ -19,6 +19,7 @@ from gnomon_outbound.client import OutboundClient
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
+from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
@@ -43,6 +44,7 @@ from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import StoredOrigins
+from gnomon_trainer.domain.leases import LeaseWatch
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work import WorkKind
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
@@ -60,7 +62,6 @@ from gnomon_trainer.settings import TrainerSettings
 log = structlog.get_logger(__name__)
 
 _WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
-_SETTLE_S = 1.0
 _HEAVY_AT_ONCE = 2
 _RECORDINGS_AT_ONCE = 2
 _REGISTER_TIMEOUT_S = 30.0
@@ -108,10 +109,12 @@ class TrainerApp:
         self.database.close()
 
     async def _settle(self) -> None:
-        """End runs that a worker was to cancel and cannot, because it is gone."""
+        """Expire leases of silent workers, and end the runs that such a worker was to cancel."""
+        watch = LeaseWatch(self.runs, self.settings.lease_s, elapsed)
         while True:
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(watch.interval_s)
             with contextlib.suppress(GnomonError):
+                await asyncio.to_thread(watch.look)
                 await asyncio.to_thread(self.runs.settle_cancelled, time.time())
 
 
@@ -206,6 +209,7 @@ def build_work(
         registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
         trainer=_tracked(settings, trainer),
         clock=time.time,
+        elapsed=elapsed,
         lease_s=settings.lease_s,
         stop=stop,
     )
