@@ -191,11 +191,12 @@ def _embedded(service: str, home: Path) -> dict[str, str]:
         "registry": {
             "GNOMON_REGISTRY_DATABASE_URL": f"sqlite:///{data / 'registry.db'}",
             "GNOMON_REGISTRY_ARTIFACT_URL": f"file://{data / 'artifacts'}",
+            **master_key.setting("registry", home),
         },
         "trainer": {
             "GNOMON_TRAINER_DATABASE_URL": f"sqlite:///{data / 'trainer.db'}",
             "GNOMON_TRAINER_DATA_DIR": str(data / "data"),
-            **master_key.setting(home),
+            **master_key.setting("trainer", home),
         },
         "scorer": {"GNOMON_SCORER_CACHE_DIR": str(data / "bundles")},
     }[service]
