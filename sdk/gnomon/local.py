@@ -15,9 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-
-from gnomon import master_key
+from gnomon import health, master_key
 from gnomon.errors import CancelledError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
@@ -161,15 +159,7 @@ class ServiceProcess:
 
 def is_ready(address: str, service: str) -> bool:
     """Ask a service's standard health check; False also when it cannot be reached."""
-    with grpc.insecure_channel(address) as channel:
-        # The messages of grpc.health.v1 are one text field and one enum field; written out, they
-        # spare the SDK a dependency.
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
-        request = b"\x0a" + bytes([len(service)]) + service.encode()
-        try:
-            return bool(check(request, timeout=2.0) == b"\x08\x01")
-        except grpc.RpcError:
-            return False
+    return health.ask(address, service).is_serving
 
 
 def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, ServiceProcess]:

@@ -1,7 +1,5 @@
 """What the registry is told by its environment."""
 
-from pathlib import Path
-
 import fsspec
 from fsspec.utils import get_protocol
 from pydantic import Field, field_validator
@@ -9,9 +7,9 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from gnomon_rpc.settings import ServerSettings
+from gnomon_rpc.settings import ServerSettings, own_folder
 
-_HOME = Path.home() / ".gnomon" / "registry"
+_HOME = own_folder("registry")
 
 
 class RegistrySettings(ServerSettings):

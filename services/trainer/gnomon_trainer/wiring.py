@@ -16,6 +16,7 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
+from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
@@ -66,6 +67,9 @@ _HEAVY_AT_ONCE = 2
 _RECORDINGS_AT_ONCE = 2
 _REGISTER_TIMEOUT_S = 30.0
 
+REGISTRY_HEALTH = "registry"
+"""The health of the way to the registry, by which a probe tells it from the trainer's own."""
+
 
 @dataclass(slots=True)
 class TrainerApp:
@@ -84,6 +88,7 @@ class TrainerApp:
     waiting_runs: WaitingRuns
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
+    _readiness: list[Readiness] = field(default_factory=list)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._prepare)
@@ -92,6 +97,26 @@ class TrainerApp:
         self.paid_work.start()
         self.waiting_runs.start()
         self._settling = asyncio.create_task(self._settle())
+        self._readiness = self._looked_after()
+        for readiness in self._readiness:
+            readiness.start()
+
+    def _looked_after(self) -> list[Readiness]:
+        """Its job needs its database and folder; without the registry it trains on, so that is told apart."""
+        own = {
+            "database": lambda: asyncio.to_thread(self.database.check),
+            "data_dir": lambda: asyncio.to_thread(self.rows.check),
+        }
+        every_s = self.settings.health_every_s
+        return [
+            Readiness(own, lambda ready: self.server.set_ready(servicer.FULL_NAME, ready), every_s),
+            Readiness(
+                {REGISTRY_HEALTH: self.catalog.check},
+                lambda ready: self.server.set_health(REGISTRY_HEALTH, ready),
+                every_s,
+                patience_s=2 * self.settings.registry_timeout_s,
+            ),
+        ]
 
     def _prepare(self) -> None:
         self.database.migrate()
@@ -99,6 +124,7 @@ class TrainerApp:
         self.rows.sweep(self.datasets.digests())
 
     async def stop(self) -> None:
+        await asyncio.gather(*(readiness.stop() for readiness in self._readiness))
         if self._settling is not None:
             self._settling.cancel()
         await asyncio.gather(
