@@ -24,7 +24,7 @@ def _line(problem: ErrorDetails, prefix: str, fields: Mapping[str, FieldInfo]) -
     message = str(problem["msg"]).removeprefix("Value error, ")
     field = fields.get(str(problem["loc"][0])) if problem["loc"] else None
     if field is None:
-        return f"{prefix}{place.upper()}: {message}"
+        return f"{prefix}{place.upper() or '*'}: {message}"
     given = "" if _is_secret(place, field) else f"={_short(problem['input'])}"
     about = f" It says: {field.description}" if field.description else ""
     default = field.get_default()
