@@ -16,6 +16,7 @@ from gnomon.cli import (
     feedback,
     generate,
     judge,
+    keys,
     metrics,
     problems,
     projects,
@@ -78,6 +79,7 @@ for _group in (
     versions,
     aliases,
     feedback,
+    keys,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
 
