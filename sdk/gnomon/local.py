@@ -5,6 +5,7 @@ imported by `import gnomon`.
 """
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import signal
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnomon import health, master_key
+from gnomon._security import Security
 from gnomon.errors import CancelledError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
@@ -157,9 +159,15 @@ class ServiceProcess:
             self.process.wait()
 
 
-def is_ready(address: str, service: str) -> bool:
-    """Ask a service's standard health check; False also when it cannot be reached."""
-    return health.ask(address, service).is_serving
+def is_ready(address: str, service: str, security: Security | None = None) -> bool:
+    """Ask a service's standard health check; False also when it cannot be reached.
+
+    Health is told without a key; `security` says with whom TLS is spoken, and how.
+    """
+    security = dataclasses.replace(security or Security(), api_key="")
+    target = security.target(address)
+    trust = health.Tls(security.ca_file, security.certificate_file, security.certificate_key_file)
+    return health.ask(target.address, service, trust if target.tls else None).is_serving
 
 
 def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, ServiceProcess]:

@@ -17,6 +17,7 @@ from gnomon.cli import (
     generate,
     health,
     judge,
+    keys,
     metrics,
     problems,
     projects,
@@ -80,6 +81,7 @@ for _group in (
     versions,
     aliases,
     feedback,
+    keys,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
 

@@ -17,6 +17,7 @@ from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
 from gnomon_rpc.readiness import Readiness
+from gnomon_rpc.registry_keys import RegistryKeys, registry_keys, registry_options
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
@@ -87,6 +88,7 @@ class TrainerApp:
     paid_work: PaidWorkLoop
     waiting_runs: WaitingRuns
     settings: TrainerSettings
+    keys: RegistryKeys | None = None
     _settling: asyncio.Task[None] | None = field(default=None)
     _readiness: list[Readiness] = field(default_factory=list)
 
@@ -131,6 +133,8 @@ class TrainerApp:
             self.server.stop(), self.workers.stop(), self.paid_work.stop(), self.waiting_runs.stop()
         )
         await asyncio.gather(self.catalog.close(), self.outbound.close())
+        if self.keys is not None:
+            await self.keys.close()
         self.presence.leave()
         self.database.close()
 
@@ -150,7 +154,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
-    catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
+    catalog = RegistryCatalog(registry_options(settings), settings.registry_timeout_s)
     heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
     checks, reviews = _of_labels(
         settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
@@ -188,6 +192,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         held_out_share=settings.feedback_held_out_share,
         max_cell_characters=settings.max_cell_characters,
     )
+    keys = registry_keys(settings)
     asking = judging(settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy)
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
@@ -206,7 +211,9 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
             _services(trainer, run_use_cases, asking),
             servicer.PER_ITEM,
             Telemetry("trainer", settings),
+            keys,
         ),
+        keys=keys,
         database=database,
         datasets=datasets,
         runs=runs,
@@ -232,7 +239,7 @@ def build_work(
         runs=SqlRunStore(database),
         rows=_rows(settings),
         folders=LocalWorkFolders(settings.data_dir / "runs"),
-        registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
+        registrar=RegistryRegistrar(registry_options(settings), _REGISTER_TIMEOUT_S),
         trainer=_tracked(settings, trainer),
         clock=time.time,
         elapsed=elapsed,
@@ -359,8 +366,11 @@ def _environment(settings: TrainerSettings) -> dict[str, str]:
         exclude={
             *("listen", "address_file", "parent_pid", "workers", "metrics_listen"),
             *("master_key", "master_key_file", "allowed_hosts"),
+            *("registry_api_key", "tls_certificate_file", "tls_key_file", "tls_client_ca_file"),
         },
         exclude_none=True,
     )
     variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
+    if settings.registry_api_key is not None:  # a worker registers what it trained; a dump would show stars
+        variables[f"{prefix}REGISTRY_API_KEY"] = settings.registry_api_key.get_secret_value()
     return inherited | variables | {f"{prefix}PARENT_PID": str(os.getpid())}
