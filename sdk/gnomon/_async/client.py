@@ -20,7 +20,7 @@ from gnomon._async.reviews import AsyncReviews
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
-from gnomon._requests import caller_metadata
+from gnomon._requests import scorer_metadata
 from gnomon.addresses import address_of
 from gnomon.v1 import registry_service_pb2 as registry_pb
 
@@ -42,6 +42,9 @@ class AsyncClient(AsyncScoring):
     `caller` names the application: a scorer that has more to do than it can
     shares itself evenly between callers.
 
+    `evaluation_events` says whether the scorer tells OpenTelemetry of each score, as
+    an event `gen_ai.evaluation.result`; None leaves that to its settings.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
     """
@@ -54,10 +57,11 @@ class AsyncClient(AsyncScoring):
         scorer: str | None = None,
         timeout_s: float = 30.0,
         caller: str | None = None,
+        evaluation_events: bool | None = None,
     ) -> None:
         self._registry = AsyncConnection("registry", address_of("registry", registry), timeout_s)
         self._trainer = AsyncConnection("trainer", address_of("trainer", trainer), timeout_s)
-        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
+        scorer_address, metadata = address_of("scorer", scorer), scorer_metadata(caller, evaluation_events)
         self._scorer = AsyncConnection("scorer", scorer_address, timeout_s, metadata)
         self.projects = AsyncProjects(self._registry)
         self.metrics = AsyncMetrics(self._registry)

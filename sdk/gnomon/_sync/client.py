@@ -7,7 +7,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from gnomon._requests import caller_metadata
+from gnomon._requests import scorer_metadata
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
@@ -44,6 +44,9 @@ class Client(Scoring):
     `caller` names the application: a scorer that has more to do than it can
     shares itself evenly between callers.
 
+    `evaluation_events` says whether the scorer tells OpenTelemetry of each score, as
+    an event `gen_ai.evaluation.result`; None leaves that to its settings.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
     """
@@ -56,10 +59,11 @@ class Client(Scoring):
         scorer: str | None = None,
         timeout_s: float = 30.0,
         caller: str | None = None,
+        evaluation_events: bool | None = None,
     ) -> None:
         self._registry = Connection("registry", address_of("registry", registry), timeout_s)
         self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s)
-        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
+        scorer_address, metadata = address_of("scorer", scorer), scorer_metadata(caller, evaluation_events)
         self._scorer = Connection("scorer", scorer_address, timeout_s, metadata)
         self.projects = Projects(self._registry)
         self.metrics = Metrics(self._registry)

@@ -27,6 +27,7 @@ from gnomon_trainer.domain.overlap import overlap, without
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunState
+from gnomon_trainer.domain.tracing import Tracing, Untraced, WorkSpan
 from gnomon_trainer.domain.training import (
     RunCancelledError,
     Stage,
@@ -89,6 +90,7 @@ class Work:
     clock: Callable[[], float]
     lease_s: float
     stop: threading.Event
+    tracing: Tracing = field(default_factory=Untraced)
     _refused: Counter[str] = field(default_factory=Counter)
 
     def take_one(self) -> bool:
@@ -97,14 +99,22 @@ class Work:
         if run is None:
             return False
         log.info("run claimed: %s, attempt %d", run.name, run.attempts)
-        with HeldRun(self.runs, run, lease_s=self.lease_s, clock=self.clock, stop=self.stop) as held:
+        with self.tracing.work("run", run.spec.trace, _about(run)) as span:
+            self._hold(run, span)
+        return True
+
+    def _hold(self, run: Run, span: WorkSpan) -> None:
+        with HeldRun(
+            self.runs, run, lease_s=self.lease_s, clock=self.clock, stop=self.stop, span=span
+        ) as held:
             try:
                 self._work(held)
             except LeaseLostError:
+                span.left("lease_lost")
                 log.warning("run left to another worker: %s", run.name)
             else:
+                span.left(held.run.state, held.run.error.reason if held.run.error else "")
                 log.info("run left as %s: %s", held.run.state, run.name)
-        return True
 
     def tidy_registered(self) -> None:
         """Remove what workers left that were killed between registering a run and tidying up."""
@@ -139,6 +149,8 @@ class Work:
         held.checkpoint_allowed()
         run, folder = held.run, self.folders.take(held.run)
         trained = self.trainer().train(training_plan(run, self.rows), folder, held)
+        for each in trained.report.get("formats", ()):
+            held.note("gate", {"gnomon.format": each["format"], "gnomon.passed": each["passed"]})
         digest = self.folders.seal(trained.bundle_folder)
         held.write(
             lambda run: runs.fine_tuned(
@@ -218,6 +230,17 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
         report_options=spec.report_options,
         recipe_reason=spec.recipe_reason,
     )
+
+
+def _about(run: Run) -> dict[str, str | int]:
+    spec = run.spec
+    return {
+        "gnomon.run": str(run.name),
+        "gnomon.metric": spec.metric.name,
+        "gnomon.recipe": spec.trained_by,
+        "gnomon.base_model": spec.base_model,
+        "gnomon.attempt": run.attempts,
+    }
 
 
 def _log(error: Exception, run: Run) -> None:
