@@ -21,6 +21,7 @@ from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.database import Database
+from gnomon_trainer.adapters.heavy_work import HeavyWork
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
@@ -125,12 +126,12 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
     _trackers(settings)  # refused here rather than by every worker
     telemetry = Telemetry("trainer", settings)
-    telling = Telling(Silent(), tracing_by(telemetry.spans))
+    telling = Telling(_observer(telemetry), tracing_by(telemetry.spans))
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
-    heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
+    heavy = HeavyWork(_HEAVY_AT_ONCE)
     checks, reviews = _of_labels(
         settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
     )
@@ -184,6 +185,8 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         generations=asking.generations,
         feedback=feedback,
     )
+    workers = _workers(settings, worker_command, runs, telling.observer)
+    _refresh(telemetry, telling.observer, settings, database=database, workers=workers, heavy=heavy)
     return TrainerApp(
         server=Server(
             settings,
@@ -197,7 +200,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         rows=rows,
         catalog=catalog,
         outbound=asking.outbound,
-        workers=_workers(settings, worker_command, runs, telling.observer),
+        workers=workers,
         presence=asking.presence,
         paid_work=asking.loop,
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
@@ -227,6 +230,34 @@ def build_work(
         stop=stop,
         tracing=tracing_by(spans),
     )
+
+
+def _observer(telemetry: Telemetry) -> Observer:
+    if telemetry.registry is None:
+        return Silent()
+    from gnomon_trainer.adapters.prometheus import PrometheusObserver
+
+    return PrometheusObserver(telemetry.registry)
+
+
+def _refresh(
+    telemetry: Telemetry,
+    observer: Observer,
+    settings: TrainerSettings,
+    *,
+    database: Database,
+    workers: WorkerProcesses,
+    heavy: HeavyWork,
+) -> None:
+    """Have what is measured on demand read when somebody looks at the page."""
+    if telemetry.registry is None or telemetry.page is None:
+        return
+    from gnomon_trainer.adapters.prometheus import PrometheusObserver
+    from gnomon_trainer.adapters.work_numbers import WorkNumbers
+
+    assert isinstance(observer, PrometheusObserver)
+    telemetry.registry.register(WorkNumbers(database))
+    telemetry.page.refresh = lambda: observer.refresh(len(workers.pids), heavy, settings.data_dir)
 
 
 def tracing_by(spans: "Spans | None") -> Tracing:

@@ -20,6 +20,7 @@ from gnomon_registry.adapters.schema import (
     projects,
 )
 from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
+from gnomon_registry.domain.ports import CatalogSizes
 
 
 class SqlCatalog:
@@ -55,6 +56,10 @@ class SqlCatalog:
     def last_change(self) -> int:
         with self.reading() as catalog:
             return catalog.last_change()
+
+    def sizes(self) -> CatalogSizes:
+        with self.reading() as catalog:
+            return catalog.sizes()
 
 
 class SqlReader:
@@ -145,6 +150,19 @@ class SqlReader:
     def answered(self, request_id: str) -> Answered | None:
         row = self._one(answered_requests, answered_requests.c.request_id == request_id)
         return row and Answered(row.request_id, row.body, row.resource)
+
+    def sizes(self) -> CatalogSizes:
+        def count(table: Table, *where: ColumnElement[bool]) -> int:
+            return self._number(select(func.count()).select_from(table).where(*where))
+
+        return CatalogSizes(
+            projects=count(projects),
+            metrics=count(metrics),
+            versions=count(metric_versions, metric_versions.c.delete_time.is_(None)),
+            versions_published=count(metric_versions),
+            aliases=count(aliases),
+            last_change=self.last_change(),
+        )
 
     def _number(self, query: Select[Any]) -> int:
         return self._connection.execute(query).scalar_one() or 0
