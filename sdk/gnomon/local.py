@@ -178,12 +178,13 @@ def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, 
     """
     ports = ports or {}
     return {
-        service: ServiceProcess(service, home, _embedded(service, home), f"127.0.0.1:{ports.get(service, 0)}")
+        service: ServiceProcess(service, home, embedded(service, home), f"127.0.0.1:{ports.get(service, 0)}")
         for service in HEALTH_SERVICES
     }
 
 
-def _embedded(service: str, home: Path) -> dict[str, str]:
+def embedded(service: str, home: Path) -> dict[str, str]:
+    """Return the variables that tell a service of `gnomon up` where its data is."""
     data = home / service
     return {
         "registry": {
