@@ -8,7 +8,6 @@ import pytest
 
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.names import AliasName, MetricName, ProjectName
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.catalog import SqlCatalog
 from gnomon_registry.domain.entities import (
     Alias,
@@ -21,6 +20,7 @@ from gnomon_registry.domain.entities import (
     MetricVersion,
     Project,
 )
+from tests.databases import ENGINES, registry_database
 from tests.registry import bundles
 from tests.registry.fakes import FakeCatalog
 
@@ -62,15 +62,14 @@ def change(number=1, old=None, alias="production", kind=ChangeKind.ALIAS_SET, me
     return Change(kind, metric, number, NOW, alias, old)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def store(request, tmp_path):
     if request.param == "fake":
         yield FakeCatalog()
         return
-    engine = database.connect(f"sqlite:///{tmp_path / 'catalog.db'}", 5.0)
-    database.migrate(engine)
-    yield SqlCatalog(engine, 5.0, on_commit=lambda: None)
-    engine.dispose()
+    database = registry_database(request.param, request, tmp_path)
+    yield SqlCatalog(database, on_commit=lambda: None)
+    database.close()
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import uuid
 from datetime import UTC, datetime
 
 from gnomon.v1 import registry_service_pb2_grpc
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.adapters.database import Database
 from gnomon_registry.adapters.feed import PolledFeed
 from gnomon_registry.adapters.reports import parse_report
 from gnomon_registry.api.servicer import RegistryServicer
@@ -28,10 +28,13 @@ class App:
     """A built registry."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._engine = database.connect(settings.database_url, settings.busy_timeout_s)
+        self._settings = settings
+        self._database = Database(
+            settings.database_url, settings.busy_timeout_s, settings.database_password_file
+        )
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
-        self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
+        self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         self._server = Server(settings, [self._service(settings)], telemetry=Telemetry("registry", settings))
 
     def _service(self, settings: RegistrySettings) -> Service:
@@ -52,7 +55,7 @@ class App:
 
     async def start(self) -> None:
         """Bring the database up to date, clean up after a crash, and accept calls."""
-        await asyncio.to_thread(database.migrate, self._engine)
+        await asyncio.to_thread(self._database.prepare, migrate=self._settings.migrate_on_start)
         await asyncio.to_thread(self._blobs.clean)
         self._feed.start(self._catalog.last_change)
         await self._server.start()
@@ -61,7 +64,7 @@ class App:
         """End the watches, which never end by themselves, then the other calls."""
         await self._feed.close()
         await self._server.stop()
-        await asyncio.to_thread(self._engine.dispose)
+        await asyncio.to_thread(self._database.close)
 
 
 def build(settings: RegistrySettings) -> App:

@@ -93,7 +93,7 @@ class TrainerApp:
         self._settling = asyncio.create_task(self._settle())
 
     def _prepare(self) -> None:
-        self.database.migrate()
+        self.database.prepare(migrate=self.settings.migrate_on_start)
         incoming.sweep(self.settings.data_dir / "tmp")
         self.rows.sweep(self.datasets.digests())
 
@@ -118,7 +118,7 @@ class TrainerApp:
 def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
     _trackers(settings)  # refused here rather than by every worker
-    database = Database(settings.database_url)
+    database = _database(settings)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
@@ -196,8 +196,8 @@ def build_work(
     settings: TrainerSettings, worker: str, trainer: Callable[[], Trainer], stop: threading.Event
 ) -> Work:
     """Build what a worker process runs."""
-    database = Database(settings.database_url)
-    database.migrate()
+    database = _database(settings)
+    database.prepare(migrate=settings.migrate_on_start)
     return Work(
         worker=worker,
         runs=SqlRunStore(database),
@@ -305,6 +305,10 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs, asking: Judging) ->
             operations.OperationsServicer(operated),
         ),
     ]
+
+
+def _database(settings: TrainerSettings) -> Database:
+    return Database(settings.database_url, password_file=settings.database_password_file)
 
 
 def _rows(settings: TrainerSettings) -> RowFiles:
