@@ -6,10 +6,9 @@ import fsspec
 from fsspec.utils import get_protocol
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from gnomon_rpc.settings import ServerSettings, own_folder
+from gnomon_storage import urls
 
 _HOME = own_folder("registry")
 
@@ -17,13 +16,25 @@ _HOME = own_folder("registry")
 class RegistrySettings(ServerSettings):
     """Variables begin with `GNOMON_REGISTRY_`."""
 
-    model_config = SettingsConfigDict(env_prefix="GNOMON_REGISTRY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GNOMON_REGISTRY_", frozen=True, hide_input_in_errors=True)
 
     listen: str = Field(
         default="127.0.0.1:7410", description="Address to listen at; port 0 takes a free one."
     )
     database_url: str = Field(
-        default=f"sqlite:///{_HOME / 'registry.db'}", description="The catalog: sqlite:///path."
+        default=f"sqlite:///{_HOME / 'registry.db'}",
+        repr=False,  # may hold a password
+        description="The catalog: sqlite:///path or postgresql://user@host/database.",
+    )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="A file with the password of a PostgreSQL database, read at every connection. libpq's "
+        "own PGPASSFILE does as well.",
+    )
+    migrate_on_start: bool = Field(
+        default=True,
+        description="Bring the database up to date at the start; if false, refuse one that is not, and "
+        "leave that to `gnomon db upgrade`.",
     )
     artifact_url: str = Field(
         default=f"file://{_HOME / 'artifacts'}",
@@ -58,14 +69,8 @@ class RegistrySettings(ServerSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_a_sqlite_file(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except ArgumentError as error:
-            raise ValueError("must be of the form sqlite:///path") from error
-        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-            raise ValueError("must be of the form sqlite:///path; other databases are not supported yet")
-        return value
+    def _is_a_database(cls, value: str) -> str:
+        return urls.checked(value)
 
     @field_validator("artifact_url")
     @classmethod

@@ -5,13 +5,11 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from gnomon.api_keys import new_key
 from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.adapters.database import Database
 from gnomon_registry.adapters.feed import PolledFeed
 from gnomon_registry.adapters.key_source import OwnKeys
 from gnomon_registry.adapters.operator_keys import operator_keys
@@ -33,6 +31,7 @@ from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import secret_of
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_storage.urls import sqlite_file
 
 NAME = "gnomon.v1.RegistryService"
 
@@ -41,10 +40,13 @@ class App:
     """A built registry."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._engine = database.connect(settings.database_url, settings.busy_timeout_s)
+        self._settings = settings
+        self._database = Database(
+            settings.database_url, settings.busy_timeout_s, settings.database_password_file
+        )
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
-        self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
+        self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
         self._telemetry = Telemetry("registry", settings)
         self._server = Server(
@@ -55,7 +57,7 @@ class App:
         )
         self._readiness = Readiness(
             {
-                "database": lambda: asyncio.to_thread(self._catalog.last_change),
+                "database": lambda: asyncio.to_thread(self._database.check),
                 "artifacts": lambda: asyncio.to_thread(self._blobs.check),
             },
             lambda ready: self._server.set_ready(NAME, ready),
@@ -63,7 +65,7 @@ class App:
         )
 
     def _service(self, settings: RegistrySettings) -> Service:
-        catalog, blobs = self._observed(settings)
+        catalog, blobs = self._observed()
         servicer = RegistryServicer(
             projects=Projects(catalog, _now, _new_etag),
             metrics=Metrics(catalog, _now, _new_etag),
@@ -74,7 +76,7 @@ class App:
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 
-    def _observed(self, settings: RegistrySettings) -> tuple[CatalogStore, BlobStore]:
+    def _observed(self) -> tuple[CatalogStore, BlobStore]:
         """Return the stores, behind what counts their work where somebody wants to know."""
         if self._telemetry.registry is None:
             return self._catalog, self._blobs
@@ -82,8 +84,8 @@ class App:
 
         observer = PrometheusObserver(self._telemetry.registry)
         folders = {"artifacts": Path(self._blobs.local_folder)} if self._blobs.local_folder else {}
-        if file := make_url(settings.database_url).database:
-            folders["database"] = Path(file).parent
+        if file := sqlite_file(self._database.url):
+            folders["database"] = file.parent
         numbers = CatalogNumbers(self._catalog.sizes, lambda: self._feed.looked_at, folders)
         self._telemetry.registry.register(numbers)
         return ObservedCatalog(self._catalog, observer), ObservedBlobs(self._blobs, observer)
@@ -94,7 +96,7 @@ class App:
 
     async def start(self) -> None:
         """Bring the database up to date, clean up after a crash, and accept calls."""
-        await asyncio.to_thread(database.migrate, self._engine)
+        await asyncio.to_thread(self._database.prepare, migrate=self._settings.migrate_on_start)
         await asyncio.to_thread(self._blobs.clean)
         self._feed.start(self._catalog.last_change)
         await self._server.start()
@@ -105,7 +107,7 @@ class App:
         await self._readiness.stop()
         await self._feed.close()
         await self._server.stop()
-        await asyncio.to_thread(self._engine.dispose)
+        await asyncio.to_thread(self._database.close)
 
 
 def _operators(settings: RegistrySettings) -> dict[str, ApiKey]:

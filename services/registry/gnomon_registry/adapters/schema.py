@@ -12,7 +12,6 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -21,9 +20,11 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from gnomon_storage.types import Integer
+
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time in UTC; SQLite has no zones, so they are taken off and put back."""
+    """A time in UTC, whatever a server's zone; SQLite has none, so it is taken off and put back."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -32,7 +33,7 @@ class UtcTime(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return value and value.replace(tzinfo=value.tzinfo or UTC)
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 metadata = MetaData(

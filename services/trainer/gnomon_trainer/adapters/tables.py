@@ -7,7 +7,6 @@ from sqlalchemy import (
     Column,
     Float,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -15,9 +14,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gnomon_storage.types import Integer
+
 metadata = MetaData()
 
-_Serial = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts by itself in SQLite
+_Serial = Integer
 
 dataset_versions = Table(
     "dataset_versions",
