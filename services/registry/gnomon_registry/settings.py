@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from gnomon.bundle_checks import read_policy
 from gnomon_rpc.settings import ServerSettings
 
 _HOME = Path.home() / ".gnomon" / "registry"
@@ -29,6 +30,11 @@ class RegistrySettings(ServerSettings):
         default=f"file://{_HOME / 'artifacts'}",
         description="Where blobs and manifests are stored: file:///path or another fsspec URL.",
     )
+    bundle_policy_file: Path | None = Field(
+        default=None,
+        description="A TOML file that says what bundles may hold: formats, base models, operators, sizes; "
+        "see docs/imports.md. What it does not name keeps its default.",
+    )
     max_blob_bytes: int = Field(default=8 * 1024**3, ge=1, description="The largest blob that is accepted.")
     busy_timeout_s: float = Field(
         default=5.0, gt=0, description="How long a write waits for others before the caller is told to retry."
@@ -47,6 +53,16 @@ class RegistrySettings(ServerSettings):
             raise ValueError("must be of the form sqlite:///path") from error
         if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
             raise ValueError("must be of the form sqlite:///path; other databases are not supported yet")
+        return value
+
+    @field_validator("bundle_policy_file")
+    @classmethod
+    def _is_a_policy(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                read_policy(value)
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error}") from error
         return value
 
     @field_validator("artifact_url")

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from datetime import UTC, datetime
 
+from gnomon.bundle_checks import Policy, read_policy
 from gnomon.v1 import registry_service_pb2_grpc
 from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
@@ -29,6 +30,7 @@ class App:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._engine = database.connect(settings.database_url, settings.busy_timeout_s)
+        self._policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
@@ -39,7 +41,7 @@ class App:
         servicer = RegistryServicer(
             projects=Projects(catalog, _now, _new_etag),
             metrics=Metrics(catalog, _now, _new_etag),
-            versions=Versions(catalog, blobs, parse_report, _now),
+            versions=Versions(catalog, blobs, parse_report, _now, self._policy),
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
