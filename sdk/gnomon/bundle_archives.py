@@ -19,6 +19,7 @@ from gnomon._files import bundle_files
 from gnomon.bundle import MANIFEST_FILE, is_path, manifest
 from gnomon.bundle_checks import Policy
 from gnomon.bundle_checks.refusing import quoted, refuse
+from gnomon.errors import InvalidRequestError
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tgz")
 _PART = 1024 * 1024
@@ -47,11 +48,11 @@ def pack(folder: Path, target: Path) -> None:
     The same bundle gives the same bytes. The file appears whole or not at all.
 
     Raises:
-        ValueError: the name ends otherwise.
+        InvalidRequestError: the name ends otherwise.
         FileExistsError: the file exists.
     """
     if not is_archive(target):
-        raise ValueError(f"{target} must end with one of {', '.join(KINDS)}.")
+        raise InvalidRequestError(f"{target} must end with one of {', '.join(KINDS)}.")
     if target.exists():
         raise FileExistsError(f"{target} exists already. Name a file that does not.")
     files = bundle_files(folder)

@@ -180,7 +180,7 @@ class AsyncVersions:
         Raises:
             ArtifactCorruptError: a file is missing, cut or altered.
             FileExistsError: the file exists.
-            ValueError: its name ends otherwise.
+            InvalidRequestError: its name ends otherwise.
         """
         from gnomon.bundle_archives import pack
 
