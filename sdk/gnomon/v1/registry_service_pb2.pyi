@@ -146,14 +146,24 @@ class DownloadBlobResponse(_message.Message):
     def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class CreateMetricVersionRequest(_message.Message):
-    __slots__ = ("parent", "metric_version", "request_id")
+    __slots__ = ("parent", "metric_version", "request_id", "import_source")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     METRIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     parent: str
     metric_version: _resources_pb2.MetricVersion
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., metric_version: _Optional[_Union[_resources_pb2.MetricVersion, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    import_source: ImportSource
+    def __init__(self, parent: _Optional[str] = ..., metric_version: _Optional[_Union[_resources_pb2.MetricVersion, _Mapping]] = ..., request_id: _Optional[str] = ..., import_source: _Optional[_Union[ImportSource, _Mapping]] = ...) -> None: ...
+
+class ImportSource(_message.Message):
+    __slots__ = ("origin", "importer")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    IMPORTER_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    importer: str
+    def __init__(self, origin: _Optional[str] = ..., importer: _Optional[str] = ...) -> None: ...
 
 class GetMetricVersionRequest(_message.Message):
     __slots__ = ("name",)

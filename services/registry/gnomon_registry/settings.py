@@ -7,6 +7,7 @@ from fsspec.utils import get_protocol
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from gnomon.bundle_checks import read_policy
 from gnomon_rpc.settings import ServerSettings, own_folder
 from gnomon_storage import urls
 
@@ -40,6 +41,11 @@ class RegistrySettings(ServerSettings):
         default=f"file://{_HOME / 'artifacts'}",
         description="Where blobs and manifests are stored: file:///path or another fsspec URL.",
     )
+    bundle_policy_file: Path | None = Field(
+        default=None,
+        description="A TOML file that says what bundles may hold: formats, base models, operators, sizes; "
+        "see docs/imports.md. What it does not name keeps its default.",
+    )
     max_blob_bytes: int = Field(default=8 * 1024**3, ge=1, description="The largest blob that is accepted.")
     busy_timeout_s: float = Field(
         default=5.0, gt=0, description="How long a write waits for others before the caller is told to retry."
@@ -71,6 +77,16 @@ class RegistrySettings(ServerSettings):
     @classmethod
     def _is_a_database(cls, value: str) -> str:
         return urls.checked(value)
+
+    @field_validator("bundle_policy_file")
+    @classmethod
+    def _is_a_policy(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                read_policy(value)
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error}") from error
+        return value
 
     @field_validator("artifact_url")
     @classmethod

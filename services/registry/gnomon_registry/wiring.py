@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gnomon.api_keys import new_key
+from gnomon.bundle_checks import Policy, read_policy
 from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
@@ -44,6 +45,7 @@ class App:
         self._database = Database(
             settings.database_url, settings.busy_timeout_s, settings.database_password_file
         )
+        self._policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
@@ -69,7 +71,7 @@ class App:
         servicer = RegistryServicer(
             projects=Projects(catalog, _now, _new_etag),
             metrics=Metrics(catalog, _now, _new_etag),
-            versions=Versions(catalog, blobs, parse_report, _now),
+            versions=Versions(catalog, blobs, parse_report, _now, self._policy),
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),

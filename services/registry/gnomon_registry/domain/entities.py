@@ -63,6 +63,14 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportSource:
+    """Where a bundle was made, if not here, and who brought it; both as the caller says."""
+
+    origin: str
+    importer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MetricVersion:
     """An immutable numbered release of a metric; only `delete_time` and who points at it change.
 
