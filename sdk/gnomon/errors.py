@@ -273,6 +273,16 @@ class TrainingSetWorkUnsuitableError(GnomonError):
     reason = "TRAINING_SET_WORK_UNSUITABLE"
 
 
+class WebhookSecretMissingError(GnomonError):
+    code = 9
+    reason = "WEBHOOK_SECRET_MISSING"
+
+
+class WebhookUndeliveredError(GnomonError):
+    code = 9
+    reason = "WEBHOOK_UNDELIVERED"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"

@@ -18,6 +18,7 @@ from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
+from gnomon_registry.webhook_wiring import telling
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 
@@ -32,6 +33,8 @@ class App:
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
+        self._telling = telling(settings, self._catalog, self._feed, _now)
+        self._grace_s = settings.grace_s
         self._server = Server(settings, [self._service(settings)], telemetry=Telemetry("registry", settings))
 
     def _service(self, settings: RegistrySettings) -> Service:
@@ -43,6 +46,8 @@ class App:
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
+            webhooks=self._telling.webhooks,
+            dispatch_now=self._telling.dispatcher.wake,
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 
@@ -56,11 +61,13 @@ class App:
         await asyncio.to_thread(self._blobs.clean)
         self._feed.start(self._catalog.last_change)
         await self._server.start()
+        self._telling.dispatcher.start()
 
     async def stop(self) -> None:
-        """End the watches, which never end by themselves, then the other calls."""
+        """End the watches, which never end by themselves, then the other calls and requests to receivers."""
         await self._feed.close()
-        await self._server.stop()
+        await asyncio.gather(self._server.stop(), self._telling.dispatcher.stop(self._grace_s))
+        await self._telling.outbound.close()
         await asyncio.to_thread(self._engine.dispose)
 
 

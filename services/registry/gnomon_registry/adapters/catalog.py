@@ -37,17 +37,29 @@ class SqlCatalog:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator["SqlReader"]:
-        with database.reading(self._engine) as connection:
+        with self.snapshot() as connection:
             yield SqlReader(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["SqlWriter"]:
+        with self.transaction() as connection:
+            yield SqlWriter(connection)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A reader's transaction, for what else is stored with the catalog."""
+        with database.reading(self._engine) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The turn of one writer of this process; what else is stored with the catalog takes one here."""
         # Writers of this process queue here: SQLite's own waiting is by sleeps, and unfair.
         if not self._turn.acquire(timeout=self._busy_timeout_s):
             raise ServiceUnavailableError("The registry's database is busy. Try again.", retry_after_s=1.0)
         try:
             with database.writing(self._engine) as connection:
-                yield SqlWriter(connection)
+                yield connection
         finally:
             self._turn.release()
         self._on_commit()
