@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from gnomon import webhooks as signing
-from gnomon.errors import AlreadyExistsError
+from gnomon.errors import AlreadyExistsError, WebhookSecretMissingError
 from gnomon.names import WebhookDeliveryName, WebhookName
 from gnomon_registry.domain import webhooks as rules
 from gnomon_registry.domain.deliveries import Delivery, DeliveryState, again, test_body
@@ -143,7 +143,9 @@ class Webhooks:
                 return self._answered(writer, answer)
             old = _the_webhook(writer, name)
             sealed = self.vault.seal(secret, bound_to(name, old.url))
-            new = old.with_secret(sealed, self.clock(), overlap)
+            # One that does not open must not stop what the new one signs.
+            keep_for = overlap if self._opens(old) else timedelta(0)
+            new = old.with_secret(sealed, self.clock(), keep_for)
             if new.pause_cause is PauseCause.SECRET_DROPPED:
                 new = new.resumed()
             new = self._changed(writer, old, new)
@@ -198,6 +200,13 @@ class Webhooks:
         if old.pause_cause is not None and new.pause_cause is None:
             writer.reschedule(new.name.webhook, now, now + timedelta(seconds=self.give_up_s))
         return new
+
+    def _opens(self, webhook: Webhook) -> bool:
+        try:
+            self.vault.open(webhook.sealed_secret, bound_to(webhook.name, webhook.url))
+        except WebhookSecretMissingError:
+            return False
+        return True
 
     def _new_secret(self) -> str:
         return signing.secret_of(self.random_bytes(_SECRET_BYTES))
