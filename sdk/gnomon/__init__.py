@@ -6,7 +6,7 @@ with gnomon.Client() as client:
     client.score("toxicity", output="…").flagged
 """
 
-from gnomon import errors
+from gnomon import errors, webhooks
 from gnomon._async.client import AsyncClient
 from gnomon._sync.client import Client
 from gnomon.instances import Document, Message, Session, Span, Tool, ToolCall, Trace
@@ -22,4 +22,5 @@ __all__ = [
     "ToolCall",
     "Trace",
     "errors",
+    "webhooks",
 ]

@@ -29,6 +29,7 @@ from gnomon.cli import (
     traffic,
     up,
     versions,
+    webhooks,
 )
 
 # Every error in a command line derives from this one; it has moved between releases of typer.
@@ -77,6 +78,7 @@ for _group in (
     runs,
     versions,
     aliases,
+    webhooks,
     feedback,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
