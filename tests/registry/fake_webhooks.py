@@ -124,9 +124,17 @@ class FakeWebhookTransaction(FakeTransaction):
     def next_due_time(self, now):
         return min((d.due_time for d in self._live() if d.due_time > now), default=None)
 
+    def set_position(self, webhooks, position):
+        for name in webhooks:
+            self.put_webhook(dataclasses.replace(self._state.webhooks[name], position=position))
+
+    def add_deliveries(self, deliveries):
+        for delivery in deliveries:
+            number = max((d.id for d in self._state.deliveries.values()), default=0) + 1
+            self._state.deliveries[delivery.name] = dataclasses.replace(delivery, id=number)
+
     def put_delivery(self, delivery):
-        old = self._state.deliveries.get(delivery.name)
-        number = old.id if old else max((d.id for d in self._state.deliveries.values()), default=0) + 1
+        number = self._state.deliveries[delivery.name].id
         self._state.deliveries[delivery.name] = dataclasses.replace(delivery, id=number)
 
     def reschedule(self, webhook, now, give_up_time):

@@ -30,7 +30,12 @@ def store(request, tmp_path):
 def put(store, *entities):
     with store.writing() as writer:
         for entity in entities:
-            (writer.put_delivery if hasattr(entity, "body") else writer.put_webhook)(entity)
+            if not hasattr(entity, "body"):
+                writer.put_webhook(entity)
+            elif writer.delivery(entity.name):
+                writer.put_delivery(entity)
+            else:
+                writer.add_deliveries([entity])
 
 
 def without_ids(deliveries):
@@ -76,6 +81,22 @@ def test_those_behind_the_log_are_the_ones_to_make_deliveries_for(store):
     put(store, a_webhook("first", position=3), a_webhook("second", position=4), paused)
     with store.reading() as reader:
         assert [w.name.webhook for w in reader.webhooks_behind(4)] == ["first"]
+
+
+def test_a_position_is_moved_for_several_at_once(store):
+    put(store, a_webhook("first"), a_webhook("second", position=2), a_webhook("third"))
+    with store.writing() as writer:
+        writer.set_position(["first", "second"], 9)
+    with store.reading() as reader:
+        assert [w.position for w in reader.webhooks("", 9)] == [9, 9, 0]
+
+
+def test_new_deliveries_keep_their_order(store):
+    put(store, a_webhook())
+    with store.writing() as writer:
+        writer.add_deliveries([])
+        writer.add_deliveries([a_delivery("msg-b"), a_delivery("msg-a")])
+        assert names(writer.deliveries_newest_first("hook", None, 9, None)) == ["msg-a", "msg-b"]
 
 
 def test_webhooks_read_the_log_and_remember_requests_in_one_transaction(store):

@@ -1,7 +1,7 @@
 """Webhooks and their deliveries, in the database of the catalog."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
@@ -73,11 +73,18 @@ class SqlWebhookWriter(SqlWebhookReader, SqlWriter):
         for column in (_D.webhook, _W.webhook):
             self._connection.execute(delete(column.table).where(column == name.webhook))
 
+    def set_position(self, webhooks: Sequence[str], position: int) -> None:
+        self._connection.execute(
+            update(_W.webhook.table).where(_W.webhook.in_(webhooks)).values(position=position)
+        )
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        if deliveries:
+            self._connection.execute(insert(webhook_deliveries), list(map(rows.from_delivery, deliveries)))
+
     def put_delivery(self, delivery: Delivery) -> None:
-        values = rows.from_delivery(delivery)
         same = update(webhook_deliveries).where(*_named(delivery.name))
-        if self._connection.execute(same.values(values)).rowcount == 0:
-            self._connection.execute(insert(webhook_deliveries).values(values))
+        self._connection.execute(same.values(rows.from_delivery(delivery)))
 
     def reschedule(self, webhook: str, now: datetime, give_up_time: datetime) -> None:
         waiting = update(webhook_deliveries).where(

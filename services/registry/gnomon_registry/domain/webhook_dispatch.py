@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 _FEED_S = 60.0
 _FORGET_EVERY = timedelta(hours=1)
-_RECORD_TRIES = 3
+_GATHER_S = 0.01  # what happens close together is stored together
 
 
 class Dispatcher:
@@ -37,6 +37,7 @@ class Dispatcher:
         self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
         self._sends: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[Delivery, Outcome]] = []
 
     def start(self) -> None:
         self._loops = [asyncio.create_task(self._run()), asyncio.create_task(self._follow())]
@@ -55,6 +56,8 @@ class Dispatcher:
             follow.cancel()
             if self._sends:
                 await asyncio.wait(self._sends, timeout=grace_s)
+            with contextlib.suppress(GnomonError):
+                await self._record()
         for task in self._sends:
             task.cancel()
         await asyncio.gather(*self._loops, *self._sends, return_exceptions=True)
@@ -83,9 +86,12 @@ class Dispatcher:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._woken.wait()
+            if not self._stopping:
+                await asyncio.sleep(_GATHER_S)
 
     async def _look(self) -> float:
         """Take new changes, begin what is due and has a place; return for how long there is nothing to do."""
+        await self._record()
         if await in_thread(self._outbox.take_changes):
             self._woken.set()
         if rooms := self._places.rooms(await in_thread(self._outbox.webhooks_with_due)):
@@ -95,6 +101,22 @@ class Dispatcher:
         if due is None:
             return self._look_s
         return min(max((due - self._outbox.clock()).total_seconds(), 0.0), self._look_s)
+
+    async def _record(self) -> None:
+        """Store what has come of requests since the last time, in one transaction."""
+        if not self._ended:
+            return
+        ended, self._ended = self._ended, []
+        try:
+            paused = await in_thread(self._outbox.record, ended)
+        except BaseException:  # nothing was stored; the next look tries again, lest receivers be asked again
+            self._ended = ended + self._ended
+            raise
+        for webhook in paused:
+            cause = webhook.pause_cause and webhook.pause_cause.value
+            log.warning(
+                "a webhook was paused", webhook=str(webhook.name), cause=cause, last_error=webhook.last_error
+            )
 
     def _begin(self, webhook: Webhook, delivery: Delivery) -> None:
         self._places.take(webhook.name.webhook)
@@ -107,27 +129,9 @@ class Dispatcher:
         try:
             outcome = await self._sending.send(webhook, delivery.name.delivery, delivery.body)
             well = outcome.problem is None and outcome.attempt.duration_s < SLOW_S
-            await self._record(delivery, outcome)
+            self._ended.append((delivery, outcome))
         except Exception:  # it becomes due again when its lease ends
             log.exception("a delivery was left", delivery=str(delivery.name))
         finally:
             self._places.give_back(webhook.name.webhook, well=well)
             self._woken.set()
-
-    async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
-        """Store what came of it; a database that is busy is asked again, lest the receiver be."""
-        for left in reversed(range(_RECORD_TRIES)):
-            try:
-                paused = await in_thread(self._outbox.record, delivery, outcome)
-                break
-            except GnomonError:
-                if not left:
-                    raise
-                await asyncio.sleep(self._look_s)
-        if paused is not None and paused.pause_cause is not None:
-            log.warning(
-                "a webhook was paused",
-                webhook=str(paused.name),
-                cause=paused.pause_cause.value,
-                last_error=paused.last_error,
-            )

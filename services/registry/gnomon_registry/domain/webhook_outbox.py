@@ -4,8 +4,8 @@ The log is the outbox: a change is there, or it is not, with the catalog's own t
 nothing of webhooks. What follows it here is a position for each webhook.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gnomon.names import WebhookName
@@ -23,7 +23,7 @@ from gnomon_registry.domain.webhook_ports import WebhookStore, WebhookWriter
 from gnomon_registry.domain.webhook_sending import Outcome
 from gnomon_registry.domain.webhooks import Webhook
 
-_AT_ONCE = 200  # rows of one transaction: writers of the catalog wait for it
+_AT_ONCE = 100  # rows of one transaction: writers of the catalog wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,27 @@ class Outbox:
             if not reader.webhooks_behind(newest):
                 return False
         with self.store.writing() as writer:
-            more = [self._take(writer, webhook) for webhook in writer.webhooks_behind(newest)]
-        return any(more)
+            behind = writer.webhooks_behind(newest)
+            by_position = [
+                (position, [webhook for webhook in behind if webhook.position == position])
+                for position in sorted({webhook.position for webhook in behind})
+            ]
+            if by_position:  # those that were paused catch up first, then all go together
+                self._take(writer, *by_position[0])
+        return bool(by_position)
 
-    def _take(self, writer: WebhookWriter, webhook: Webhook) -> bool:
-        changes, now = writer.changes(webhook.position, _AT_ONCE), self.clock()
-        for change in changes:
-            if webhook.wants(change):
-                delivery = new_delivery(webhook.name, self.new_id(), change, now, self.schedule.give_up_s)
-                writer.put_delivery(delivery)
-        if changes:
-            writer.put_webhook(replace(webhook, position=changes[-1].id))
-        return len(changes) == _AT_ONCE
+    def _take(self, writer: WebhookWriter, position: int, webhooks: Sequence[Webhook]) -> None:
+        now, most = self.clock(), max(1, _AT_ONCE // len(webhooks))
+        changes = writer.changes(position, most)
+        writer.add_deliveries(
+            [
+                new_delivery(webhook.name, self.new_id(), change, now, self.schedule.give_up_s)
+                for change in changes
+                for webhook in webhooks
+                if webhook.wants(change)
+            ]
+        )
+        writer.set_position([webhook.name.webhook for webhook in webhooks], changes[-1].id)
 
     def webhooks_with_due(self) -> list[str]:
         with self.store.reading() as reader:
@@ -84,31 +93,37 @@ class Outbox:
                     taken.append((webhook, delivery))
         return taken
 
-    def record(self, delivery: Delivery, outcome: Outcome) -> Webhook | None:
-        """Store what came of an attempt; return the webhook where this has paused it.
+    def record(self, ended: Iterable[tuple[Delivery, Outcome]]) -> list[Webhook]:
+        """Store what came of attempts, all together; return the webhooks that this has paused.
 
-        Nothing is stored if the delivery was taken by someone else meanwhile, or is gone.
+        Nothing is stored of a delivery that was taken by someone else meanwhile, or is gone.
         """
+        changed: dict[str, Webhook] = {}
+        paused = []
         with self.store.writing() as writer:
-            current, webhook = (
-                writer.delivery(delivery.name),
-                writer.webhook(WebhookName(delivery.name.webhook)),
-            )
-            if current is None or webhook is None or current.attempt_count != delivery.attempt_count:
-                return None
-            now = self.clock()
-            ended = after(
-                current,
-                outcome.attempt,
-                now,
-                schedule=self.schedule,
-                retry_after_s=outcome.retry_after_s,
-                draw=self.draw,
-            )
-            changed = webhook_after(webhook, outcome.attempt, self.pause_after_s)
-            writer.put_delivery(ended)
-            writer.put_webhook(changed)
-        return changed if changed.pause_cause is not webhook.pause_cause else None
+            for delivery, outcome in ended:
+                name = delivery.name.webhook
+                webhook = changed.get(name) or writer.webhook(WebhookName(name))
+                current = writer.delivery(delivery.name)
+                if webhook is None or current is None or current.attempt_count != delivery.attempt_count:
+                    continue
+                writer.put_delivery(self._after(current, outcome))
+                changed[name] = webhook_after(webhook, outcome.attempt, self.pause_after_s)
+                if changed[name].pause_cause is not webhook.pause_cause:
+                    paused.append(changed[name])
+            for webhook in changed.values():
+                writer.put_webhook(webhook)
+        return paused
+
+    def _after(self, delivery: Delivery, outcome: Outcome) -> Delivery:
+        return after(
+            delivery,
+            outcome.attempt,
+            self.clock(),
+            schedule=self.schedule,
+            retry_after_s=outcome.retry_after_s,
+            draw=self.draw,
+        )
 
     def next_due_time(self) -> datetime | None:
         with self.store.reading() as reader:

@@ -1,5 +1,6 @@
 """What webhooks need of the world. Every port has a contract suite in `tests/registry`."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,8 +53,14 @@ class WebhookWriter(WebhookReader, CatalogWriter, Protocol):
         """Forget it and its deliveries."""
         ...
 
+    def set_position(self, webhooks: Sequence[str], position: int) -> None: ...
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Store new ones, in this order; the store gives the IDs."""
+        ...
+
     def put_delivery(self, delivery: Delivery) -> None:
-        """Store a delivery, or overwrite the one with the same name; the store gives the ID."""
+        """Overwrite the one with the same name."""
         ...
 
     def reschedule(self, webhook: str, now: datetime, give_up_time: datetime) -> None:
