@@ -32,6 +32,7 @@ from gnomon.cli import (
     traffic,
     up,
     versions,
+    webhooks,
 )
 
 # Every error in a command line derives from this one; it has moved between releases of typer.
@@ -82,6 +83,7 @@ for _group in (
     runs,
     versions,
     aliases,
+    webhooks,
     feedback,
     keys,
 ):

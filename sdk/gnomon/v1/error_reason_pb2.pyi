@@ -64,6 +64,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GENERATION_YIELD_TOO_LOW: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
+    WEBHOOK_SECRET_MISSING: _ClassVar[ErrorReason]
+    WEBHOOK_UNDELIVERED: _ClassVar[ErrorReason]
     UNAUTHENTICATED: _ClassVar[ErrorReason]
     API_KEY_MISSING: _ClassVar[ErrorReason]
     API_KEY_MALFORMED: _ClassVar[ErrorReason]
@@ -134,6 +136,8 @@ GENERATION_SEEDS_MISSING: ErrorReason
 GENERATION_YIELD_TOO_LOW: ErrorReason
 TRAINING_SET_WORK_STOPPED: ErrorReason
 TRAINING_SET_WORK_UNSUITABLE: ErrorReason
+WEBHOOK_SECRET_MISSING: ErrorReason
+WEBHOOK_UNDELIVERED: ErrorReason
 UNAUTHENTICATED: ErrorReason
 API_KEY_MISSING: ErrorReason
 API_KEY_MALFORMED: ErrorReason

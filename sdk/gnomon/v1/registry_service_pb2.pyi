@@ -1,5 +1,6 @@
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from gnomon.v1 import scopes_pb2 as _scopes_pb2
+from gnomon.v1 import webhooks_pb2 as _webhooks_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import empty_pb2 as _empty_pb2

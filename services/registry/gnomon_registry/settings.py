@@ -73,6 +73,43 @@ class RegistrySettings(ServerSettings):
     scorer_key_file: Path | None = Field(default=None, description="A file with that key.")
     heartbeat_s: float = Field(default=5.0, gt=0, description="How often a quiet watch stream says it lives.")
 
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="Seals the secrets of webhooks: 32 bytes in base64 or hex, as `openssl rand -base64 32` "
+        "makes them. Without one there are no webhooks. Who loses it rotates the secrets.",
+    )
+    master_key_file: Path | None = Field(
+        default=None, description="A file with the master key, for those who keep secrets out of variables."
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Hosts that webhooks may be at beside public HTTPS, with their ports, separated by "
+        "commas: localhost:8080,10.0.0.7:8000.",
+    )
+    webhook_timeout_s: float = Field(
+        default=15.0, gt=0, description="How long a receiver may take for its whole answer."
+    )
+    webhook_concurrency: int = Field(
+        default=32, ge=2, description="Requests to receivers that are under way at once in this process."
+    )
+    webhook_first_retry_s: float = Field(
+        default=5.0, gt=0, description="The wait after the first failed attempt; it triples with each."
+    )
+    webhook_longest_retry_s: float = Field(
+        default=12 * 3600.0,
+        gt=0,
+        description="The longest wait, also where a receiver asks for a longer one.",
+    )
+    webhook_give_up_s: float = Field(
+        default=3 * 86400.0, gt=0, description="How long a delivery is tried before it is given up."
+    )
+    webhook_pause_after_s: float = Field(
+        default=5 * 86400.0, gt=0, description="A webhook that has taken nothing for this long is paused."
+    )
+    webhook_history_s: float = Field(
+        default=30 * 86400.0, gt=0, description="How long deliveries are remembered after they have ended."
+    )
+
     @field_validator("database_url")
     @classmethod
     def _is_a_database(cls, value: str) -> str:

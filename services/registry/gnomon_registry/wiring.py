@@ -28,6 +28,7 @@ from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
+from gnomon_registry.webhook_wiring import telling
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import secret_of
@@ -50,6 +51,7 @@ class App:
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
+        self._telling = telling(settings, self._database, self._feed, _now)
         self._telemetry = Telemetry("registry", settings)
         self._server = Server(
             settings,
@@ -75,6 +77,8 @@ class App:
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
+            webhooks=self._telling.webhooks,
+            dispatch_now=self._telling.dispatcher.wake,
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 
@@ -103,12 +107,14 @@ class App:
         self._feed.start(self._catalog.last_change)
         await self._server.start()
         self._readiness.start()
+        self._telling.dispatcher.start()
 
     async def stop(self) -> None:
-        """End the watches, which never end by themselves, then the other calls."""
+        """End the watches, which never end by themselves, then the other calls and requests to receivers."""
         await self._readiness.stop()
         await self._feed.close()
-        await self._server.stop()
+        await asyncio.gather(self._server.stop(), self._telling.dispatcher.stop(self._settings.grace_s))
+        await self._telling.outbound.close()
         await asyncio.to_thread(self._database.close)
 
 

@@ -1,5 +1,7 @@
 """All RPCs of the registry in one servicer."""
 
+from collections.abc import Callable
+
 from gnomon.v1 import registry_service_pb2_grpc
 from gnomon_registry.api.aliases import AliasRpcs
 from gnomon_registry.api.blobs import BlobRpcs
@@ -7,12 +9,14 @@ from gnomon_registry.api.metrics import MetricRpcs
 from gnomon_registry.api.projects import ProjectRpcs
 from gnomon_registry.api.versions import VersionRpcs
 from gnomon_registry.api.watching import WatchRpcs
+from gnomon_registry.api.webhooks import WebhookRpcs
 from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
+from gnomon_registry.domain.webhook_use_cases import Webhooks
 
 
 class RegistryServicer(
@@ -22,6 +26,7 @@ class RegistryServicer(
     AliasRpcs,
     BlobRpcs,
     WatchRpcs,
+    WebhookRpcs,
     registry_service_pb2_grpc.RegistryServiceServicer,
 ):
     """Implements `gnomon.v1.RegistryService`."""
@@ -35,6 +40,8 @@ class RegistryServicer(
         aliases: Aliases,
         blobs: Blobs,
         watching: Watching,
+        webhooks: Webhooks,
+        dispatch_now: Callable[[], None],
     ) -> None:
         self.projects = projects
         self.metrics = metrics
@@ -42,3 +49,5 @@ class RegistryServicer(
         self.aliases = aliases
         self.blobs = blobs
         self.watching = watching
+        self.webhooks = webhooks
+        self.dispatch_now = dispatch_now

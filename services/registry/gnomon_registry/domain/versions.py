@@ -167,7 +167,7 @@ class Versions:
         with self.store.writing() as catalog:
             if the_version(catalog, name, deleted=True).delete_time is not None:
                 catalog.set_delete_time(name.metric, number, None)
-                catalog.log(Change(ChangeKind.VERSION_CREATED, name.metric, number, self.clock()))
+                catalog.log(Change(ChangeKind.VERSION_RESTORED, name.metric, number, self.clock()))
             return the_version(catalog, name)
 
 
