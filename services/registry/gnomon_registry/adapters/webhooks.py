@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from gnomon.names import WebhookDeliveryName, WebhookName
 from gnomon_registry.adapters import webhook_rows as rows
-from gnomon_registry.adapters.database import Database, SqlReader, SqlWriter
+from gnomon_registry.adapters.catalog import SqlReader, SqlWriter
+from gnomon_registry.adapters.database import Database
 from gnomon_registry.adapters.schema import webhook_deliveries, webhooks
 from gnomon_registry.domain.deliveries import Delivery, DeliveryState
 from gnomon_registry.domain.webhooks import Webhook
