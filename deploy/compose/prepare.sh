@@ -30,9 +30,8 @@ once master-key openssl rand -base64 32
 once database-password openssl rand -hex 24
 once grafana-password openssl rand -hex 16
 once admin-key gnomon_key
-# At first the services show the operator's key; docs/operations/keys.md gives each a narrower one.
-once trainer-key cat admin-key
-once scorer-key cat admin-key
+once trainer-key gnomon_key
+once scorer-key gnomon_key
 
 if [ ! -s certificate.pem ]; then
     quiet() { "$@" 2>/dev/null; }

@@ -149,7 +149,7 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* Secrets as files, readable by the group that the pod runs as. Takes "keys": what of the secret of keys. */}}
+{{/* Secrets as files, readable by the group that the pod runs as. Takes "key": the one that the pod gets, or all. */}}
 {{- define "gnomon.secretVolumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: 4Gi}
@@ -159,7 +159,7 @@ readinessProbe:
 {{- end }}
 {{- if .root.Values.access.enabled }}
 - name: keys
-  secret: {secretName: {{ .root.Values.access.existingSecret }}, defaultMode: 0440, items: [{key: {{ .key }}, path: api-key}]}
+  secret: {secretName: {{ .root.Values.access.existingSecret }}, defaultMode: 0440{{ with .key }}, items: [{key: {{ . }}, path: api-key}]{{ end }}}
 {{- end }}
 {{- with .database }}{{ if and .url .existingSecret }}
 - name: database
