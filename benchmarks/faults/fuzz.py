@@ -74,7 +74,7 @@ _PIECES = (
     *(
         "é",
         "e\u0301",
-        "𝒜",
+        "\U0001d49c",
         "metrics/",
         "versions/",
         "datasets/",
@@ -304,10 +304,8 @@ def _plain(field: Any) -> str:
 
 def _outside(audit: Path, begin: int, home: Path) -> set[str]:
     """Return what a process opened from a place in its audit on that is neither its data nor its code."""
-    roots = tuple(
-        f"{Path(root).resolve()}{os.sep}"
-        for root in (home, ROOT, sys.prefix, sys.base_prefix, "/dev", "/sys")
-    )
+    code = [*filter(None, sys.path), sys.prefix, sys.base_prefix, "/usr/share/zoneinfo"]
+    roots = tuple(f"{Path(root).resolve()}{os.sep}" for root in (home, ROOT, *code, "/dev", "/sys"))
     own = {"/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo"}
     found = set()
     with audit.open("rb") as file:

@@ -64,7 +64,7 @@ class Plan:
     kills: int = 25
     a_round: int = 5
     points: tuple[tuple[str, str, int, str], ...] = POINTS
-    rows: int = 160
+    rows: int = 260  # a run needs 256
     seed: int = 1
 
 
@@ -222,7 +222,7 @@ def _kill_worker(made: Site) -> None:
 
 @contextlib.contextmanager
 def _dying(made: Site, point: tuple[str, str, int, str], number: int) -> Iterator[None]:
-    """Have the registry, or a worker of the trainer, kill itself at a point; a trainer starts its own again."""
+    """Have the registry, or a worker, kill itself at a point; a trainer starts a worker again."""
     victim, at, call, when = point
     once = made.home / f"died-{number}"
     service = made.services[victim]

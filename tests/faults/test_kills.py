@@ -7,7 +7,7 @@ from benchmarks.faults import kills, steps
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
-    plan = kills.Plan(kills=1, a_round=3, points=kills.POINTS[1:2], rows=120)
+    plan = kills.Plan(kills=1, a_round=3, points=kills.POINTS[1:2])
 
     found = kills.measure(tmp_path, plan)
 
