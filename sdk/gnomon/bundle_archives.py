@@ -181,7 +181,7 @@ class _Taker:
 
 
 def _unpack_zip(file: IO[bytes], taker: _Taker) -> None:
-    with zipfile.ZipFile(_Careful(file, taker)) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(_Careful(file, taker)) as archive:
         for info in archive.infolist():
             name, mode = info.orig_filename, info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -207,7 +207,7 @@ def _unpack_gzip(file: IO[bytes], taker: _Taker) -> None:
 
 
 def _unpack_tar(file: IO[bytes], taker: _Taker) -> None:
-    with tarfile.open(fileobj=_Careful(file, taker), mode="r:") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=_Careful(file, taker), mode="r:") as archive:
         for info in archive:
             if not (info.isreg() or info.isdir()) or info.sparse is not None:
                 refuse(info.name, "archive-link", "is a link, a device or a sparse file")

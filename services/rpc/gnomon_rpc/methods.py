@@ -6,9 +6,10 @@ our own methods. Methods of other people's services stand here.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from gnomon.v1 import scopes_pb2
 
@@ -45,5 +46,10 @@ def described(path: str) -> Method:
         found = descriptor_pool.Default().FindServiceByName(service).methods_by_name.get(name)
     except KeyError:
         found = None
-    scopes = FOREIGN.get(path) or (tuple(found.GetOptions().Extensions[scopes_pb2.scopes]) if found else ())
+    scopes = FOREIGN.get(path) or (_said(found) if found else ())
     return Method(frozenset(scopes) if scopes else None, found.input_type if found else None)
+
+
+def _said(method: MethodDescriptor) -> tuple[str, ...]:
+    scopes: Any = scopes_pb2.scopes  # protoc's stubs do not tell what it extends
+    return tuple(method.GetOptions().Extensions[scopes])

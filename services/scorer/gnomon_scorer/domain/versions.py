@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -317,7 +318,7 @@ class Versions:
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
     if isinstance(error, VersionUnloadableError):
         return error
-    broken = error.metadata if isinstance(error, BundleInvalidError) else {}
+    broken: dict[str, Any] = dict(error.metadata) if isinstance(error, BundleInvalidError) else {}
     return VersionUnloadableError(
         f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
         **broken | {"metric_version": str(name)},
