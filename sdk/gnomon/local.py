@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
 
@@ -167,7 +166,7 @@ def is_ready(address: str, service: str, security: Security | None = None) -> bo
 
     Health is told without a key; `security` says with whom TLS is spoken, and how.
     """
-    with _channel(address, security or Security()) as channel:
+    with dataclasses.replace(security or Security(), api_key="").channel(grpc, address, []) as channel:
         # The messages of grpc.health.v1 are one text field and one enum field; written out, they
         # spare the SDK a dependency.
         check = channel.unary_unary("/grpc.health.v1.Health/Check")
@@ -176,13 +175,6 @@ def is_ready(address: str, service: str, security: Security | None = None) -> bo
             return bool(check(request, timeout=2.0) == b"\x08\x01")
         except grpc.RpcError:
             return False
-
-
-def _channel(address: str, security: Security) -> Any:
-    target = dataclasses.replace(security, api_key="").target(address)
-    if target.tls:
-        return grpc.secure_channel(target.address, security.channel_credentials())
-    return grpc.insecure_channel(target.address)
 
 
 def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, ServiceProcess]:
