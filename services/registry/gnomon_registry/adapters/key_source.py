@@ -21,4 +21,5 @@ class OwnKeys:
         if state is not KeyState.VALID:
             return KeyAnswer(state, name)
         caller = Caller(name, key.display_name, frozenset(key.scopes), frozenset(key.projects))
-        return KeyAnswer(state, name, caller, found.end_time.timestamp() if found.end_time else None)
+        ends = found.end_time.timestamp() if found.end_time is not None else None
+        return KeyAnswer(state, name, caller, ends)
