@@ -27,9 +27,7 @@ class WorkNumbers(Collector):
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._seen: dict[
-            str, tuple[float, float]
-        ] = {}  # of each run that trains: (time, rows) at the last look
+        self._seen: dict[str, tuple[float, float]] = {}  # of each run: time and rows at the last look
 
     def describe(self) -> list[Metric]:
         return []  # nothing is read before somebody looks
