@@ -88,7 +88,7 @@ def tells_scores(context: Any) -> bool | None:
     """Return whether the caller wants an event for each score; None if it does not say `on` or `off`."""
     metadata = context.invocation_metadata() or ()
     said = next((value for key, value in metadata if key == EVENTS_HEADER), None)
-    return {"on": True, "off": False}.get(said)
+    return {"on": True, "off": False}.get(str(said))
 
 
 def _lane(number: int) -> Lane:
