@@ -274,6 +274,16 @@ def test_a_variable_that_means_nothing_is_told_with_the_one_that_was_meant():
     )
 
 
+def test_a_folder_that_cannot_be_used_is_named_at_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    process = spawn(GNOMON_TEST_ADDRESS_FILE=str(tmp_path / "file" / "address"))
+    _, text = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert text.splitlines()[-1].startswith(f"gnomon test: {tmp_path / 'file'}")
+    assert "Traceback" not in text
+
+
 def test_a_service_does_not_outlive_the_parent_it_was_given():
     process = spawn(GNOMON_TEST_PARENT_PID="1")  # not our PID: as if the parent had gone
     _, _ = process.communicate(timeout=20)

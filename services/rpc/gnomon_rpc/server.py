@@ -7,7 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,19 @@ class ListenError(Exception):
     """The address cannot be listened at; the message says why."""
 
 
+@cache
+def _version() -> str:
+    try:
+        return version("gnomon")
+    except PackageNotFoundError:  # run from its sources
+        return ""
+
+
 class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it has no types
     """Says with every answer which version the service is and what time it has, for `gnomon doctor`."""
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        told = (("gnomon-version", version("gnomon")), ("gnomon-time", f"{time.time():.3f}"))
+        told = (("gnomon-version", _version()), ("gnomon-time", f"{time.time():.3f}"))
         context.set_trailing_metadata(told)
         return await super().Check(request, context)
 
