@@ -22,7 +22,7 @@ def webhook_message(
 
 def event_word(kind: int) -> str:
     """Return `alias.set` for `ALIAS_SET`."""
-    return str(pb.Webhook.EventKind.Name(kind)).lower().replace("_", ".")  # type: ignore[arg-type]
+    return str(pb.Webhook.EventKind.Name(kind)).lower().replace("_", ".")
 
 
 def delivery_state(word: str) -> Any:
