@@ -37,29 +37,17 @@ class SqlCatalog:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator["SqlReader"]:
-        with self.snapshot() as connection:
+        with database.reading(self._engine) as connection:
             yield SqlReader(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["SqlWriter"]:
-        with self.transaction() as connection:
-            yield SqlWriter(connection)
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A reader's transaction, for what else is stored with the catalog."""
-        with database.reading(self._engine) as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """The turn of one writer of this process; what else is stored with the catalog takes one here."""
         # Writers of this process queue here: SQLite's own waiting is by sleeps, and unfair.
         if not self._turn.acquire(timeout=self._busy_timeout_s):
             raise ServiceUnavailableError("The registry's database is busy. Try again.", retry_after_s=1.0)
         try:
             with database.writing(self._engine) as connection:
-                yield connection
+                yield SqlWriter(connection)
         finally:
             self._turn.release()
         self._on_commit()
@@ -74,6 +62,11 @@ class SqlReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction itself, for what else is stored with the catalog."""
+        return self._connection
 
     def _one(self, table: Table, *where: ColumnElement[bool]) -> Any:
         return self._connection.execute(select(table).where(*where)).one_or_none()

@@ -108,13 +108,13 @@ class SqlWebhooks:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[SqlWebhookReader]:
-        with self._catalog.snapshot() as connection:
-            yield SqlWebhookReader(connection)
+        with self._catalog.reading() as reader:
+            yield SqlWebhookReader(reader.connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[SqlWebhookWriter]:
-        with self._catalog.transaction() as connection:
-            yield SqlWebhookWriter(connection)
+        with self._catalog.writing() as writer:
+            yield SqlWebhookWriter(writer.connection)
 
 
 def _named(name: WebhookDeliveryName) -> tuple[ColumnElement[bool], ...]:
