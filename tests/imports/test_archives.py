@@ -39,6 +39,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
         check=False,
     )
     assert child.returncode == 0, child.stderr[-2000:]
+    (place / "measured.jsonl").write_text(child.stdout)  # for those who want the figures
     lines = [json.loads(line) for line in child.stdout.splitlines()]
     return Imported({line["name"]: line for line in lines}, staging, log)
 

@@ -49,9 +49,10 @@ def told(log: Path) -> list[dict[str, object]]:
 
 def outside(log: Path, *folders: Path, since: int = 0) -> list[dict[str, object]]:
     """Return what was told of paths beyond the folders, and of processes and code."""
-    inside = tuple(f"{os.path.realpath(folder)}" for folder in folders)
+    inside = (*(os.path.realpath(folder) for folder in folders), "/dev/", "/proc/")
     return [
         entry
         for entry in told(log)[since:]
-        if not entry["paths"] or not all(str(path).startswith((*inside, "/dev/", "/proc/")) for path in entry["paths"])
+        if not entry["paths"]
+        or not all(str(path).startswith((*inside, "/dev/", "/proc/")) for path in entry["paths"])
     ]
