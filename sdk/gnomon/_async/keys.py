@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from gnomon import shorthand
 from gnomon._async.connection import AsyncConnection
-from gnomon._requests import field_mask, new_request_id
+from gnomon._requests import field_mask, new_request_id, one_or_several
 from gnomon.v1 import access_service_pb2 as access
 
 _SERVICE = "gnomon.v1.AccessService"
@@ -22,10 +22,10 @@ class AsyncKeys:
 
     async def create(
         self,
-        scopes: Iterable[str],
+        scopes: str | Iterable[str],
         *,
         display_name: str = "",
-        projects: Iterable[str] = (),
+        projects: str | Iterable[str] = (),
         expire_time: datetime | None = None,
     ) -> access.CreateApiKeyResponse:
         """Create a key; `key_text` of the answer is what its holder shows, and is told this once.
@@ -43,8 +43,8 @@ class AsyncKeys:
         """
         key = access.ApiKey(
             display_name=display_name,
-            scopes=list(scopes),
-            projects=[shorthand.project(project) for project in projects],
+            scopes=one_or_several(scopes),
+            projects=[shorthand.project(project) for project in one_or_several(projects)],
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)

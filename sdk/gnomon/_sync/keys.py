@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from gnomon import shorthand
-from gnomon._requests import field_mask, new_request_id
+from gnomon._requests import field_mask, new_request_id, one_or_several
 from gnomon._sync.connection import Connection
 from gnomon.v1 import access_service_pb2 as access
 
@@ -24,10 +24,10 @@ class Keys:
 
     def create(
         self,
-        scopes: Iterable[str],
+        scopes: str | Iterable[str],
         *,
         display_name: str = "",
-        projects: Iterable[str] = (),
+        projects: str | Iterable[str] = (),
         expire_time: datetime | None = None,
     ) -> access.CreateApiKeyResponse:
         """Create a key; `key_text` of the answer is what its holder shows, and is told this once.
@@ -45,8 +45,8 @@ class Keys:
         """
         key = access.ApiKey(
             display_name=display_name,
-            scopes=list(scopes),
-            projects=[shorthand.project(project) for project in projects],
+            scopes=one_or_several(scopes),
+            projects=[shorthand.project(project) for project in one_or_several(projects)],
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)

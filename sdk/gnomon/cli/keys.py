@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from gnomon.api_keys import SCOPES, new_key
@@ -54,7 +54,10 @@ def generate(session: Session) -> None:
     GNOMON_REGISTRY_ADMIN_KEY_FILE=that file.
     """
     key = new_key()
-    session.output.show({"key_text": key.text, "key_id": key.id}, lambda _: Text(key.text))
+    if session.output.as_json:
+        session.output.json({"key_text": key.text, "key_id": key.id})
+    else:
+        session.output.answer.print(Text(key.text), soft_wrap=True)
 
 
 @app.command("create")
@@ -79,7 +82,7 @@ def create(
     answer = session.client.keys.create(
         scope, display_name=display_name or "", projects=for_project or (), expire_time=ends
     )
-    session.output.show(answer, lambda shown: _told(shown.api_key, shown.key_text))
+    _tell(session, answer)
 
 
 @app.command("list")
@@ -124,7 +127,7 @@ def rotate(
 ) -> None:
     """Give a key a new text, shown this once."""
     answer = session.client.keys.rotate(key, overlap_s=_seconds(overlap, "--overlap"))
-    session.output.show(answer, lambda shown: _told(shown.api_key, shown.key_text))
+    _tell(session, answer)
 
 
 @app.command("revoke")
@@ -142,9 +145,15 @@ def whoami(session: Session) -> None:
     session.output.show(session.client.keys.identify(), _identity)
 
 
-def _told(key: pb.ApiKey, text: str) -> RenderableType:
-    lines = [("key", view.short(key.name)), ("scopes", ", ".join(key.scopes))]
-    return Group(grid(lines), Text(text, style="bold"), Text(_ONCE))
+def _tell(session: Session, answer: pb.CreateApiKeyResponse | pb.RotateApiKeyResponse) -> None:
+    """Print a key with its text, which is never cut nor broken into lines."""
+    output, key = session.output, answer.api_key
+    if output.as_json:
+        output.json(answer)
+        return
+    output.answer.print(grid([("key", view.short(key.name)), ("scopes", ", ".join(key.scopes))]))
+    output.answer.print(Text(answer.key_text, style="bold"), soft_wrap=True)
+    output.note(_ONCE)
 
 
 def _identity(found: pb.IdentifyCallerResponse) -> RenderableType:

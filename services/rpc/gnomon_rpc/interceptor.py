@@ -1,6 +1,7 @@
 """What happens around every call: who makes it, an ID, a log line, telemetry, checks, error mapping."""
 
 import asyncio
+import dataclasses
 import re
 import time
 import uuid
@@ -60,8 +61,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         try:
             admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
         except GnomonError as error:
+            name = error.metadata.get("resource", "")
+            caller.set_current(dataclasses.replace(caller.UNKNOWN, name=name) if name else caller.UNKNOWN)
             return _refusing(handler, method, error, watches)
         _admitted.set(admitted)  # for this call's task, which runs the handler as well
+        caller.set_current(admitted.caller)
         if method not in self._wrapped:
             skip = self._per_item.get(method, frozenset())
             self._wrapped[method] = _wrapped(handler, method, skip, watches, self._gate)
@@ -84,7 +88,6 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
             yield request
 
     def check(request: Any) -> Any:
-        caller.set_current(_admitted.get().caller)
         if not may_name_projects:
             caller.set_current(settled(caller.current(), ()))
         if handler.request_streaming:
@@ -156,6 +159,8 @@ class _Call:
         self._started = time.perf_counter()
         self._code = "OK"
         structlog.contextvars.bind_contextvars(call_id=_call_id(context))  # every call is a task of its own
+        if key := caller.current().name:
+            structlog.contextvars.bind_contextvars(key=key)
         self._ends = [watch.begin(method, context) for watch in watches]
         self._ending = Ending(context)
         self._unwatch = gate.watch(_admitted.get(), self._ending.begin) if gate else None
