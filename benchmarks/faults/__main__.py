@@ -29,7 +29,8 @@ Part = Callable[[Path, float, Mapping[str, str]], dict[str, Any]]
 
 
 def _kills(home: Path, scale: float, databases: Mapping[str, str]) -> dict[str, Any]:
-    return kills.measure(home, kills.Plan(kills=_some(25, scale)), databases)
+    points = kills.POINTS[:: max(1, round(1 / scale))]
+    return kills.measure(home, kills.Plan(kills=_some(25, scale), points=points), databases)
 
 
 def _real_kills(home: Path, scale: float, databases: Mapping[str, str]) -> dict[str, Any]:
