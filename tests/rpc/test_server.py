@@ -51,6 +51,29 @@ async def test_health_follows_what_the_service_says_of_itself():
     assert after == ("SERVING", "SERVING")
 
 
+async def test_a_connection_that_has_all_its_calls_under_way_keeps_no_other_connection_waiting():
+    one = server(max_concurrent_streams=2, grace_s=0)
+    await one.start()
+    own_connection = [("grpc.use_local_subchannel_pool", 1)]
+    ask = health_pb2.HealthCheckRequest(service=NAME)
+    async with (
+        grpc.aio.insecure_channel(one.address, options=own_connection) as greedy,
+        grpc.aio.insecure_channel(one.address, options=own_connection) as other,
+    ):
+        watching = [health_pb2_grpc.HealthStub(greedy).Watch(ask) for _ in range(2)]
+        for call in watching:
+            await call.read()
+        with pytest.raises(grpc.aio.AioRpcError) as held_back:
+            await health_pb2_grpc.HealthStub(greedy).Check(ask, timeout=0.5)
+        answered = await health_pb2_grpc.HealthStub(other).Check(ask, timeout=20)
+        watching[0].cancel()
+        freed = await health_pb2_grpc.HealthStub(greedy).Check(ask, timeout=20)
+    await one.stop()
+
+    assert held_back.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert answered == freed
+
+
 async def test_the_contract_can_be_read_from_a_running_server():
     one = server(grace_s=0)
     await one.start()

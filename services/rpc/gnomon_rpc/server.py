@@ -99,6 +99,9 @@ class Server:
                 ("grpc.so_reuseport", int(settings.reuse_port)),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Streams that are opened and reset at once would keep everybody else waiting: each is a
+                # call that was begun. Clients hold further calls of a connection back themselves.
+                ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # Clients ask every 10 s whether a service that works for minutes is still there.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

@@ -62,11 +62,6 @@ class SqlReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    @property
-    def connection(self) -> Connection:
-        """The transaction itself, for what else is stored with the catalog."""
-        return self._connection
-
     def _one(self, table: Table, *where: ColumnElement[bool]) -> Any:
         return self._connection.execute(select(table).where(*where)).one_or_none()
 
