@@ -313,6 +313,11 @@ class RegistryUnavailableError(GnomonError):
     reason = "REGISTRY_UNAVAILABLE"
 
 
+class AuditUnavailableError(GnomonError):
+    code = 14
+    reason = "AUDIT_UNAVAILABLE"
+
+
 class VersionLoadingError(GnomonError):
     code = 14
     reason = "VERSION_LOADING"

@@ -64,6 +64,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GENERATION_YIELD_TOO_LOW: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
+    AUDIT_UNAVAILABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -122,3 +123,4 @@ GENERATION_SEEDS_MISSING: ErrorReason
 GENERATION_YIELD_TOO_LOW: ErrorReason
 TRAINING_SET_WORK_STOPPED: ErrorReason
 TRAINING_SET_WORK_UNSUITABLE: ErrorReason
+AUDIT_UNAVAILABLE: ErrorReason

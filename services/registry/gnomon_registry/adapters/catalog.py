@@ -42,15 +42,21 @@ class SqlCatalog:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["SqlWriter"]:
+        with self.transaction() as connection:
+            yield SqlWriter(connection)
+        self._on_commit()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The only writer of the database, catalog or not."""
         # Writers of this process queue here: SQLite's own waiting is by sleeps, and unfair.
         if not self._turn.acquire(timeout=self._busy_timeout_s):
             raise ServiceUnavailableError("The registry's database is busy. Try again.", retry_after_s=1.0)
         try:
             with database.writing(self._engine) as connection:
-                yield SqlWriter(connection)
+                yield connection
         finally:
             self._turn.release()
-        self._on_commit()
 
     def last_change(self) -> int:
         with self.reading() as catalog:

@@ -21,6 +21,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from gnomon_storage.audit_log import audit_table
+
 
 class UtcTime(TypeDecorator[datetime]):
     """A time in UTC; SQLite has no zones, so they are taken off and put back."""
@@ -122,3 +124,5 @@ answered_requests = Table(
     Column("body", String(64), nullable=False),
     Column("resource", Text, nullable=False),
 )
+
+audit_entries = audit_table(metadata)

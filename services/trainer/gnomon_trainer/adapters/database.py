@@ -17,13 +17,17 @@ _BUSY_TIMEOUT_S = 15.0
 
 
 class Database:
-    """Opens transactions. Errors of a full, busy or damaged database become GnomonErrors."""
+    """Opens transactions. Errors of a full, busy or damaged database become GnomonErrors.
 
-    def __init__(self, url: str) -> None:
+    `synchronous` is SQLite's pragma: with `NORMAL` a power cut may take the last
+    transactions, though never a part of one; with `FULL` it takes none.
+    """
+
+    def __init__(self, url: str, synchronous: str = "NORMAL") -> None:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(url)
+        self.engine = _engine(url, synchronous)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -57,7 +61,7 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, synchronous: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, hide_parameters=True)
     engine = create_engine(
@@ -65,16 +69,16 @@ def _engine(url: str) -> Engine:
         connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
         hide_parameters=True,  # they hold what users wrote, and errors are logged
     )
-    event.listen(engine, "connect", _prepare)
+
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
     return engine
-
-
-def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin(connection: Connection) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gnomon_storage.audit_log import audit_table
+
 metadata = MetaData()
 
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts by itself in SQLite
@@ -254,3 +256,5 @@ paid_answers = Table(
     Column("answer", JSON, nullable=False),
     Index("paid_answers_by_subject", "uid", "subject"),
 )
+
+audit_entries = audit_table(metadata)
