@@ -3,6 +3,7 @@
 Pure but for reading the environment and one small file.
 """
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -41,3 +42,28 @@ def _written_down() -> dict[str, str]:
     if not isinstance(content, dict):
         return {}
     return {key: value for key, value in content.items() if isinstance(value, str)}
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address, or a target of gRPC, is of this machine alone.
+
+    Any name but `localhost` may be another machine's; so is an empty host, which
+    a server listens at everywhere.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme in {"unix", "unix-abstract"}:
+        return True
+    if scheme in {"ipv4", "ipv6"}:
+        return all(is_loopback(one) for one in rest.split(","))
+    if scheme == "dns":
+        return is_loopback(rest.rpartition("/")[2])
+    host = address.rpartition(":")[0] if address.count(":") == 1 or "]" in address else address
+    host = host.removeprefix("[").removesuffix("]")
+    if host.lower() == "localhost":
+        return True
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return found.is_loopback or bool(mapped and mapped.is_loopback)

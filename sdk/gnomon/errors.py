@@ -4,7 +4,7 @@ A service's domain raises one of these; the SDK raises the same class at the
 user. The reasons are those of `gnomon.v1.ErrorReason`. Pure: no gRPC here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -91,6 +91,25 @@ class DeadlineExceededError(GnomonError):
 class NotFoundError(GnomonError):
     code = 5
     reason = "RESOURCE_NOT_FOUND"
+
+
+class PermissionDeniedError(GnomonError):
+    """The caller is known and may not do this; a subclass says why."""
+
+    code = 7
+    reason = "PERMISSION_DENIED"
+
+
+class ScopeMissingError(PermissionDeniedError):
+    reason = "SCOPE_MISSING"
+
+
+class ProjectDeniedError(PermissionDeniedError):
+    reason = "PROJECT_DENIED"
+
+
+class ProjectUnstatedError(PermissionDeniedError):
+    reason = "PROJECT_UNSTATED"
 
 
 class AlreadyExistsError(GnomonError):
@@ -273,6 +292,11 @@ class TrainingSetWorkUnsuitableError(GnomonError):
     reason = "TRAINING_SET_WORK_UNSUITABLE"
 
 
+class ApiKeyNeedsTlsError(GnomonError):
+    code = 9
+    reason = "API_KEY_NEEDS_TLS"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"
@@ -318,6 +342,11 @@ class AuditUnavailableError(GnomonError):
     reason = "AUDIT_UNAVAILABLE"
 
 
+class AccessUnverifiedError(GnomonError):
+    code = 14
+    reason = "ACCESS_UNVERIFIED"
+
+
 class VersionLoadingError(GnomonError):
     code = 14
     reason = "VERSION_LOADING"
@@ -333,7 +362,40 @@ class ArtifactCorruptError(GnomonError):
     reason = "ARTIFACT_CORRUPT"
 
 
-BY_REASON: dict[str, type[GnomonError]] = {cls.reason: cls for cls in GnomonError.__subclasses__()}
+class UnauthenticatedError(GnomonError):
+    """Who calls is not known; a subclass says why."""
+
+    code = 16
+    reason = "UNAUTHENTICATED"
+
+
+class ApiKeyMissingError(UnauthenticatedError):
+    reason = "API_KEY_MISSING"
+
+
+class ApiKeyMalformedError(UnauthenticatedError):
+    reason = "API_KEY_MALFORMED"
+
+
+class ApiKeyUnknownError(UnauthenticatedError):
+    reason = "API_KEY_UNKNOWN"
+
+
+class ApiKeyExpiredError(UnauthenticatedError):
+    reason = "API_KEY_EXPIRED"
+
+
+class ApiKeyRevokedError(UnauthenticatedError):
+    reason = "API_KEY_REVOKED"
+
+
+def _with_subclasses(cls: type[GnomonError]) -> Iterator[type[GnomonError]]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from _with_subclasses(each)
+
+
+BY_REASON: dict[str, type[GnomonError]] = {cls.reason: cls for cls in _with_subclasses(GnomonError)}
 
 # For statuses without `ErrorInfo`: those that gRPC itself or a proxy makes.
 BY_CODE: dict[int, type[GnomonError]] = {
@@ -342,8 +404,10 @@ BY_CODE: dict[int, type[GnomonError]] = {
     4: DeadlineExceededError,
     5: NotFoundError,
     6: AlreadyExistsError,
+    7: PermissionDeniedError,
     8: MessageTooLargeError,
     12: UnimplementedError,
     13: InternalError,
     14: ServiceUnavailableError,
+    16: UnauthenticatedError,
 }

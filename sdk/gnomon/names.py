@@ -195,6 +195,18 @@ class ProviderName:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKeyName:
+    api_key: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "ApiKeyName":
+        return cls(_match(f"apiKeys/({_ID})", name, field, "of the form apiKeys/{api_key}")[1])
+
+    def __str__(self) -> str:
+        return f"apiKeys/{self.api_key}"
+
+
+@dataclass(frozen=True, slots=True)
 class LabellingName:
     labelling: str
 

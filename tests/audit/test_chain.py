@@ -56,7 +56,13 @@ def test_an_entry_that_was_changed_is_found_with_its_number(position, field):
     entries = chain(10)
     old = entries[position]
     value = getattr(old.record, field)
-    new = value + "x" if isinstance(value, str) else value + 1 if isinstance(value, int) else START.replace(year=2001)
+    new = (
+        value + "x"
+        if isinstance(value, str)
+        else value + 1
+        if isinstance(value, int)
+        else START.replace(year=2001)
+    )
     entries[position] = dataclasses.replace(old, record=dataclasses.replace(old.record, **{field: new}))
 
     problem = verify(entries).problem
@@ -152,7 +158,8 @@ def test_no_two_logs_have_one_head(pairs, data):
     field = data.draw(st.sampled_from(["caller", "resource", "project"]))
     other = list(records)
     other[position] = dataclasses.replace(
-        other[position], **{field: getattr(other[position], field) + data.draw(st.text(min_size=1, max_size=3))}
+        other[position],
+        **{field: getattr(other[position], field) + data.draw(st.text(min_size=1, max_size=3))},
     )
 
     assert list(chained(Head(), records))[-1].hash != list(chained(Head(), other))[-1].hash

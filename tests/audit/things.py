@@ -44,9 +44,7 @@ class MemoryLog:
     def entries(self, query: Query, after: int | None, limit: int) -> list[AuditEntry]:
         order = self.kept[::-1] if query.newest_first else self.kept
         beyond = (
-            (lambda n: True)
-            if after is None
-            else (lambda n: n < after if query.newest_first else n > after)
+            (lambda n: True) if after is None else (lambda n: n < after if query.newest_first else n > after)
         )
         return [e for e in order if beyond(e.number) and _fits(query, e)][:limit]
 

@@ -25,6 +25,7 @@ class State:
     aliases: dict = field(default_factory=dict)
     changes: list = field(default_factory=list)
     answered: dict = field(default_factory=dict)
+    api_keys: dict = field(default_factory=dict)
 
 
 class FakeCatalog:
@@ -132,6 +133,15 @@ class FakeTransaction:
 
     def answered(self, request_id):
         return self._state.answered.get(request_id)
+
+    def api_key(self, key_id):
+        return self._state.api_keys.get(key_id)
+
+    def api_keys(self, after, limit):
+        return _page(self._state.api_keys, after, limit)
+
+    def put_api_key(self, key):
+        self._state.api_keys[key.name.api_key] = key
 
     def remember(self, answered):
         self._state.answered[answered.request_id] = answered

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gnomon.instances import InputShape, OutputType, Step
-from gnomon.names import AliasName, MetricName, ProjectName
+from gnomon.names import AliasName, ApiKeyName, MetricName, ProjectName
 from gnomon_registry.adapters import database
 from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import (
     Alias,
     Answered,
@@ -60,6 +61,22 @@ def alias(alias="production", number=1, metric="m", **changes):
 
 def change(number=1, old=None, alias="production", kind=ChangeKind.ALIAS_SET, metric="m"):
     return Change(kind, metric, number, NOW, alias, old)
+
+
+def api_key(key_id, **changes):
+    key = ApiKey(
+        name=ApiKeyName(key_id),
+        display_name="a bot",
+        scopes=("score", "registry:write"),
+        projects=(),
+        secret_sha256=bytes(range(32)),
+        last_four="wxyz",
+        created_by="operator",
+        etag="e1",
+        create_time=NOW,
+        rotate_time=NOW,
+    )
+    return dataclasses.replace(key, **changes)
 
 
 @pytest.fixture(params=["fake", "sqlite"])
@@ -242,6 +259,19 @@ def test_the_history_of_one_alias_is_its_part_of_the_log_backwards(filled):
         history = catalog.alias_changes_newest_first(name, None, 10)
         assert [(entry.old_number, entry.number) for entry in history] == [(3, None), (1, 3), (None, 1)]
         assert catalog.alias_changes_newest_first(name, history[0].id, 1) == [history[1]]
+
+
+def test_keys_are_kept_with_their_digests_and_listed_by_name(store):
+    plain = api_key("aaa")
+    whole = api_key("bbb", previous_sha256=b"\1" * 32, overlap_end_time=NOW, revoke_time=NOW, expire_time=NOW)
+    with store.writing() as catalog:
+        catalog.put_api_key(whole)
+        catalog.put_api_key(plain)
+        catalog.put_api_key(plain := dataclasses.replace(plain, display_name="renamed", projects=("p",)))
+    with store.reading() as catalog:
+        assert [catalog.api_key(key_id) for key_id in ("aaa", "bbb", "ccc")] == [plain, whole, None]
+        assert catalog.api_keys("", 10) == [plain, whole]
+        assert (catalog.api_keys("aaa", 10), catalog.api_keys("", 1)) == ([whole], [plain])
 
 
 def test_answered_requests_are_remembered(store):

@@ -7,7 +7,7 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.errors import BY_CODE, BY_REASON, GnomonError, NotFoundError, Violation
+from gnomon.errors import BY_CODE, BY_REASON, GnomonError, NotFoundError, PermissionDeniedError, Violation
 from gnomon.status import from_status, to_status
 from gnomon.v1 import error_reason_pb2
 
@@ -46,7 +46,8 @@ def test_a_foreign_status_becomes_the_nearest_error() -> None:
     foreign = status_pb2.Status(code=5, message="Not here.")
     foreign.details.add().Pack(error_details_pb2.ErrorInfo(reason="RUN_STATE", domain="elsewhere.example"))
     assert type(from_status(foreign)) is NotFoundError
-    assert type(from_status(status_pb2.Status(code=7, message="No."))) is GnomonError
+    assert type(from_status(status_pb2.Status(code=7, message="No."))) is PermissionDeniedError
+    assert type(from_status(status_pb2.Status(code=9, message="No."))) is GnomonError
 
 
 def test_metadata_of_a_newer_service_does_no_harm() -> None:

@@ -65,6 +65,18 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
     AUDIT_UNAVAILABLE: _ClassVar[ErrorReason]
+    UNAUTHENTICATED: _ClassVar[ErrorReason]
+    API_KEY_MISSING: _ClassVar[ErrorReason]
+    API_KEY_MALFORMED: _ClassVar[ErrorReason]
+    API_KEY_UNKNOWN: _ClassVar[ErrorReason]
+    API_KEY_EXPIRED: _ClassVar[ErrorReason]
+    API_KEY_REVOKED: _ClassVar[ErrorReason]
+    PERMISSION_DENIED: _ClassVar[ErrorReason]
+    SCOPE_MISSING: _ClassVar[ErrorReason]
+    PROJECT_DENIED: _ClassVar[ErrorReason]
+    PROJECT_UNSTATED: _ClassVar[ErrorReason]
+    ACCESS_UNVERIFIED: _ClassVar[ErrorReason]
+    API_KEY_NEEDS_TLS: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -124,3 +136,15 @@ GENERATION_YIELD_TOO_LOW: ErrorReason
 TRAINING_SET_WORK_STOPPED: ErrorReason
 TRAINING_SET_WORK_UNSUITABLE: ErrorReason
 AUDIT_UNAVAILABLE: ErrorReason
+UNAUTHENTICATED: ErrorReason
+API_KEY_MISSING: ErrorReason
+API_KEY_MALFORMED: ErrorReason
+API_KEY_UNKNOWN: ErrorReason
+API_KEY_EXPIRED: ErrorReason
+API_KEY_REVOKED: ErrorReason
+PERMISSION_DENIED: ErrorReason
+SCOPE_MISSING: ErrorReason
+PROJECT_DENIED: ErrorReason
+PROJECT_UNSTATED: ErrorReason
+ACCESS_UNVERIFIED: ErrorReason
+API_KEY_NEEDS_TLS: ErrorReason

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from gnomon.v1 import resources_pb2 as gnomon_dot_v1_dot_resources__pb2
+from gnomon.v1 import scopes_pb2 as gnomon_dot_v1_dot_scopes__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
@@ -30,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egnomon/v1/scorer_service.proto\x12\tgnomon.v1\x1a\x19gnomon/v1/resources.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x9d\x01\n\x0cScoreRequest\x12:\n\x0fmetric_versions\x18\x01 \x03(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12,\n\tinstances\x18\x02 \x03(\x0b\x32\x13.gnomon.v1.InstanceB\x04\xe2\x41\x01\x02\x12#\n\x04lane\x18\x03 \x01(\x0e\x32\x0f.gnomon.v1.LaneB\x04\xe2\x41\x01\x01\"e\n\rScoreResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.gnomon.v1.InstanceResult\x12(\n\x06timing\x18\x02 \x01(\x0b\x32\x18.gnomon.v1.ScoringTiming\";\n\x0eInstanceResult\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.gnomon.v1.ScoreOutcome\"a\n\x0cScoreOutcome\x12!\n\x05score\x18\x01 \x01(\x0b\x32\x10.gnomon.v1.ScoreH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xb3\x01\n\rScoringTiming\x12\x38\n\x15tokenization_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12inference_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"~\n\x12ScoreStreamRequest\x12:\n\x0fmetric_versions\x18\x01 \x03(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12,\n\tinstances\x18\x02 \x03(\x0b\x32\x13.gnomon.v1.InstanceB\x04\xe2\x41\x01\x01\"\x91\x01\n\x13ScoreStreamResponse\x12\x36\n\x0fmetric_versions\x18\x01 \x03(\tB\x1d\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12*\n\x07results\x18\x02 \x03(\x0b\x32\x19.gnomon.v1.InstanceResult\x12\x16\n\x0e\x61nswered_count\x18\x03 \x01(\x03\"N\n\x19ListLoadedVersionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x1aListLoadedVersionsResponse\x12\x31\n\x0floaded_versions\x18\x01 \x03(\x0b\x32\x18.gnomon.v1.LoadedVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbc\x02\n\rLoadedVersion\x12\x35\n\x0emetric_version\x18\x01 \x01(\tB\x1d\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.gnomon.v1.LoadedVersion.State\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12\x0e\n\x06\x66ormat\x18\x04 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\x12!\n\x06tuning\x18\x06 \x01(\x0b\x32\x11.gnomon.v1.Tuning\x12\x15\n\rformat_reason\x18\x07 \x01(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"\xb3\x02\n\x06Tuning\x12\'\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x17.gnomon.v1.Tuning.Trial\x12\'\n\x06trials\x18\x02 \x03(\x0b\x32\x17.gnomon.v1.Tuning.Trial\x12\x0f\n\x07machine\x18\x03 \x01(\t\x12\x30\n\x0cmeasure_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x1eobjective_sequences_per_second\x18\x05 \x01(\x01\x1al\n\x05Trial\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x05\x12\x14\n\x0c\x62\x61tch_tokens\x18\x03 \x01(\x05\x12\x1c\n\x14sequences_per_second\x18\x04 \x01(\x01\x12\x0e\n\x06spread\x18\x05 \x01(\x01*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\r\n\tGUARDRAIL\x10\x01\x12\n\n\x06ONLINE\x10\x02\x12\x08\n\x04\x42ULK\x10\x03\x32\x8f\x02\n\rScorerService\x12?\n\x05Score\x12\x17.gnomon.v1.ScoreRequest\x1a\x18.gnomon.v1.ScoreResponse\"\x03\x90\x02\x01\x12U\n\x0bScoreStream\x12\x1d.gnomon.v1.ScoreStreamRequest\x1a\x1e.gnomon.v1.ScoreStreamResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12\x66\n\x12ListLoadedVersions\x12$.gnomon.v1.ListLoadedVersionsRequest\x1a%.gnomon.v1.ListLoadedVersionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egnomon/v1/scorer_service.proto\x12\tgnomon.v1\x1a\x19gnomon/v1/resources.proto\x1a\x16gnomon/v1/scopes.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x9d\x01\n\x0cScoreRequest\x12:\n\x0fmetric_versions\x18\x01 \x03(\tB!\xe2\x41\x01\x02\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12,\n\tinstances\x18\x02 \x03(\x0b\x32\x13.gnomon.v1.InstanceB\x04\xe2\x41\x01\x02\x12#\n\x04lane\x18\x03 \x01(\x0e\x32\x0f.gnomon.v1.LaneB\x04\xe2\x41\x01\x01\"e\n\rScoreResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.gnomon.v1.InstanceResult\x12(\n\x06timing\x18\x02 \x01(\x0b\x32\x18.gnomon.v1.ScoringTiming\";\n\x0eInstanceResult\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.gnomon.v1.ScoreOutcome\"a\n\x0cScoreOutcome\x12!\n\x05score\x18\x01 \x01(\x0b\x32\x10.gnomon.v1.ScoreH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xb3\x01\n\rScoringTiming\x12\x38\n\x15tokenization_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12inference_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"~\n\x12ScoreStreamRequest\x12:\n\x0fmetric_versions\x18\x01 \x03(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12,\n\tinstances\x18\x02 \x03(\x0b\x32\x13.gnomon.v1.InstanceB\x04\xe2\x41\x01\x01\"\x91\x01\n\x13ScoreStreamResponse\x12\x36\n\x0fmetric_versions\x18\x01 \x03(\tB\x1d\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12*\n\x07results\x18\x02 \x03(\x0b\x32\x19.gnomon.v1.InstanceResult\x12\x16\n\x0e\x61nswered_count\x18\x03 \x01(\x03\"N\n\x19ListLoadedVersionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x1aListLoadedVersionsResponse\x12\x31\n\x0floaded_versions\x18\x01 \x03(\x0b\x32\x18.gnomon.v1.LoadedVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbc\x02\n\rLoadedVersion\x12\x35\n\x0emetric_version\x18\x01 \x01(\tB\x1d\xfa\x41\x1a\n\x18gnomon.dev/MetricVersion\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.gnomon.v1.LoadedVersion.State\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12\x0e\n\x06\x66ormat\x18\x04 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\x12!\n\x06tuning\x18\x06 \x01(\x0b\x32\x11.gnomon.v1.Tuning\x12\x15\n\rformat_reason\x18\x07 \x01(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"\xb3\x02\n\x06Tuning\x12\'\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x17.gnomon.v1.Tuning.Trial\x12\'\n\x06trials\x18\x02 \x03(\x0b\x32\x17.gnomon.v1.Tuning.Trial\x12\x0f\n\x07machine\x18\x03 \x01(\t\x12\x30\n\x0cmeasure_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x1eobjective_sequences_per_second\x18\x05 \x01(\x01\x1al\n\x05Trial\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x05\x12\x14\n\x0c\x62\x61tch_tokens\x18\x03 \x01(\x05\x12\x1c\n\x14sequences_per_second\x18\x04 \x01(\x01\x12\x0e\n\x06spread\x18\x05 \x01(\x01*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\r\n\tGUARDRAIL\x10\x01\x12\n\n\x06ONLINE\x10\x02\x12\x08\n\x04\x42ULK\x10\x03\x32\xa8\x02\n\rScorerService\x12H\n\x05Score\x12\x17.gnomon.v1.ScoreRequest\x1a\x18.gnomon.v1.ScoreResponse\"\x0c\x90\x02\x01\xaa\xf5\x18\x05score\x12^\n\x0bScoreStream\x12\x1d.gnomon.v1.ScoreStreamRequest\x1a\x1e.gnomon.v1.ScoreStreamResponse\"\x0c\x90\x02\x01\xaa\xf5\x18\x05score(\x01\x30\x01\x12m\n\x12ListLoadedVersions\x12$.gnomon.v1.ListLoadedVersionsRequest\x1a%.gnomon.v1.ListLoadedVersionsResponse\"\n\x90\x02\x01\xaa\xf5\x18\x03\x61nyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,39 +57,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOADEDVERSION'].fields_by_name['metric_version']._loaded_options = None
   _globals['_LOADEDVERSION'].fields_by_name['metric_version']._serialized_options = b'\372A\032\n\030gnomon.dev/MetricVersion'
   _globals['_SCORERSERVICE'].methods_by_name['Score']._loaded_options = None
-  _globals['_SCORERSERVICE'].methods_by_name['Score']._serialized_options = b'\220\002\001'
+  _globals['_SCORERSERVICE'].methods_by_name['Score']._serialized_options = b'\220\002\001\252\365\030\005score'
   _globals['_SCORERSERVICE'].methods_by_name['ScoreStream']._loaded_options = None
-  _globals['_SCORERSERVICE'].methods_by_name['ScoreStream']._serialized_options = b'\220\002\001'
+  _globals['_SCORERSERVICE'].methods_by_name['ScoreStream']._serialized_options = b'\220\002\001\252\365\030\005score'
   _globals['_SCORERSERVICE'].methods_by_name['ListLoadedVersions']._loaded_options = None
-  _globals['_SCORERSERVICE'].methods_by_name['ListLoadedVersions']._serialized_options = b'\220\002\001'
-  _globals['_LANE']._serialized_start=1918
-  _globals['_LANE']._serialized_end=1983
-  _globals['_SCOREREQUEST']._serialized_start=223
-  _globals['_SCOREREQUEST']._serialized_end=380
-  _globals['_SCORERESPONSE']._serialized_start=382
-  _globals['_SCORERESPONSE']._serialized_end=483
-  _globals['_INSTANCERESULT']._serialized_start=485
-  _globals['_INSTANCERESULT']._serialized_end=544
-  _globals['_SCOREOUTCOME']._serialized_start=546
-  _globals['_SCOREOUTCOME']._serialized_end=643
-  _globals['_SCORINGTIMING']._serialized_start=646
-  _globals['_SCORINGTIMING']._serialized_end=825
-  _globals['_SCORESTREAMREQUEST']._serialized_start=827
-  _globals['_SCORESTREAMREQUEST']._serialized_end=953
-  _globals['_SCORESTREAMRESPONSE']._serialized_start=956
-  _globals['_SCORESTREAMRESPONSE']._serialized_end=1101
-  _globals['_LISTLOADEDVERSIONSREQUEST']._serialized_start=1103
-  _globals['_LISTLOADEDVERSIONSREQUEST']._serialized_end=1181
-  _globals['_LISTLOADEDVERSIONSRESPONSE']._serialized_start=1183
-  _globals['_LISTLOADEDVERSIONSRESPONSE']._serialized_end=1287
-  _globals['_LOADEDVERSION']._serialized_start=1290
-  _globals['_LOADEDVERSION']._serialized_end=1606
-  _globals['_LOADEDVERSION_STATE']._serialized_start=1540
-  _globals['_LOADEDVERSION_STATE']._serialized_end=1606
-  _globals['_TUNING']._serialized_start=1609
-  _globals['_TUNING']._serialized_end=1916
-  _globals['_TUNING_TRIAL']._serialized_start=1808
-  _globals['_TUNING_TRIAL']._serialized_end=1916
-  _globals['_SCORERSERVICE']._serialized_start=1986
-  _globals['_SCORERSERVICE']._serialized_end=2257
+  _globals['_SCORERSERVICE'].methods_by_name['ListLoadedVersions']._serialized_options = b'\220\002\001\252\365\030\003any'
+  _globals['_LANE']._serialized_start=1942
+  _globals['_LANE']._serialized_end=2007
+  _globals['_SCOREREQUEST']._serialized_start=247
+  _globals['_SCOREREQUEST']._serialized_end=404
+  _globals['_SCORERESPONSE']._serialized_start=406
+  _globals['_SCORERESPONSE']._serialized_end=507
+  _globals['_INSTANCERESULT']._serialized_start=509
+  _globals['_INSTANCERESULT']._serialized_end=568
+  _globals['_SCOREOUTCOME']._serialized_start=570
+  _globals['_SCOREOUTCOME']._serialized_end=667
+  _globals['_SCORINGTIMING']._serialized_start=670
+  _globals['_SCORINGTIMING']._serialized_end=849
+  _globals['_SCORESTREAMREQUEST']._serialized_start=851
+  _globals['_SCORESTREAMREQUEST']._serialized_end=977
+  _globals['_SCORESTREAMRESPONSE']._serialized_start=980
+  _globals['_SCORESTREAMRESPONSE']._serialized_end=1125
+  _globals['_LISTLOADEDVERSIONSREQUEST']._serialized_start=1127
+  _globals['_LISTLOADEDVERSIONSREQUEST']._serialized_end=1205
+  _globals['_LISTLOADEDVERSIONSRESPONSE']._serialized_start=1207
+  _globals['_LISTLOADEDVERSIONSRESPONSE']._serialized_end=1311
+  _globals['_LOADEDVERSION']._serialized_start=1314
+  _globals['_LOADEDVERSION']._serialized_end=1630
+  _globals['_LOADEDVERSION_STATE']._serialized_start=1564
+  _globals['_LOADEDVERSION_STATE']._serialized_end=1630
+  _globals['_TUNING']._serialized_start=1633
+  _globals['_TUNING']._serialized_end=1940
+  _globals['_TUNING_TRIAL']._serialized_start=1832
+  _globals['_TUNING_TRIAL']._serialized_end=1940
+  _globals['_SCORERSERVICE']._serialized_start=2010
+  _globals['_SCORERSERVICE']._serialized_end=2306
 # @@protoc_insertion_point(module_scope)

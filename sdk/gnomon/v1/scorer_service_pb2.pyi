@@ -1,6 +1,7 @@
 import datetime
 
 from gnomon.v1 import resources_pb2 as _resources_pb2
+from gnomon.v1 import scopes_pb2 as _scopes_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import duration_pb2 as _duration_pb2

@@ -4,6 +4,7 @@ from gnomon.v1 import generations_pb2 as _generations_pb2
 from gnomon.v1 import labellings_pb2 as _labellings_pb2
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from gnomon.v1 import reviews_pb2 as _reviews_pb2
+from gnomon.v1 import scopes_pb2 as _scopes_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.longrunning import operations_pb2 as _operations_pb2

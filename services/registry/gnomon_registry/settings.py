@@ -4,7 +4,7 @@ from pathlib import Path
 
 import fsspec
 from fsspec.utils import get_protocol
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -36,6 +36,24 @@ class RegistrySettings(ServerSettings):
     poll_s: float = Field(
         default=0.25, gt=0, description="How often to look for changes that other processes wrote."
     )
+    admin_key: SecretStr | None = Field(
+        default=None,
+        description="The operator's own API key with the scope `admin`, as `gnomon keys generate` prints: "
+        "valid while it is set here, and what the first keys are made with.",
+    )
+    admin_key_file: Path | None = Field(
+        default=None, description="A file with that key, for those who keep secrets out of variables."
+    )
+    trainer_key: SecretStr | None = Field(
+        default=None,
+        description="A key that the operator made for the trainer, with the scopes `service` and "
+        "`registry:write`.",
+    )
+    trainer_key_file: Path | None = Field(default=None, description="A file with that key.")
+    scorer_key: SecretStr | None = Field(
+        default=None, description="A key that the operator made for scorers, with the scope `service`."
+    )
+    scorer_key_file: Path | None = Field(default=None, description="A file with that key.")
     heartbeat_s: float = Field(default=5.0, gt=0, description="How often a quiet watch stream says it lives.")
 
     @field_validator("database_url")

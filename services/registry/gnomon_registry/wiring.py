@@ -4,14 +4,19 @@ import asyncio
 import uuid
 from datetime import UTC, datetime
 
-from gnomon.v1 import registry_service_pb2_grpc
+from gnomon.api_keys import new_key
+from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
 from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
 from gnomon_registry.adapters.feed import PolledFeed
+from gnomon_registry.adapters.key_source import OwnKeys
+from gnomon_registry.adapters.operator_keys import operator_keys
 from gnomon_registry.adapters.reports import parse_report
+from gnomon_registry.api import access
 from gnomon_registry.api.servicer import RegistryServicer
 from gnomon_registry.domain.aliases import Aliases
+from gnomon_registry.domain.api_keys import ApiKeys
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.projects import Projects
@@ -32,7 +37,13 @@ class App:
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
-        self._server = Server(settings, [self._service(settings)], telemetry=Telemetry("registry", settings))
+        keys = ApiKeys(self._catalog, _now, _new_etag, new_key, operator_keys(settings, _now()))
+        self._server = Server(
+            settings,
+            [self._service(settings), _access(keys)],
+            telemetry=Telemetry("registry", settings),
+            keys=OwnKeys(keys),
+        )
 
     def _service(self, settings: RegistrySettings) -> Service:
         catalog, blobs = self._catalog, self._blobs
@@ -62,6 +73,11 @@ class App:
         await self._feed.close()
         await self._server.stop()
         await asyncio.to_thread(self._engine.dispose)
+
+
+def _access(keys: ApiKeys) -> Service:
+    add = access_service_pb2_grpc.add_AccessServiceServicer_to_server
+    return Service(access.FULL_NAME, add, access.AccessServicer(keys))
 
 
 def build(settings: RegistrySettings) -> App:

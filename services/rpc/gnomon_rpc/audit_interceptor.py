@@ -111,9 +111,7 @@ class _Audited:
         self._writer.note(outcome_of(self._entry, self._now(), code, reason, self.made))
 
 
-def outcome_of(
-    begun: AuditEntry, time: datetime, code: str, reason: str = "", resource: str = ""
-) -> Record:
+def outcome_of(begun: AuditEntry, time: datetime, code: str, reason: str = "", resource: str = "") -> Record:
     """Return the second record of a call; it repeats the first, but for what the call has made."""
     first = begun.record
     return Record(

@@ -112,7 +112,7 @@ class AuditWriter:
         try:
             loop = asyncio.get_running_loop()
             entries = await loop.run_in_executor(self._thread, self._log.append, records)
-        except Exception as error:
+        except Exception:
             self._noted = [*noted, *self._noted]
             log.error("the audit log cannot be written", records=len(records), exc_info=True)
             for _, future in asked:

@@ -1,23 +1,33 @@
-"""What happens around every call: an ID, a log line, telemetry, checks, error mapping."""
+"""What happens around every call: who makes it, an ID, a log line, telemetry, checks, error mapping."""
 
 import asyncio
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import structlog
 
+from gnomon.errors import GnomonError
+from gnomon_rpc import caller
+from gnomon_rpc.access import settled
+from gnomon_rpc.call_ending import Ending
 from gnomon_rpc.errors import tell
+from gnomon_rpc.gate import Admitted, Gate, OpenGate
+from gnomon_rpc.methods import OPEN, described
+from gnomon_rpc.projects import named_projects, names_projects
 from gnomon_rpc.required import check_required
 from gnomon_rpc.telemetry import Watch
 
 log = structlog.get_logger(__name__)
 
 _CALL_ID = "x-request-id"  # of the call, for logs; not the `request_id` of a create
-_QUIET = ("/grpc.health.", "/grpc.reflection.")
+_REFLECTION = "/grpc.reflection."
+
+_admitted: ContextVar[Admitted] = ContextVar("gnomon_admitted")  # from the gate to the handler's wrapper
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
@@ -26,39 +36,64 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     `per_item` names request fields whose items fail one by one in the handler
     (as instances do) and so are not checked here, by the method's full name.
     `watches` are told of every call but those of health checks and reflection.
+    `gate` lets calls in: one that is not is refused before its request is read.
     """
 
     def __init__(
-        self, per_item: dict[str, frozenset[str]] | None = None, watches: Sequence[Watch] = ()
+        self,
+        per_item: dict[str, frozenset[str]] | None = None,
+        watches: Sequence[Watch] = (),
+        gate: Gate | None = None,
     ) -> None:
         self._per_item = per_item or {}
         self._watches = watches
+        self._gate = gate or OpenGate()
         self._wrapped: dict[str, Any] = {}  # by method; the methods of a server are few and fixed
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
         handler = await continuation(call)
-        if handler is None or call.method.startswith(_QUIET):
+        method = call.method
+        if handler is None or method.startswith(OPEN):
             return handler
-        if call.method not in self._wrapped:
-            skip = self._per_item.get(call.method, frozenset())
-            self._wrapped[call.method] = _wrapped(handler, call.method, skip, self._watches)
-        return self._wrapped[call.method]
+        watches = () if method.startswith(_REFLECTION) else self._watches
+        metadata = call.invocation_metadata or ()
+        try:
+            admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
+        except GnomonError as error:
+            return _refusing(handler, method, error, watches)
+        _admitted.set(admitted)  # for this call's task, which runs the handler as well
+        if method not in self._wrapped:
+            skip = self._per_item.get(method, frozenset())
+            self._wrapped[method] = _wrapped(handler, method, skip, watches, self._gate)
+        return self._wrapped[method]
 
 
-def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch]) -> Any:
+def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch], gate: Gate) -> Any:
+    described_request = described(method).request
+    may_name_projects = described_request is not None and names_projects(described_request)
+
+    def look(request: Any) -> None:
+        """Check a message of the request: whose project it is about, then whether it is whole."""
+        if may_name_projects:
+            caller.set_current(settled(caller.current(), named_projects(request)))
+        check_required(request, skip)
+
     async def checked(requests: Any) -> AsyncIterator[Any]:
         async for request in requests:
-            check_required(request, skip)
+            look(request)
             yield request
 
     def check(request: Any) -> Any:
+        caller.set_current(_admitted.get().caller)
+        if not may_name_projects:
+            caller.set_current(settled(caller.current(), ()))
         if handler.request_streaming:
             return checked(request)
-        check_required(request, skip)
+        look(request)
         return request
 
     async def unary(request: Any, context: Any) -> Any:
-        call = _Call(method, context, watches)
+        call = _Call(method, context, watches, gate)
         try:
             return await behaviour(check(request), context)
         except BaseException as error:
@@ -68,7 +103,7 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
             call.end()
 
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        call = _Call(method, context, watches)
+        call = _Call(method, context, watches, gate)
         try:
             async for response in behaviour(check(request), context):
                 yield response
@@ -78,26 +113,52 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
         finally:
             call.end()
 
+    behaviour = getattr(handler, _kind(handler))
+    return _made(handler, unary, stream, handler.request_deserializer, handler.response_serializer)
+
+
+def _refusing(handler: Any, method: str, refusal: GnomonError, watches: Sequence[Watch]) -> Any:
+    """Return a handler of the same kind that ends the call, without a look at what it brings."""
+
+    async def unary(_: Any, context: Any) -> Any:
+        call = _Call(method, context, watches)
+        try:
+            raise refusal
+        except GnomonError as error:
+            await call.fail(error)
+        finally:
+            call.end()
+
+    async def stream(_: Any, context: Any) -> AsyncIterator[Any]:
+        await unary(_, context)
+        yield  # never reached: what makes this a generator
+
+    return _made(handler, unary, stream, None, None)
+
+
+def _kind(handler: Any) -> str:
     if handler.response_streaming:
-        kind = "stream_stream" if handler.request_streaming else "unary_stream"
-    else:
-        kind = "stream_unary" if handler.request_streaming else "unary_unary"
-    behaviour = getattr(handler, kind)
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    wrapper = stream if handler.response_streaming else unary
-    return make(wrapper, handler.request_deserializer, handler.response_serializer)
+        return "stream_stream" if handler.request_streaming else "unary_stream"
+    return "stream_unary" if handler.request_streaming else "unary_unary"
+
+
+def _made(handler: Any, unary: Any, stream: Any, deserializer: Any, serializer: Any) -> Any:
+    make = getattr(grpc, f"{_kind(handler)}_rpc_method_handler")
+    return make(stream if handler.response_streaming else unary, deserializer, serializer)
 
 
 class _Call:
     """One call on its way: its ID, how long it took, what became of it."""
 
-    def __init__(self, method: str, context: Any, watches: Sequence[Watch]) -> None:
+    def __init__(self, method: str, context: Any, watches: Sequence[Watch], gate: Gate | None = None) -> None:
         self._method = method
         self._context = context
         self._started = time.perf_counter()
         self._code = "OK"
         structlog.contextvars.bind_contextvars(call_id=_call_id(context))  # every call is a task of its own
         self._ends = [watch.begin(method, context) for watch in watches]
+        self._ending = Ending(context)
+        self._unwatch = gate.watch(_admitted.get(), self._ending.begin) if gate else None
 
     async def fail(self, error: BaseException) -> None:
         """Turn what the handler raised into the caller's status.
@@ -111,9 +172,11 @@ class _Call:
             error = told
             raise
         finally:
-            self._code = _code_after(error, self._context)
+            self._code = self._ending.code or _code_after(error, self._context)
 
     def end(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
         for end in reversed(self._ends):
             end(self._code)
         took_ms = round((time.perf_counter() - self._started) * 1000, 3)

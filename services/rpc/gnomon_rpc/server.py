@@ -14,9 +14,15 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gnomon.addresses import is_loopback
+from gnomon_rpc.access import KeySource
+from gnomon_rpc.exposure import check_exposure
+from gnomon_rpc.gate import Gate, KeyGate, OpenGate
 from gnomon_rpc.interceptor import CallInterceptor
+from gnomon_rpc.key_cache import KeyCache
 from gnomon_rpc.settings import ServerSettings
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_rpc.tls import server_credentials
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +42,13 @@ class ListenError(Exception):
 
 
 class Server:
-    """Serves gRPC services with health, reflection, checks and error mapping."""
+    """Serves gRPC services with health, reflection, checks and error mapping.
+
+    `keys` says which API keys are valid, where the settings want keys.
+
+    Raises:
+        SettingError: the service would be reachable from elsewhere without protection.
+    """
 
     def __init__(
         self,
@@ -44,13 +56,16 @@ class Server:
         services: list[Service],
         per_item: dict[str, frozenset[str]] | None = None,
         telemetry: Telemetry | None = None,
+        keys: KeySource | None = None,
     ) -> None:
+        check_exposure(settings)
         self._settings = settings
+        self._gate = _gate(settings, keys)
         self._telemetry = telemetry
         self._services = services
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(per_item, telemetry.watches if telemetry else ())],
+            interceptors=[CallInterceptor(per_item, telemetry.watches if telemetry else (), self._gate)],
             options=[
                 # Unless asked for, a taken port is an error, not a second server behind it.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
@@ -68,8 +83,9 @@ class Server:
 
         Raises:
             ListenError: the address is taken or malformed.
-            SettingError: that of the metrics is.
+            SettingError: that of the metrics is, or a file of the certificate.
         """
+        credentials = server_credentials(self._settings)
         if self._telemetry is not None:
             await self._telemetry.start()
         for service in self._services:
@@ -81,14 +97,25 @@ class Server:
             await self.set_ready(service.full_name, service.ready)
         await self._set("", all(service.ready for service in self._services))
         try:
-            port = self._server.add_insecure_port(self._settings.listen)
+            listen = self._settings.listen
+            port = (
+                self._server.add_insecure_port(listen)
+                if credentials is None
+                else self._server.add_secure_port(listen, credentials)
+            )
         except RuntimeError as error:
             raise ListenError(f"Cannot listen at {self._settings.listen}: it is taken or wrong.") from error
         await self._server.start()
         self.address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
         if self._settings.address_file:
             _write_whole(self._settings.address_file, self.address)
-        log.info("listening", address=self.address)
+        log.info(
+            "listening",
+            address=self.address,
+            access=self._settings.access,
+            tls="off" if credentials is None else "mutual" if self._settings.tls_client_ca_file else "on",
+        )
+        _warn_of_open_metrics(self._settings)
 
     async def set_ready(self, full_name: str, ready: bool) -> None:
         """Tell health checks whether a service can do its job; the overall state follows."""
@@ -107,11 +134,27 @@ class Server:
         """Turn new calls away, let running ones end within the grace."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.grace_s)
+        await self._gate.close()
         if self._telemetry is not None:
             await self._telemetry.stop()
         if self._settings.address_file:
             self._settings.address_file.unlink(missing_ok=True)
         log.info("stopped")
+
+
+def _gate(settings: ServerSettings, keys: KeySource | None) -> Gate:
+    if settings.access == "off":
+        return OpenGate()
+    assert keys is not None, "the wiring gives a source of keys where the settings want keys"
+    return KeyGate(KeyCache(keys, settings.access_stale_s))
+
+
+def _warn_of_open_metrics(settings: ServerSettings) -> None:
+    if settings.metrics_listen and not is_loopback(settings.metrics_listen):
+        log.warning(
+            "the Prometheus metrics can be read from other machines: they have no keys and no TLS",
+            address=settings.metrics_listen,
+        )
 
 
 def _write_whole(path: Path, text: str) -> None:

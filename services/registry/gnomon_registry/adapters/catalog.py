@@ -11,14 +11,17 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete,
 from gnomon.errors import ServiceUnavailableError
 from gnomon.names import AliasName, MetricName, ProjectName
 from gnomon_registry.adapters import database, rows
+from gnomon_registry.adapters.api_key_rows import from_api_key, to_api_key
 from gnomon_registry.adapters.schema import (
     aliases,
     answered_requests,
+    api_keys,
     changes,
     metric_versions,
     metrics,
     projects,
 )
+from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
 
 
@@ -152,6 +155,15 @@ class SqlReader:
         row = self._one(answered_requests, answered_requests.c.request_id == request_id)
         return row and Answered(row.request_id, row.body, row.resource)
 
+    def api_key(self, key_id: str) -> ApiKey | None:
+        row = self._one(api_keys, api_keys.c.api_key == key_id)
+        return row and to_api_key(row)
+
+    def api_keys(self, after: str, limit: int) -> list[ApiKey]:
+        key = api_keys.c.api_key
+        found = self._connection.execute(select(api_keys).where(key > after).order_by(key).limit(limit))
+        return [to_api_key(row) for row in found]
+
     def _number(self, query: Select[Any]) -> int:
         return self._connection.execute(query).scalar_one() or 0
 
@@ -198,3 +210,6 @@ class SqlWriter(SqlReader):
     def remember(self, answered: Answered) -> None:
         values = {"request_id": answered.request_id, "body": answered.body, "resource": answered.resource}
         self._connection.execute(insert(answered_requests).values(values))
+
+    def put_api_key(self, key: ApiKey) -> None:
+        self._put(api_keys, from_api_key(key))

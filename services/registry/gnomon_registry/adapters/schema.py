@@ -126,3 +126,23 @@ answered_requests = Table(
 )
 
 audit_entries = audit_table(metadata)
+
+# Rows stay for ever: a key that was revoked is never given again. No text of a key, only its SHA-256.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("api_key", String(63), primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),  # [scope, …]
+    Column("projects", JSON, nullable=False),  # [ID, …]; none stands for all
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("previous_sha256", LargeBinary),
+    Column("last_four", String(4), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("rotate_time", UtcTime, nullable=False),
+    Column("expire_time", UtcTime),
+    Column("overlap_end_time", UtcTime),
+    Column("revoke_time", UtcTime),
+)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802  RPCs have the proto's names and gRPC's parameters
 
+import functools
 from typing import Any
 
 from google.protobuf import empty_pb2
@@ -13,6 +14,7 @@ from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
 from gnomon_registry.api.paging import page
 from gnomon_registry.domain.projects import Projects
+from gnomon_rpc import caller
 from gnomon_rpc.masks import fields_to_write
 from gnomon_rpc.request_ids import request_key
 
@@ -31,7 +33,9 @@ class ProjectRpcs:
         return messages.project(await in_thread(self.projects.get, ProjectName.parse(request.name)))
 
     async def ListProjects(self, request: rpc.ListProjectsRequest, context: Any) -> rpc.ListProjectsResponse:
-        found = await page(request, self.projects.page, lambda project: project.name.project)
+        visible = caller.current().projects  # a key that is bound to projects sees no others
+        read = functools.partial(self.projects.page, only=visible)
+        found = await page(request, read, lambda project: project.name.project)
         return rpc.ListProjectsResponse(
             projects=map(messages.project, found.items), next_page_token=found.next_page_token
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gnomon.names import AliasName, MetricName, ProjectName
+from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
 
 Clock = Callable[[], datetime]
@@ -70,6 +71,12 @@ class CatalogReader(Protocol):
 
     def answered(self, request_id: str) -> Answered | None: ...
 
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """Return the key, revoked or not."""
+        ...
+
+    def api_keys(self, after: str, limit: int) -> list[ApiKey]: ...
+
 
 class CatalogWriter(CatalogReader, Protocol):
     """The only writer at this time. What it wrote is there as a whole, or not at all."""
@@ -95,6 +102,8 @@ class CatalogWriter(CatalogReader, Protocol):
         ...
 
     def remember(self, answered: Answered) -> None: ...
+
+    def put_api_key(self, key: ApiKey) -> None: ...
 
 
 class CatalogStore(Protocol):

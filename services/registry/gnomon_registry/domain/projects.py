@@ -38,9 +38,13 @@ class Projects:
         with self.store.reading() as catalog:
             return the_project(catalog, name)
 
-    def page(self, after: str, limit: int) -> list[Project]:
+    def page(self, after: str, limit: int, only: frozenset[str] = frozenset()) -> list[Project]:
+        """Return projects by name; where `only` names some, no others."""
         with self.store.reading() as catalog:
-            return catalog.projects(after, limit)
+            if not only:
+                return catalog.projects(after, limit)
+            found = (catalog.project(ProjectName(project)) for project in sorted(only) if project > after)
+            return [project for project in found if project is not None][:limit]
 
     def update(self, name: ProjectName, texts: Mapping[str, str], etag: str) -> Project:
         """Write the given texts by field name: `display_name`, `description`."""

@@ -1,0 +1,24 @@
+"""The registry's own keys, for its own gate: read from the database each time."""
+
+from gnomon.threads import in_thread
+from gnomon_registry.domain.api_keys import ApiKeys
+from gnomon_rpc.access import KeyAnswer, KeyState
+from gnomon_rpc.caller import Caller
+
+
+class OwnKeys:
+    """A `KeySource`."""
+
+    def __init__(self, keys: ApiKeys) -> None:
+        self._keys = keys
+
+    async def look_up(self, key_id: str, secret_sha256: bytes) -> KeyAnswer:
+        found = await in_thread(self._keys.verify, key_id, secret_sha256)
+        state, key = KeyState[found.state.name], found.key
+        if key is None:
+            return KeyAnswer(state)
+        name = str(key.name)
+        if state is not KeyState.VALID:
+            return KeyAnswer(state, name)
+        caller = Caller(name, key.display_name, frozenset(key.scopes), frozenset(key.projects))
+        return KeyAnswer(state, name, caller, found.end_time and found.end_time.timestamp())
