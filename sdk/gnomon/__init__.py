@@ -9,6 +9,7 @@ with gnomon.Client() as client:
 from gnomon import errors
 from gnomon._async.client import AsyncClient
 from gnomon._sync.client import Client
+from gnomon._trace_context import trace_context
 from gnomon.instances import Document, Message, Session, Span, Tool, ToolCall, Trace
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "ToolCall",
     "Trace",
     "errors",
+    "trace_context",
 ]

@@ -15,9 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-
-from gnomon import master_key
+from gnomon import health, master_key
 from gnomon.errors import CancelledError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
@@ -161,15 +159,7 @@ class ServiceProcess:
 
 def is_ready(address: str, service: str) -> bool:
     """Ask a service's standard health check; False also when it cannot be reached."""
-    with grpc.insecure_channel(address) as channel:
-        # The messages of grpc.health.v1 are one text field and one enum field; written out, they
-        # spare the SDK a dependency.
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
-        request = b"\x0a" + bytes([len(service)]) + service.encode()
-        try:
-            return bool(check(request, timeout=2.0) == b"\x08\x01")
-        except grpc.RpcError:
-            return False
+    return health.ask(address, service).is_serving
 
 
 def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, ServiceProcess]:
@@ -191,11 +181,12 @@ def _embedded(service: str, home: Path) -> dict[str, str]:
         "registry": {
             "GNOMON_REGISTRY_DATABASE_URL": f"sqlite:///{data / 'registry.db'}",
             "GNOMON_REGISTRY_ARTIFACT_URL": f"file://{data / 'artifacts'}",
+            **master_key.setting("registry", home),
         },
         "trainer": {
             "GNOMON_TRAINER_DATABASE_URL": f"sqlite:///{data / 'trainer.db'}",
             "GNOMON_TRAINER_DATA_DIR": str(data / "data"),
-            **master_key.setting(home),
+            **master_key.setting("trainer", home),
         },
         "scorer": {"GNOMON_SCORER_CACHE_DIR": str(data / "bundles")},
     }[service]

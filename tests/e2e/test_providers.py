@@ -47,8 +47,9 @@ async def test_keys_outlive_a_restart_and_lie_in_no_file_of_the_deployment(tmp_p
     assert not [path for path in files if path != key_file and secret in path.read_bytes()]
 
 
-def test_a_master_key_of_the_operator_is_left_alone(tmp_path: Path) -> None:
-    file = str(tmp_path / "master.key")
-    assert master_key.setting(tmp_path, {}) == {"GNOMON_TRAINER_MASTER_KEY_FILE": file}
-    for variable in ("GNOMON_TRAINER_MASTER_KEY", "GNOMON_TRAINER_MASTER_KEY_FILE"):
-        assert master_key.setting(tmp_path, {variable: "mine"}) == {}
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_a_master_key_of_the_operator_is_left_alone(service: str, tmp_path: Path) -> None:
+    variable, file = f"GNOMON_{service.upper()}_MASTER_KEY", str(tmp_path / "master.key")
+    assert master_key.setting(service, tmp_path, {}) == {f"{variable}_FILE": file}
+    for given in (variable, f"{variable}_FILE"):
+        assert master_key.setting(service, tmp_path, {given: "mine"}) == {}

@@ -12,6 +12,7 @@ import pytest
 from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from structlog.testing import capture_logs
 
 from gnomon._async import connection
 from gnomon.v1 import registry_service_pb2 as pb
@@ -112,6 +113,40 @@ async def test_a_call_under_way_ends_before_the_server_does():
     assert answer.name == "metrics/x"
 
 
+async def test_a_server_says_which_calls_it_abandoned():
+    begun = asyncio.Event()
+
+    async def endless(request, context):
+        begun.set()
+        await asyncio.sleep(60)
+
+    one = server(servicer=Scripted(GetMetric=endless), grace_s=0.1)
+    await one.start()
+    with capture_logs() as logs:
+        async with grpc.aio.insecure_channel(one.address) as channel:
+            call = registry.RegistryServiceStub(channel).GetMetric(pb.GetMetricRequest(name="metrics/x"))
+            task = asyncio.ensure_future(call)
+            await begun.wait()
+            await asyncio.wait_for(one.stop(), 20)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await task
+
+    calls = {"/gnomon.v1.RegistryService/GetMetric": 1}
+    assert [(line["event"], line["calls"]) for line in logs if "calls" in line] == [
+        ("draining", calls),
+        ("abandoned calls", calls),
+    ]
+
+
+async def test_the_process_is_alive_even_where_it_cannot_do_its_job():
+    one = server(ready=False, grace_s=0)
+    await one.start()
+    answer = await health(one.address, "live")
+    await one.stop()
+
+    assert answer == "SERVING"
+
+
 SERVICE = """
 import sys
 from gnomon_rpc.run import run
@@ -195,6 +230,48 @@ def test_a_wrong_setting_is_named_with_its_variable():
     assert process.returncode == 2
     assert "GNOMON_TEST_GRACE_S" in text
     assert "Traceback" not in text
+
+
+BUSY = SERVICE.replace(
+    "    return Server(settings, [])",
+    """    return Stuck()
+
+class Stuck:
+    async def start(self):
+        print("up", file=sys.stderr, flush=True)
+
+    async def stop(self):
+        import asyncio
+        print("stopping", file=sys.stderr, flush=True)
+        await asyncio.sleep(600)
+""",
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_service_at_once(number):
+    process = subprocess.Popen([sys.executable, "-c", BUSY], stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline() == "up\n"
+    process.send_signal(number)
+    assert process.stderr.readline() == "stopping\n"
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=20)
+
+    assert process.returncode == 128 + number
+    assert json.loads(rest)["signal"] == number.name
+
+
+def test_a_variable_that_means_nothing_is_told_with_the_one_that_was_meant():
+    process = spawn(GNOMON_TEST_GRACE="3")
+    line = json.loads(process.stderr.readline())
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+
+    assert (line["level"], line["variable"], line["perhaps_meant"]) == (
+        "warning",
+        "GNOMON_TEST_GRACE",
+        "GNOMON_TEST_GRACE_S",
+    )
 
 
 def test_a_service_does_not_outlive_the_parent_it_was_given():

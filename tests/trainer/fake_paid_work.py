@@ -9,6 +9,7 @@ from gnomon_trainer.domain import paid_work as rules
 from gnomon_trainer.domain.chat import ChatAnswer
 from gnomon_trainer.domain.chat_budget import Tokens
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_store import Change, Outcome, WorkLease, lost, no_work, taken
 from tests.trainer.fakes import FakeStores
@@ -71,10 +72,10 @@ class FakePaidWorkStore:
         self._rows[before.number - 1] = stored
         return stored
 
-    def claim(self, kinds: Collection[WorkKind], holder: str, now: float, lease_s: float) -> PaidWork | None:
+    def claim(self, kinds: Collection[WorkKind], holder: str, now: float) -> PaidWork | None:
         for work in self._rows:
-            if work.kind in kinds and work.is_claimable(now):
-                self._rows[work.number - 1] = rules.claimed(work, holder, now, lease_s)
+            if work.kind in kinds and work.is_claimable:
+                self._rows[work.number - 1] = rules.claimed(work, holder, now)
                 return self._rows[work.number - 1]
         return None
 
@@ -88,7 +89,7 @@ class FakePaidWorkStore:
         before = next((work for work in self._rows if work.uid == lease.uid), None)
         if before is None or before.fence != lease.fence:
             raise lost(lease)
-        changed = self._put(before, change(before), spent)
+        changed = self._put(before, change(replace(before, lease_expired=False)), spent)
         for outcome in outcomes:
             self._outcomes[lease.uid, outcome.part, outcome.place] = outcome.body
         subjects = {outcome.subject for outcome in outcomes if outcome.subject}
@@ -114,16 +115,26 @@ class FakePaidWorkStore:
         self._outcomes = kept
 
     def holders(self) -> frozenset[str]:
-        return frozenset(work.holder for work in self._rows if work.holder and work.lease_expires > 0)
+        return frozenset(work.holder for work in self._rows if work.is_leased)
 
     def expire_leases(self, holder: str) -> int:
-        dead = [work for work in self._rows if work.holder == holder and work.lease_expires > 0]
+        dead = [work for work in self._rows if work.holder == holder and work.is_leased]
         for work in dead:
-            self._rows[work.number - 1] = replace(work, lease_expires=0.0)
+            self._rows[work.number - 1] = replace(work, lease_expired=True)
         return len(dead)
 
+    def life_signs(self) -> Sequence[LifeSign]:
+        return [LifeSign(row.uid, row.fence, row.revision) for row in self._rows if row.is_leased]
+
+    def expire(self, sign: LifeSign) -> bool:
+        if sign not in self.life_signs():
+            return False
+        work = self.find(sign.uid)
+        self._rows[work.number - 1] = replace(work, lease_expired=True)
+        return True
+
     def settle_cancelled(self, now: float) -> int:
-        left = [work for work in self._rows if work.cancel_requested and work.lease_expires <= now]
+        left = [work for work in self._rows if work.cancel_requested and not work.is_leased]
         for work in left:
             self._put(work, rules.cancelled(work, now))
         return len(left)

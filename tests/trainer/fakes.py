@@ -31,6 +31,7 @@ from gnomon_trainer.domain.datasets import (
 )
 from gnomon_trainer.domain.findings import Finding
 from gnomon_trainer.domain.judge_prompt import JudgeClass, Judged
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.paid_work import PaidWork
 from gnomon_trainer.domain.providers import Provider
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
@@ -163,10 +164,10 @@ class FakeRunStore:
             self.rows[run.uid] = replace(changed, revision=run.revision + 1)
         return self.rows[run.uid]
 
-    def claim(self, worker: str, now: float, lease_s: float) -> Run | None:
+    def claim(self, worker: str, now: float) -> Run | None:
         for run in sorted(self.rows.values(), key=lambda run: run.number):
             if run.is_claimable(now):
-                self.rows[run.uid] = rules.claimed(run, worker, now, lease_s)
+                self.rows[run.uid] = rules.claimed(run, worker, now)
                 return self.rows[run.uid]
         return None
 
@@ -174,7 +175,7 @@ class FakeRunStore:
         run = self.rows.get(lease.uid)
         if run is None or run.fence != lease.fence:
             raise lost(lease)
-        changed = change(run)
+        changed = change(replace(run, lease_expired=False))
         if changed.spec is not run.spec:
             self._stores.datasets.get(DatasetName.parse(changed.spec.training_set))
         self.rows[run.uid] = replace(changed, revision=run.revision + 1)
@@ -206,19 +207,28 @@ class FakeRunStore:
         return points[-1][1] if points else None
 
     def expire_leases(self, worker: str) -> int:
-        dead = [run for run in self.rows.values() if run.worker == worker and run.lease_expires > 0]
+        dead = [run for run in self.rows.values() if run.worker == worker and not run.lease_expired]
         for run in dead:
-            self.rows[run.uid] = replace(run, lease_expires=0.0)
+            self.rows[run.uid] = replace(run, lease_expired=True)
         return len(dead)
 
     def free_leases(self, worker: str) -> int:
         held = [run for run in self.rows.values() if run.worker == worker]
         for run in held:
-            self.rows[run.uid] = replace(run, worker="", lease_expires=0.0)
+            self.rows[run.uid] = replace(run, worker="", lease_expired=False)
         return len(held)
 
+    def life_signs(self) -> Sequence[LifeSign]:
+        return [LifeSign(row.uid, row.fence, row.revision) for row in self.rows.values() if row.is_leased]
+
+    def expire(self, sign: LifeSign) -> bool:
+        if sign not in self.life_signs():
+            return False
+        self.rows[sign.uid] = replace(self.rows[sign.uid], lease_expired=True)
+        return True
+
     def settle_cancelled(self, now: float) -> int:
-        left = [r for r in self.rows.values() if r.cancel_requested and r.lease_expires <= now]
+        left = [r for r in self.rows.values() if r.cancel_requested and not r.is_leased]
         for run in left:
             self.change(run.name, lambda run: rules.cancelled(run, now))
         return len(left)

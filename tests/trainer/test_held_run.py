@@ -15,6 +15,7 @@ from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.domain import held_run
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.held_run import HeldRun
+from gnomon_trainer.domain.leases import Confirmed
 from gnomon_trainer.domain.runs import Progress, Run, RunState
 from gnomon_trainer.domain.training import (
     Point,
@@ -62,6 +63,7 @@ class Bench:
             registrar=self.registrar,
             trainer=lambda: self.trainer,
             clock=self.clock,
+            elapsed=self.clock,
             lease_s=10.0,
             stop=self.stop,
         )
@@ -73,9 +75,14 @@ class Bench:
         return sink.keep()[0]
 
     def claim(self) -> HeldRun:
-        run = self.stores.runs.claim("w-1", self.clock(), 10.0)
+        run = self.stores.runs.claim("w-1", self.clock())
         assert run is not None
-        return HeldRun(self.stores.runs, run, lease_s=10.0, clock=self.clock, stop=self.stop)
+        return HeldRun(self.stores.runs, run, Confirmed(10.0, self.clock, self.clock()), self.stop)
+
+    def expire(self) -> None:
+        """Do what somebody does who has seen the holder silent for a lease."""
+        for sign in self.stores.runs.life_signs():
+            assert self.stores.runs.expire(sign)
 
     def now(self) -> Run:
         return self.stores.runs.get(self.run.name)
@@ -97,7 +104,8 @@ def test_work_goes_on_while_nothing_speaks_against_it(bench: Bench) -> None:
 def test_a_process_that_slept_past_its_lease_notices_before_its_heartbeat(bench: Bench) -> None:
     held = bench.claim()
     bench.clock.now += 10.0
-    bench.stores.runs.claim("w-2", bench.clock(), 10.0)
+    bench.expire()
+    bench.stores.runs.claim("w-2", bench.clock())
 
     for attempt in (held.checkpoint_allowed, lambda: held.progress(1, 2, None), held.renew):
         with pytest.raises(LeaseLostError):
@@ -107,10 +115,11 @@ def test_a_process_that_slept_past_its_lease_notices_before_its_heartbeat(bench:
 def test_a_lease_that_expired_and_was_not_taken_is_renewed(bench: Bench) -> None:
     held = bench.claim()
     bench.clock.now += 60.0
+    bench.expire()
 
     held.checkpoint_allowed()
 
-    assert bench.now().lease_expires == 170.0
+    assert bench.now().is_leased
 
 
 def test_points_are_there_before_the_checkpoint_that_follows(bench: Bench) -> None:
@@ -292,7 +301,8 @@ def test_overlapping_rows_are_not_trained_on(bench: Bench) -> None:
 def test_a_lease_lost_during_registration_changes_nothing(bench: Bench) -> None:
     def overtaken() -> None:
         bench.clock.now += 60.0
-        bench.stores.runs.claim("w-2", bench.clock(), 10.0)
+        bench.expire()
+        bench.stores.runs.claim("w-2", bench.clock())
 
     bench.registrar.before = overtaken
     bench.work.take_one()
@@ -300,7 +310,7 @@ def test_a_lease_lost_during_registration_changes_nothing(bench: Bench) -> None:
     run = bench.now()
     assert (run.state, run.worker) == (RunState.FINE_TUNED, "w-2")
     bench.registrar.before = lambda: None
-    bench.clock.now += 60.0
+    bench.expire()
     bench.work.take_one()
     assert bench.now().state is RunState.REGISTERED
     assert len(bench.registrar.registered) == 1  # the same request, whoever makes it

@@ -73,8 +73,15 @@ def new_work(uid: str = "l1", **fields: Any) -> PaidWork:
     return replace(made, **fields)
 
 
+def expire(stores: Stores) -> None:
+    """Do what somebody does who has seen the holders silent for a lease."""
+    for sign in stores.work.life_signs():
+        assert stores.work.expire(sign)
+    assert stores.work.life_signs() == []
+
+
 def claimed(stores: Stores, holder: str = "t-1", now: float = 10.0) -> tuple[PaidWork, WorkLease]:
-    work = stores.work.claim(KINDS, holder, now, 20.0)
+    work = stores.work.claim(KINDS, holder, now)
     assert work is not None
     return work, WorkLease(work.uid, work.fence)
 
@@ -123,14 +130,16 @@ def test_the_oldest_waiting_work_is_claimed_by_one(stores: Stores) -> None:
 
     assert claimed(stores, "t-1")[0].uid == "l1"
     assert claimed(stores, "t-2")[0].uid == "l2"
-    assert stores.work.claim(KINDS, "t-3", 11.0, 20.0) is None
-    assert stores.work.claim([], "t-3", 99.0, 20.0) is None
+    assert stores.work.claim(KINDS, "t-3", 11.0) is None
+    assert stores.work.claim([], "t-3", 99.0) is None
     assert stores.work.holders() == {"t-1", "t-2"}
 
 
 def test_a_lease_that_ran_out_goes_to_another_and_the_first_may_write_no_more(stores: Stores) -> None:
     stores.work.create(new_work(), None)
     _, old = claimed(stores, "t-1", now=10.0)
+    assert stores.work.claim(KINDS, "t-2", 1e9) is None  # no clock decides
+    expire(stores)
     taken, new = claimed(stores, "t-2", now=31.0)
 
     assert (taken.holder, taken.attempts, taken.crashes, taken.start_time) == ("t-2", 2, 1, 10.0)
@@ -138,6 +147,21 @@ def test_a_lease_that_ran_out_goes_to_another_and_the_first_may_write_no_more(st
         stores.work.write_leased(old, lambda work: work, [Outcome("judged", 1, {})])
     stores.work.write_leased(new, lambda work: work)
     assert stores.work.outcomes("l1", ["judged"]) == []
+
+
+def test_whatever_a_holder_writes_is_a_sign_of_life_and_renews_an_expired_lease(stores: Stores) -> None:
+    stores.work.create(new_work(), None)
+    _, lease = claimed(stores, "t-1")
+    [before] = stores.work.life_signs()
+    stores.work.write_leased(lease, lambda work: work)
+
+    assert not stores.work.expire(before)
+    expire(stores)
+    assert stores.work.holders() == frozenset()
+    stores.work.write_leased(lease, lambda work: work)
+
+    assert stores.work.holders() == {"t-1"}
+    assert stores.work.claim(KINDS, "t-2", 1e9) is None
 
 
 def test_what_a_dead_trainer_held_is_claimed_at_once(stores: Stores) -> None:
@@ -215,6 +239,7 @@ def test_answers_are_dropped_with_the_outcomes_made_from_them_and_all_at_the_end
 def test_an_answer_shows_that_the_work_gets_somewhere(stores: Stores) -> None:
     stores.work.create(new_work(), None)
     for attempt in range(rules.MAX_CRASHES + 1):
+        expire(stores)
         work, _ = claimed(stores, now=100.0 * attempt)
     assert rules.poisoned(work) is not None
 
@@ -232,6 +257,7 @@ def test_work_is_cancelled_by_its_holder_or_at_once_where_nobody_is_at_it(stores
     assert (held.state, held.cancel_requested) == (WorkState.WORKING, True)
     assert (free.state, free.end_time) == (WorkState.CANCELLED, 11.0)
     assert stores.work.settle_cancelled(12.0) == 0  # its holder lives
+    expire(stores)
     assert stores.work.settle_cancelled(31.0) == 1
     assert stores.work.find("l1").state is WorkState.CANCELLED
 
@@ -258,7 +284,7 @@ def test_work_that_waits_for_a_person_is_claimed_once_it_goes_on(stores: Stores)
     _, lease = claimed(stores)
     stores.work.write_leased(lease, lambda work: rules.waiting(work, "awaiting_review"))
 
-    assert stores.work.claim(KINDS, "t-1", 99.0, 20.0) is None
+    assert stores.work.claim(KINDS, "t-1", 99.0) is None
     stores.work.change("l1", lambda work: rules.continued(work, "generating"))
     work, _ = claimed(stores, now=99.0)
     assert (work.stage, work.crashes) == ("generating", 0)

@@ -16,6 +16,7 @@ from gnomon_trainer.domain.chat import ChatAnswer, ChatMessage, ChatRequest, End
 from gnomon_trainer.domain.chat_budget import Budget, PaidChat, Tokens
 from gnomon_trainer.domain.derived_bytes import DerivedBytes
 from gnomon_trainer.domain.held_work import HeldWork
+from gnomon_trainer.domain.leases import Confirmed
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.paid_work_store import Outcome
@@ -69,7 +70,8 @@ async def loops() -> AsyncIterator[list[PaidWorkLoop]]:
 
 def loop_of(store: Any, does: Any, presence: Presence | None = None, **fields: Any) -> PaidWorkLoop:
     ticks = itertools.count(100)
-    values = {"clock": lambda: float(next(ticks)) / 1000, "lease_s": 5.0} | fields
+    clock = lambda: float(next(ticks)) / 1000  # noqa: E731
+    values = {"clock": clock, "elapsed": clock, "lease_s": 5.0} | fields
     return PaidWorkLoop(store=store, workers=[Worker(does)], presence=presence or Presence(), **values)
 
 
@@ -149,9 +151,9 @@ async def test_a_trainer_that_stops_gives_its_work_back(store: Any, loops: list[
 
 async def test_what_a_dead_trainer_held_is_taken_at_once(store: Any, loops: list[Any]) -> None:
     store.create(new_work(), None)
-    store.claim([WorkKind.LABELLING], "t-dead", 0.1, 1e9)
+    store.claim([WorkKind.LABELLING], "t-dead", 0.1)
     store.create(new_work("l2"), None)
-    store.claim([WorkKind.LABELLING], "t-lives", 0.1, 1e9)
+    store.claim([WorkKind.LABELLING], "t-lives", 0.1)
 
     loops.append(loop_of(store, endless, Presence("t-1", "t-dead")))
     loops[0].start()
@@ -165,7 +167,7 @@ async def test_who_lost_the_lease_stops_and_writes_nothing(store: Any, loops: li
     loops[0].start()
     await until(store, lambda work: work.progress == {"rows": 3})
 
-    store.change("l1", lambda work: replace(work, fence=work.fence + 1, holder="t-2", lease_expires=1e9))
+    store.change("l1", lambda work: replace(work, fence=work.fence + 1, holder="t-2"))
     async with asyncio.timeout(2):
         while loops[0]._tasks:
             await asyncio.sleep(0.01)
@@ -275,8 +277,8 @@ async def test_what_could_not_be_written_down_is_still_counted_later(store: Any)
 
 async def test_a_call_that_broke_off_is_counted_with_what_is_written_next(store: Any) -> None:
     store.create(new_work(), None)
-    work = store.claim([WorkKind.LABELLING], "t-1", 1.0, 1e9)
-    held = HeldWork(store, work, lease_s=20.0, clock=lambda: 1.0)
+    work = store.claim([WorkKind.LABELLING], "t-1", 1.0)
+    held = HeldWork(store, work, Confirmed(20.0, lambda: 1.0, 1.0))
     inner = Chat()
     inner.error = TimeoutError()
     with pytest.raises(TimeoutError):

@@ -15,7 +15,6 @@ from gnomon_trainer.domain.work_progress import WorkProgress
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft, new_run, waiting_run
 
-LEASE_S = 10.0
 NAME = new_run().name
 
 
@@ -50,16 +49,24 @@ class RunLife(RuleBasedStateMachine):
     @rule()
     def a_worker_claims(self) -> None:
         was = self.run
-        claimed = self.stores.runs.claim(f"w-{len(self.workers)}", self.now, LEASE_S)
+        claimed = self.stores.runs.claim(f"w-{len(self.workers)}", self.now)
         assert (claimed is not None) == was.is_claimable(self.now)
         if claimed is not None:
             assert claimed.fence == was.fence + 1
             self.workers.append(Worker(claimed.worker, claimed))
 
+    @rule(expected=st.booleans())
+    def somebody_saw_the_holder_silent(self, expected: bool) -> None:
+        for sign in self.stores.runs.life_signs():
+            assert (
+                self.stores.runs.expire(sign if expected else replace(sign, revision=sign.revision - 1))
+                == expected
+            )
+
     @rule(which=st.integers(0, 9), step=st.integers(0, 5))
     def a_worker_beats(self, which: int, step: int) -> None:
         progress = Progress(Stage.FINE_TUNING, step, 5)
-        self._write(which, lambda run: rules.renewed(run, self.now, LEASE_S, progress))
+        self._write(which, lambda run: rules.progressed(run, progress))
 
     @rule(which=st.integers(0, 9))
     def a_worker_finishes_training(self, which: int) -> None:
@@ -176,7 +183,7 @@ class RunLife(RuleBasedStateMachine):
             assert run.error is not None
         if run.state in {RunState.QUEUED, RunState.TRAINING, RunState.REGISTERED}:
             assert run.error is None
-        assert not (run.is_done and run.is_leased(self.now))
+        assert not (run.is_done and run.is_leased)
         if run.waits:
             assert run.spec.is_open
             assert run.error is None
@@ -193,10 +200,10 @@ def test_whoever_ends_without_a_word_three_times_at_the_same_place_is_poison() -
     run = new_run()
     for _ in range(3):
         assert rules.poisoned(run) is None
-        run = rules.claimed(run, "w", 100.0, LEASE_S)
-        run = rules.renewed(run, 100.0, LEASE_S, Progress(Stage.FINE_TUNING, 7, 9))
-    run = rules.claimed(rules.claimed(run, "w", 100.0, LEASE_S), "w", 100.0, LEASE_S)
+        run = rules.claimed(run, "w", 100.0)
+        run = rules.progressed(run, Progress(Stage.FINE_TUNING, 7, 9))
+    run = rules.claimed(rules.claimed(run, "w", 100.0), "w", 100.0)
 
     assert isinstance(rules.poisoned(run), GnomonError)
-    ahead = rules.renewed(run, 100.0, LEASE_S, Progress(Stage.FINE_TUNING, 8, 9))
+    ahead = rules.progressed(run, Progress(Stage.FINE_TUNING, 8, 9))
     assert rules.poisoned(ahead) is None

@@ -228,21 +228,25 @@ def test_the_oldest_run_is_claimed_once(with_sets: Any) -> None:
     for run in "ab":
         with_sets.runs.create(new_run(run), None)
 
-    first = with_sets.runs.claim("w-1", 100.0, 10.0)
-    second = with_sets.runs.claim("w-2", 100.0, 10.0)
+    first = with_sets.runs.claim("w-1", 100.0)
+    second = with_sets.runs.claim("w-2", 100.0)
 
     assert (first.run, first.state, first.fence, first.attempts) == ("a", RunState.TRAINING, 1, 1)
-    assert (first.worker, first.lease_expires, first.start_time) == ("w-1", 110.0, 100.0)
+    assert (first.worker, first.is_leased, first.start_time) == ("w-1", True, 100.0)
     assert second.run == "b"
-    assert with_sets.runs.claim("w-3", 100.0, 10.0) is None
+    assert with_sets.runs.claim("w-3", 100.0) is None
     assert with_sets.runs.get(RunName("demo", "a")) == first
 
 
 def test_an_expired_lease_is_taken_over_and_its_holder_can_write_no_more(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    zombie = with_sets.runs.claim("w-1", 100.0, 10.0)
-    assert with_sets.runs.claim("w-2", 109.9, 10.0) is None
-    successor = with_sets.runs.claim("w-2", 110.0, 10.0)
+    zombie = with_sets.runs.claim("w-1", 100.0)
+    assert with_sets.runs.claim("w-2", 1e9) is None  # no clock decides
+    [sign] = with_sets.runs.life_signs()
+    assert with_sets.runs.expire(sign)
+    assert not with_sets.runs.expire(replace(sign, fence=7))
+    assert with_sets.runs.life_signs() == []
+    successor = with_sets.runs.claim("w-2", 110.0)
 
     assert (successor.fence, successor.attempts, successor.crashes) == (2, 2, 1)
     lost = Lease(zombie.uid, zombie.fence)
@@ -254,51 +258,51 @@ def test_an_expired_lease_is_taken_over_and_its_holder_can_write_no_more(with_se
 
 def test_a_dead_workers_runs_are_free_at_once(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    with_sets.runs.claim("w-1", 100.0, 10.0)
+    with_sets.runs.claim("w-1", 100.0)
 
     assert with_sets.runs.expire_leases("w-2") == 0
     assert with_sets.runs.expire_leases("w-1") == 1
     assert with_sets.runs.expire_leases("w-1") == 0
-    assert with_sets.runs.claim("w-2", 100.0, 10.0).crashes == 1
+    assert with_sets.runs.claim("w-2", 100.0).crashes == 1
 
 
 def test_the_runs_of_a_worker_that_was_told_to_end_are_free_without_a_crash(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    killed = with_sets.runs.claim("w-1", 100.0, 10.0)
+    killed = with_sets.runs.claim("w-1", 100.0)
 
     assert with_sets.runs.free_leases("w-2") == 0
     assert with_sets.runs.free_leases("w-1") == 1
     assert with_sets.runs.free_leases("w-1") == 0
-    successor = with_sets.runs.claim("w-2", 100.0, 10.0)
+    successor = with_sets.runs.claim("w-2", 100.0)
     assert (successor.crashes, successor.fence) == (0, killed.fence + 1)
 
 
 def test_a_run_that_waits_for_the_registry_is_claimed_when_its_time_has_come(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    lease = leased(with_sets.runs.claim("w-1", 100.0, 10.0))
+    lease = leased(with_sets.runs.claim("w-1", 100.0))
     with_sets.runs.write_leased(lease, fine_tuned)
     with_sets.runs.write_leased(lease, lambda run: rules.given_back(run, 105.0))
 
-    assert with_sets.runs.claim("w-1", 104.0, 10.0) is None
-    again = with_sets.runs.claim("w-1", 105.0, 10.0)
+    assert with_sets.runs.claim("w-1", 104.0) is None
+    again = with_sets.runs.claim("w-1", 105.0)
     assert (again.state, again.crashes, again.bundle_digest) == (RunState.FINE_TUNED, 0, "d" * 64)
     assert again.report == {"test_rows": 3}
     with_sets.runs.write_leased(leased(again), lambda run: rules.failed(run, NotFoundError("No."), 106.0))
-    assert with_sets.runs.claim("w-1", 1000.0, 10.0) is None
+    assert with_sets.runs.claim("w-1", 1000.0) is None
     assert with_sets.runs.get(FIRST).error.message == "No."
 
 
 def test_progress_and_points_are_written_with_the_lease(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    lease = leased(with_sets.runs.claim("w-1", 100.0, 10.0))
+    lease = leased(with_sets.runs.claim("w-1", 100.0))
     progress = Progress(Stage.FINE_TUNING, 3, 40, 12.5)
 
     with_sets.runs.write_leased(
-        lease, lambda run: rules.renewed(run, 105.0, 10.0, progress), [Point(1, loss=2.0), Point(2, loss=1.5)]
+        lease, lambda run: rules.progressed(run, progress), [Point(1, loss=2.0), Point(2, loss=1.5)]
     )
 
     run = with_sets.runs.get(FIRST)
-    assert (run.progress, run.lease_expires, run.best_mark) == (progress, 115.0, progress.mark)
+    assert (run.progress, run.best_mark) == (progress, progress.mark)
     assert [point for _, point in with_sets.runs.points(run.uid)] == [Point(1, loss=2.0), Point(2, loss=1.5)]
     assert with_sets.runs.latest_point(run.uid) == Point(2, loss=1.5)
 
@@ -307,7 +311,7 @@ def test_points_of_one_step_are_merged_and_a_resumed_training_drops_what_came_af
     with_sets: Any,
 ) -> None:
     with_sets.runs.create(new_run(), None)
-    lease = leased(with_sets.runs.claim("w-1", 100.0, 10.0))
+    lease = leased(with_sets.runs.claim("w-1", 100.0))
 
     def write(*points: Point) -> None:
         with_sets.runs.write_leased(lease, replace, points)
@@ -323,14 +327,44 @@ def test_points_of_one_step_are_merged_and_a_resumed_training_drops_what_came_af
 
 def test_a_cancellation_that_its_worker_did_not_live_to_see_is_settled(with_sets: Any) -> None:
     with_sets.runs.create(new_run(), None)
-    with_sets.runs.claim("w-1", 100.0, 10.0)
+    with_sets.runs.claim("w-1", 100.0)
     with_sets.runs.change(FIRST, lambda run: rules.cancelled(run, 105.0))
 
     assert with_sets.runs.get(FIRST).cancel_requested
-    assert with_sets.runs.settle_cancelled(109.0) == 0
+    assert with_sets.runs.settle_cancelled(1e9) == 0
+    assert [with_sets.runs.expire(sign) for sign in with_sets.runs.life_signs()] == [True]
     assert with_sets.runs.settle_cancelled(110.0) == 1
     assert with_sets.runs.get(FIRST).state is RunState.CANCELLED
     assert with_sets.runs.settle_cancelled(111.0) == 0
+
+
+def test_whatever_a_holder_writes_is_a_sign_of_life_and_renews_an_expired_lease(with_sets: Any) -> None:
+    with_sets.runs.create(new_run(), None)
+    lease = leased(with_sets.runs.claim("w-1", 100.0))
+    [before] = with_sets.runs.life_signs()
+    with_sets.runs.write_leased(lease, lambda run: run)
+
+    assert not with_sets.runs.expire(before)
+    [sign] = with_sets.runs.life_signs()
+    assert with_sets.runs.expire(sign)
+    assert not with_sets.runs.get(FIRST).is_leased
+    with_sets.runs.write_leased(lease, lambda run: run)
+
+    assert with_sets.runs.get(FIRST).is_leased
+    assert with_sets.runs.claim("w-2", 1e9) is None
+    with_sets.runs.write_leased(lease, lambda run: rules.given_back(run, 101.0))
+    assert with_sets.runs.life_signs() == []
+
+
+@pytest.mark.parametrize("shown", [-3600.0, 3600.0])
+def test_a_clock_that_was_set_holds_no_attempt_back(with_sets: Any, shown: float) -> None:
+    with_sets.runs.create(new_run(), None)
+    lease = leased(with_sets.runs.claim("w-1", 10_000.0))
+    with_sets.runs.write_leased(lease, fine_tuned)
+    with_sets.runs.write_leased(lease, lambda run: rules.given_back(run, 10_030.0))
+
+    assert with_sets.runs.claim("w-1", 10_000.0) is None
+    assert with_sets.runs.claim("w-1", 10_000.0 + shown) is not None
 
 
 def leased(run: Any) -> Lease:

@@ -47,28 +47,28 @@ def test_runs_that_wait_are_found_oldest_first(stores: Any) -> None:
 
 def test_a_run_that_waits_is_claimed_only_once_it_is_queued(stores: Any) -> None:
     run = stores.runs.create(waiting_run(), None)
-    assert stores.runs.claim("w-1", NOW, 10.0) is None
+    assert stores.runs.claim("w-1", NOW) is None
 
     queued = stores.runs.write_leased(lease(run), lambda run: rules.queued(run, new_run().spec))
 
     assert queued.spec == stores.runs.get(run.name).spec == new_run().spec
     assert stores.runs.waiting() == []
-    assert stores.runs.claim("w-1", NOW, 10.0).name == run.name
+    assert stores.runs.claim("w-1", NOW).name == run.name
 
 
 RUNS = st.builds(
-    lambda state, worker, expires, next_attempt, failed: replace(
+    lambda state, worker, expired, next_attempt, failed: replace(
         waiting_run() if state.waits else new_run(),
         state=state,
         worker=worker,
-        lease_expires=expires,
+        lease_expired=expired,
         next_attempt=next_attempt,
         error=rules.failure(NotFoundError("No.")) if failed else None,
     ),
     st.sampled_from(RunState),
     st.sampled_from(["", "w-0"]),
-    st.sampled_from([0.0, NOW, NOW + 1]),
-    st.sampled_from([0.0, NOW, NOW + 1]),
+    st.booleans(),
+    st.sampled_from([0.0, NOW, NOW + 1, NOW + 3600]),
     st.booleans(),
 )
 
@@ -79,7 +79,7 @@ def test_whatever_is_in_a_row_a_worker_gets_it_only_if_the_rules_say_so(stores: 
     number = len(stores.runs.page(None, None, 1000))
     stored = stores.runs.create(replace(run, run=f"run-{number}", uid=f"r{number}"), None)
 
-    claimed = stores.runs.claim("w-1", NOW, 10.0)
+    claimed = stores.runs.claim("w-1", NOW)
 
     assert (claimed is not None) == stored.is_claimable(NOW)
     assert not (claimed and stored.waits)

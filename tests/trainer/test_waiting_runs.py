@@ -310,7 +310,7 @@ def test_resuming_goes_on_with_work_that_stopped_and_leaves_other_work_alone() -
 
 def test_work_that_is_still_being_cancelled_cannot_be_resumed() -> None:
     site = Site()
-    site.work.claim([WorkKind.LABELLING], "t-1", NOW, 10.0)
+    site.work.claim([WorkKind.LABELLING], "t-1", NOW)
     site.sets.cancel(LABELLING)
 
     with pytest.raises(WorkStateError, match="in a moment"):

@@ -15,6 +15,7 @@ from gnomon._async import concurrency
 from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._targets import Halves
+from gnomon._trace_context import outgoing
 from gnomon.errors import CancelledError, GnomonError, OverloadedError
 
 M = TypeVar("M", bound=Message)
@@ -45,7 +46,7 @@ class AsyncConnection:
     the calls share; else the second is for calls that are sent a second time.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
-    gives none. `metadata` goes with every call.
+    gives none. `metadata` goes with every call, and the trace that it belongs to.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class AsyncConnection:
         takes the connection, such as another process on the same port.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
-        half = self._halves.first()
+        half, metadata = self._halves.first(), self._metadata + outgoing()
 
         def again() -> Any:
             return self._callable("unary_unary", method, response, 1 - half) if self._hedges.spend() else None
@@ -106,11 +107,11 @@ class AsyncConnection:
             try:
                 left_s = attempts.remaining_s()
                 if hedge_after_s is None or attempts.failures:
-                    result: M = await call(request, timeout=left_s, metadata=self._metadata)
+                    result: M = await call(request, timeout=left_s, metadata=metadata)
                 else:
                     self._hedges.call()
                     result = await concurrency.hedged(
-                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=self._metadata
+                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
                     )
                 return result
             except grpc.RpcError as error:
@@ -139,14 +140,12 @@ class AsyncConnection:
         An error of the requests' source ends the call and is raised as it is.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
-        half = self._halves.first()
+        half, metadata = self._halves.first(), self._metadata + outgoing()
         while True:
             call = self._callable("stream_unary", method, response, half)
             source = _Source(requests())
             try:
-                result: M = await call(
-                    source.items(), timeout=attempts.remaining_s(), metadata=self._metadata
-                )
+                result: M = await call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
                 return result
             except grpc.RpcError as error:
                 failure = failure_of(error, self.service, self.address)
@@ -167,7 +166,7 @@ class AsyncConnection:
         Without `timeout_s` the stream may last for ever.
         """
         start = self._callable("unary_stream", method, response, self._halves.first())
-        call = start(request, timeout=timeout_s, metadata=self._metadata)
+        call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
         async with aclosing(self._answers(call)) as answers:
             async for message in answers:
                 yield message
@@ -181,7 +180,7 @@ class AsyncConnection:
         of gRPC; their source must not raise.
         """
         start = self._callable("stream_stream", method, response, self._halves.first())
-        call = start(requests, metadata=self._metadata)
+        call = start(requests, metadata=self._metadata + outgoing())
         async with aclosing(self._answers(call)) as answers:
             async for message in answers:
                 yield message

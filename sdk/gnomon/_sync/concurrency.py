@@ -1,6 +1,7 @@
 """What differs between the two clients: how to open a channel, wait, and do things side by side."""
 
 import contextlib
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,7 +44,9 @@ def side_by_side(function: Callable[[T], R], items: Iterable[T], limit: int) -> 
     """
     with ThreadPoolExecutor(limit, thread_name_prefix="gnomon") as threads:
         try:
-            return list(threads.map(function, items))
+            # Each in a copy of the caller's context, which the trace of its calls is part of.
+            calls = [threads.submit(contextvars.copy_context().run, function, item) for item in items]
+            return [call.result() for call in calls]
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
 
@@ -93,7 +96,10 @@ _END_S = 0.2  # for what runs beside to end; what waits for a slow source ends w
 @contextlib.contextmanager
 def beside(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
     """Run a function beside the block, in a thread; it has to end when the block does."""
-    thread = threading.Thread(target=function, args=args, kwargs=kwargs, name="gnomon-beside", daemon=True)
+    run = contextvars.copy_context().run
+    thread = threading.Thread(
+        target=run, args=(function, *args), kwargs=kwargs, name="gnomon-beside", daemon=True
+    )
     thread.start()
     try:
         yield

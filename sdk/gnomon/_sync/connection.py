@@ -17,6 +17,7 @@ from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._sync import concurrency
 from gnomon._targets import Halves
+from gnomon._trace_context import outgoing
 from gnomon.errors import CancelledError, GnomonError, OverloadedError
 
 M = TypeVar("M", bound=Message)
@@ -47,7 +48,7 @@ class Connection:
     the calls share; else the second is for calls that are sent a second time.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
-    gives none. `metadata` goes with every call.
+    gives none. `metadata` goes with every call, and the trace that it belongs to.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Connection:
         takes the connection, such as another process on the same port.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
-        half = self._halves.first()
+        half, metadata = self._halves.first(), self._metadata + outgoing()
 
         def again() -> Any:
             return self._callable("unary_unary", method, response, 1 - half) if self._hedges.spend() else None
@@ -108,11 +109,11 @@ class Connection:
             try:
                 left_s = attempts.remaining_s()
                 if hedge_after_s is None or attempts.failures:
-                    result: M = call(request, timeout=left_s, metadata=self._metadata)
+                    result: M = call(request, timeout=left_s, metadata=metadata)
                 else:
                     self._hedges.call()
                     result = concurrency.hedged(
-                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=self._metadata
+                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
                     )
                 return result
             except grpc.RpcError as error:
@@ -141,12 +142,12 @@ class Connection:
         An error of the requests' source ends the call and is raised as it is.
         """
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
-        half = self._halves.first()
+        half, metadata = self._halves.first(), self._metadata + outgoing()
         while True:
             call = self._callable("stream_unary", method, response, half)
             source = _Source(requests())
             try:
-                result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=self._metadata)
+                result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
                 return result
             except grpc.RpcError as error:
                 failure = failure_of(error, self.service, self.address)
@@ -167,7 +168,7 @@ class Connection:
         Without `timeout_s` the stream may last for ever.
         """
         start = self._callable("unary_stream", method, response, self._halves.first())
-        call = start(request, timeout=timeout_s, metadata=self._metadata)
+        call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
         with closing(self._answers(call)) as answers:
             yield from answers
 
@@ -178,7 +179,7 @@ class Connection:
         of gRPC; their source must not raise.
         """
         start = self._callable("stream_stream", method, response, self._halves.first())
-        call = start(requests, metadata=self._metadata)
+        call = start(requests, metadata=self._metadata + outgoing())
         with closing(self._answers(call)) as answers:
             yield from answers
 

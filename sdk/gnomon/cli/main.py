@@ -15,6 +15,7 @@ from gnomon.cli import (
     demo,
     feedback,
     generate,
+    health,
     judge,
     metrics,
     problems,
@@ -61,6 +62,7 @@ def _root(
 app.command("up", rich_help_panel="Run")(up.up)
 app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
+app.command("health", rich_help_panel="Run")(health.health)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
 for _group in (

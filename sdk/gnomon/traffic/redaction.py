@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from gnomon import secret_patterns
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.traffic import patterns
 from gnomon.traffic.json_text import parsed
@@ -110,9 +111,9 @@ class Redactor:
             if isinstance(parsed(text), dict | list):
                 return self._json(text)
         if self._secrets:
-            if patterns.may_hold_secret(text):
-                text = self._replaced(patterns.SECRET, Redaction.SECRET, text)
-            if digits and patterns.may_name_secret(text.lower()):
+            if secret_patterns.may_hold_secret(text):
+                text = self._replaced(secret_patterns.SECRET, Redaction.SECRET, text)
+            if digits and secret_patterns.may_name_secret(text.lower()):
                 text = self._without_named_secrets(text)
         if self._emails and ("@" in text or (digits and "%40" in text)):
             text = self._replaced(patterns.EMAIL, Redaction.EMAIL, text)
@@ -128,7 +129,7 @@ class Redactor:
         if key in self.plain_keys:
             return key
         redacted = self.text(key)
-        if redacted == key and not (self._secrets and patterns.names_secret(key)):
+        if redacted == key and not (self._secrets and secret_patterns.names_secret(key)):
             _remember(self.plain_keys, key)
         return redacted
 
@@ -139,8 +140,8 @@ class Redactor:
             and (digits < _FEWEST_DIGITS or not patterns.may_hold_number(text))
             and "@" not in text
             and "%40" not in text
-            and not patterns.may_hold_secret(text)
-            and not patterns.may_have_key_of_secret(text.lower())
+            and not secret_patterns.may_hold_secret(text)
+            and not secret_patterns.may_have_key_of_secret(text.lower())
         )
 
     def _json(self, text: str) -> str:
@@ -170,15 +171,15 @@ class Redactor:
 
     def _named_secret(self, key: str, text: str) -> str | None:
         """Return a marker if the key says that what stands under it is a secret, and the text can be one."""
-        if not self._secrets or key in self.plain_keys or not patterns.names_secret(key):
+        if not self._secrets or key in self.plain_keys or not secret_patterns.names_secret(key):
             return None
-        if not patterns.is_value_of_secret(text):
+        if not secret_patterns.is_value_of_secret(text):
             return None
         self.counts[Redaction.SECRET.value] += 1
         return "[SECRET]"
 
     def _without_named_secrets(self, text: str) -> str:
-        text, count = patterns.NAMED_SECRET.subn(r"\1[SECRET]", text)
+        text, count = secret_patterns.NAMED_SECRET.subn(r"\1[SECRET]", text)
         if count:
             self.counts[Redaction.SECRET.value] += count
         return text

@@ -9,9 +9,9 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from gnomon_rpc.settings import ServerSettings
+from gnomon_rpc.settings import ServerSettings, own_folder
 
-_HOME = Path.home() / ".gnomon" / "registry"
+_HOME = own_folder("registry")
 
 
 class RegistrySettings(ServerSettings):

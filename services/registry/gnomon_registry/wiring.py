@@ -23,6 +23,7 @@ from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
+from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 
@@ -43,6 +44,14 @@ class App:
             [self._service(settings), _access(keys)],
             telemetry=Telemetry("registry", settings),
             keys=OwnKeys(keys),
+        )
+        self._readiness = Readiness(
+            {
+                "database": lambda: asyncio.to_thread(self._catalog.last_change),
+                "artifacts": lambda: asyncio.to_thread(self._blobs.check),
+            },
+            lambda ready: self._server.set_ready(NAME, ready),
+            settings.health_every_s,
         )
 
     def _service(self, settings: RegistrySettings) -> Service:
@@ -67,9 +76,11 @@ class App:
         await asyncio.to_thread(self._blobs.clean)
         self._feed.start(self._catalog.last_change)
         await self._server.start()
+        self._readiness.start()
 
     async def stop(self) -> None:
         """End the watches, which never end by themselves, then the other calls."""
+        await self._readiness.stop()
         await self._feed.close()
         await self._server.stop()
         await asyncio.to_thread(self._engine.dispose)

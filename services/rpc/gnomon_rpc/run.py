@@ -2,16 +2,21 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import structlog
 from pydantic import ValidationError
 
 from gnomon.errors import GnomonError
 from gnomon_rpc import logs
+from gnomon_rpc.environment import explain, unknown_variables
 from gnomon_rpc.server import ListenError, stop_signal, until_stopped
-from gnomon_rpc.settings import ServerSettings, SettingError, explain
+from gnomon_rpc.settings import ServerSettings, SettingError
+
+log = structlog.get_logger(__name__)
 
 S = TypeVar("S", bound=ServerSettings)
 
@@ -34,9 +39,11 @@ def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int
         settings = settings_class()
     except ValidationError as error:
         prefix = settings_class.model_config.get("env_prefix", "")
-        print(f"gnomon {service}: wrong settings\n{explain(error, prefix)}", file=sys.stderr)  # noqa: T201
+        print(f"gnomon {service}: wrong settings\n{explain(error, prefix, settings_class)}", file=sys.stderr)  # noqa: T201
         return 2
     logs.configure(settings.log_level, service)
+    for variable, meant in unknown_variables(settings_class, os.environ):
+        log.warning("a variable that means nothing here", variable=variable, perhaps_meant=meant)
     try:
         asyncio.run(_serve(build, settings))
     except (ListenError, SettingError, GnomonError) as error:

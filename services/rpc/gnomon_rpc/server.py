@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gnomon.addresses import is_loopback
 from gnomon_rpc.access import KeySource
+from gnomon_rpc.draining import CallsUnderWay
 from gnomon_rpc.exposure import check_exposure
 from gnomon_rpc.gate import Gate, KeyGate, OpenGate
 from gnomon_rpc.interceptor import CallInterceptor
@@ -25,6 +26,11 @@ from gnomon_rpc.telemetry import Telemetry
 from gnomon_rpc.tls import server_credentials
 
 log = structlog.get_logger(__name__)
+
+LIVE = "live"
+"""The health of the process itself: it answers, whether or not it can do its job. For liveness probes."""
+
+_SLACK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,10 @@ class Server:
         self._telemetry = telemetry
         self._services = services
         self._health = health.aio.HealthServicer()
+        self._under_way = CallsUnderWay()
+        watches = [self._under_way, *(telemetry.watches if telemetry else ())]
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(per_item, telemetry.watches if telemetry else (), self._gate)],
+            interceptors=[CallInterceptor(per_item, watches, self._gate)],
             options=[
                 # Unless asked for, a taken port is an error, not a second server behind it.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
@@ -96,6 +104,7 @@ class Server:
         for service in self._services:
             await self.set_ready(service.full_name, service.ready)
         await self._set("", all(service.ready for service in self._services))
+        await self._set(LIVE, True)
         try:
             listen = self._settings.listen
             port = (
@@ -131,9 +140,18 @@ class Server:
         await self._health.set(full_name, states.SERVING if ready else states.NOT_SERVING)
 
     async def stop(self) -> None:
-        """Turn new calls away, let running ones end within the grace."""
+        """Turn new calls away, let running ones end within the grace, and say which did not."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._settings.grace_s)
+        if under_way := self._under_way.by_method():
+            log.info("draining", calls=under_way, grace_s=self._settings.grace_s)
+        # gRPC would cancel what is left at the end of its grace, and with that the count of it.
+        stopping = asyncio.create_task(self._server.stop(self._settings.grace_s + _SLACK_S))
+        await asyncio.wait({stopping}, timeout=self._settings.grace_s)
+        if not stopping.done():
+            if abandoned := self._under_way.by_method():
+                log.warning("abandoned calls", calls=abandoned, grace_s=self._settings.grace_s)
+            await self._server.stop(None)
+        await stopping
         await self._gate.close()
         if self._telemetry is not None:
             await self._telemetry.stop()
@@ -165,11 +183,21 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets; call it before anything is started."""
+    """Return an event that SIGTERM or SIGINT sets; call it before anything is started.
+
+    A second one ends the process at once, with the status that a shell gives it.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            log.warning("ended at once by a second signal", signal=number.name)
+            os._exit(128 + number)  # the default action would not: the kernel spares process 1 of a container
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal, number)
     return stop
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 
@@ -15,6 +15,9 @@ class ServerSettings(BaseSettings):
         default=None, description="Where to write the address once calls are accepted; for port 0."
     )
     grace_s: float = Field(default=10.0, ge=0, description="How long calls may go on after SIGTERM.")
+    health_every_s: float = Field(
+        default=5.0, gt=0, description="How often a service looks whether it can still do its job."
+    )
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="The largest request that is accepted."
     )
@@ -128,14 +131,12 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def explain(error: ValidationError, prefix: str) -> str:
-    """Return one line a wrong variable: its name, its value's problem."""
-    return "\n".join(_line(prefix, problem["loc"], problem["msg"]) for problem in error.errors())
-
-
-def _line(prefix: str, place: tuple[int | str, ...], message: str) -> str:
-    name = "_".join(map(str, place)).upper()
-    return f"{prefix}{name}: {message}" if name else f"{prefix}*: {message}"
+def own_folder(service: str) -> Path:
+    """Return where a service keeps its data unless told: below the user's home; without one, /var/lib."""
+    try:
+        return Path.home() / ".gnomon" / service
+    except RuntimeError:  # a number without a name or HOME, as containers run under
+        return Path("/var/lib/gnomon") / service
 
 
 def secret_of(name: str, text: SecretStr | None, file: Path | None, prefix: str) -> str | None:

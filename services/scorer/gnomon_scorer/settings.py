@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc.settings import ServerSettings
+from gnomon_rpc.settings import ServerSettings, own_folder
 
 
 def _cores() -> int:
@@ -26,7 +26,7 @@ class ScorerSettings(ServerSettings):
     )
     registry_address: str = Field(default="127.0.0.1:7410", description="Where the registry is: host:port.")
     cache_dir: Path = Field(
-        default=Path.home() / ".gnomon" / "scorer" / "bundles",
+        default=own_folder("scorer") / "bundles",
         description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",
     )
     threads: int = Field(

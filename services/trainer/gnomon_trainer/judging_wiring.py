@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from gnomon_outbound.client import OutboundClient
 from gnomon_outbound.targets import AllowedHosts
+from gnomon_outbound.vault import AesVault, MasterKeyError, master_key_of
 from gnomon_rpc.settings import SettingError
+from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.drift_probe import ProcessDriftProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
@@ -21,7 +23,6 @@ from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_journal import SqlJournal
 from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
-from gnomon_trainer.adapters.vault import AesVault, MasterKeyError, master_key, read_master_key
 from gnomon_trainer.domain.careful_chat import ChatLimits
 from gnomon_trainer.domain.generation_use_cases import Generations
 from gnomon_trainer.domain.generation_work import GenerationWorker
@@ -33,6 +34,7 @@ from gnomon_trainer.domain.labelling_work import LabellingWorker
 from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
 from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
+from gnomon_trainer.domain.providers import key_unreadable
 from gnomon_trainer.settings import TrainerSettings
 
 
@@ -134,7 +136,12 @@ def _loop(
     settings: TrainerSettings, store: SqlPaidWorkStore, presence: PresenceFiles, workers: Sequence[PaidWorker]
 ) -> PaidWorkLoop:
     return PaidWorkLoop(
-        store=store, workers=workers, presence=presence, clock=time.time, lease_s=settings.lease_s
+        store=store,
+        workers=workers,
+        presence=presence,
+        clock=time.time,
+        elapsed=elapsed,
+        lease_s=settings.lease_s,
     )
 
 
@@ -142,7 +149,7 @@ def _providers(settings: TrainerSettings, database: Database, outbound: Outbound
     chat = OpenAiChat(outbound)
     return Providers(
         store=SqlProviderStore(database),
-        vault=AesVault(_master_key(settings)),
+        vault=AesVault(_master_key(settings), service="trainer", unreadable=key_unreadable),
         chat=chat,
         check_url=chat.check_url,
         clock=time.time,
@@ -172,15 +179,10 @@ def _judges(
 
 def _master_key(settings: TrainerSettings) -> bytes | None:
     text = settings.master_key.get_secret_value() if settings.master_key else ""
-    if text and settings.master_key_file:
-        raise SettingError("Set GNOMON_TRAINER_MASTER_KEY or GNOMON_TRAINER_MASTER_KEY_FILE, not both.")
     try:
-        if settings.master_key_file:
-            return read_master_key(settings.master_key_file)
-        return master_key(text) if text else None
+        return master_key_of(text, settings.master_key_file, "GNOMON_TRAINER_MASTER_KEY")
     except MasterKeyError as error:
-        variable = "GNOMON_TRAINER_MASTER_KEY" + ("_FILE" if settings.master_key_file else "")
-        raise SettingError(f"{variable}: {error}.") from error
+        raise SettingError(str(error)) from error
 
 
 def _allowed_hosts(settings: TrainerSettings) -> AllowedHosts:

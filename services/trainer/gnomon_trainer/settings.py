@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc.settings import ServerSettings
+from gnomon_rpc.settings import ServerSettings, own_folder
 
-_HOME = Path("~/.gnomon/trainer").expanduser()
+_HOME = own_folder("trainer")
 _MIB = 1024 * 1024
 
 

@@ -16,9 +16,11 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
+from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters import incoming
+from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
@@ -43,6 +45,7 @@ from gnomon_trainer.domain.check_use_cases import Checks
 from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import StoredOrigins
+from gnomon_trainer.domain.leases import LeaseWatch
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work import WorkKind
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
@@ -60,10 +63,12 @@ from gnomon_trainer.settings import TrainerSettings
 log = structlog.get_logger(__name__)
 
 _WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
-_SETTLE_S = 1.0
 _HEAVY_AT_ONCE = 2
 _RECORDINGS_AT_ONCE = 2
 _REGISTER_TIMEOUT_S = 30.0
+
+REGISTRY_HEALTH = "registry"
+"""The health of the way to the registry, by which a probe tells it from the trainer's own."""
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class TrainerApp:
     waiting_runs: WaitingRuns
     settings: TrainerSettings
     _settling: asyncio.Task[None] | None = field(default=None)
+    _readiness: list[Readiness] = field(default_factory=list)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._prepare)
@@ -91,6 +97,26 @@ class TrainerApp:
         self.paid_work.start()
         self.waiting_runs.start()
         self._settling = asyncio.create_task(self._settle())
+        self._readiness = self._looked_after()
+        for readiness in self._readiness:
+            readiness.start()
+
+    def _looked_after(self) -> list[Readiness]:
+        """Its job needs its database and folder; without the registry it trains on, so that is told apart."""
+        own = {
+            "database": lambda: asyncio.to_thread(self.database.check),
+            "data_dir": lambda: asyncio.to_thread(self.rows.check),
+        }
+        every_s = self.settings.health_every_s
+        return [
+            Readiness(own, lambda ready: self.server.set_ready(servicer.FULL_NAME, ready), every_s),
+            Readiness(
+                {REGISTRY_HEALTH: self.catalog.check},
+                lambda ready: self.server.set_health(REGISTRY_HEALTH, ready),
+                every_s,
+                patience_s=2 * self.settings.registry_timeout_s,
+            ),
+        ]
 
     def _prepare(self) -> None:
         self.database.migrate()
@@ -98,6 +124,7 @@ class TrainerApp:
         self.rows.sweep(self.datasets.digests())
 
     async def stop(self) -> None:
+        await asyncio.gather(*(readiness.stop() for readiness in self._readiness))
         if self._settling is not None:
             self._settling.cancel()
         await asyncio.gather(
@@ -108,10 +135,12 @@ class TrainerApp:
         self.database.close()
 
     async def _settle(self) -> None:
-        """End runs that a worker was to cancel and cannot, because it is gone."""
+        """Expire leases of silent workers, and end the runs that such a worker was to cancel."""
+        watch = LeaseWatch(self.runs, self.settings.lease_s, elapsed)
         while True:
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(watch.interval_s)
             with contextlib.suppress(GnomonError):
+                await asyncio.to_thread(watch.look)
                 await asyncio.to_thread(self.runs.settle_cancelled, time.time())
 
 
@@ -206,6 +235,7 @@ def build_work(
         registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
         trainer=_tracked(settings, trainer),
         clock=time.time,
+        elapsed=elapsed,
         lease_s=settings.lease_s,
         stop=stop,
     )

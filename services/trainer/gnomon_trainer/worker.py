@@ -20,7 +20,7 @@ import structlog
 from pydantic import ValidationError
 
 from gnomon_rpc import logs
-from gnomon_rpc.settings import explain
+from gnomon_rpc.environment import explain
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.work import Work
 from gnomon_trainer.settings import TrainerSettings
@@ -47,7 +47,8 @@ def main(make_trainer: Callable[[TrainerSettings], Trainer] = fine_tuner) -> int
     try:
         settings = TrainerSettings()
     except ValidationError as error:
-        print(f"gnomon trainer worker: wrong settings\n{explain(error, 'GNOMON_TRAINER_')}", file=sys.stderr)  # noqa: T201
+        problems = explain(error, "GNOMON_TRAINER_", TrainerSettings)
+        print(f"gnomon trainer worker: wrong settings\n{problems}", file=sys.stderr)  # noqa: T201
         return 2
     logs.configure(settings.log_level, "trainer-worker")
     for chatty in ("onnx_ir", "onnxscript", "torch"):

@@ -14,6 +14,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -45,6 +46,22 @@ class FileBlobStore:
                 if not self._is_being_written(path):
                     with contextlib.suppress(FileNotFoundError):
                         self._files.rm_file(path)
+
+    def check(self) -> None:
+        """Look whether artifacts can be read and written.
+
+        Raises:
+            OSError: they cannot: the folder, or what is there of the way to it, is not writable or is gone.
+        """
+        if not isinstance(self._files, LocalFileSystem):
+            with contextlib.suppress(FileNotFoundError):  # nothing has been stored yet
+                self._files.ls(self._root, detail=False, refresh=True)
+            return
+        folder = Path(self._root)
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def _is_being_written(self, path: str) -> bool:
         """Tell whether a living process still writes a part: it holds a lock on the local file.

@@ -57,6 +57,11 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def check(self) -> None:
+        """Look whether the database can be read; raises what `read` raises."""
+        with self.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM alembic_version")
+
     def close(self) -> None:
         self.engine.dispose()
 

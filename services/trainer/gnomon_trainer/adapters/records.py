@@ -1,16 +1,17 @@
-"""What several tables share: replayed requests, and JSON columns."""
+"""What several tables share: replayed requests, leases, and JSON columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon_trainer.adapters.tables import requests
 from gnomon_trainer.domain.datasets import Request, check_same_body
 from gnomon_trainer.domain.feedback import FeedbackOrigin
 from gnomon_trainer.domain.findings import Finding
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.runs import Progress, RunFailure, RunSpec
 from gnomon_trainer.domain.service_objective import OnMiss, ServiceObjective
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportOptions, Stage
@@ -32,6 +33,18 @@ def keep_request(connection: Connection, request: Request, answer: Any, now: flo
             request_id=request.request_id, body=request.body, answer=answer, create_time=now
         )
     )
+
+
+def life_signs(connection: Connection, table: Table, leased: ColumnElement[bool]) -> list[LifeSign]:
+    """Return what the rows of a table show that somebody holds."""
+    query = select(table.c.uid, table.c.fence, table.c.revision).where(leased)
+    return [LifeSign(row.uid, row.fence, row.revision) for row in connection.execute(query)]
+
+
+def expire(connection: Connection, table: Table, sign: LifeSign) -> bool:
+    """Expire a lease whose row has not changed since a sign; return whether it was so."""
+    unchanged = (table.c.uid == sign.uid, table.c.fence == sign.fence, table.c.revision == sign.revision)
+    return connection.execute(update(table).where(*unchanged).values(lease_expired=True)).rowcount > 0
 
 
 def finding_from(raw: Mapping[str, Any]) -> Finding:

@@ -40,6 +40,16 @@ class RegistryCatalog:
     def __init__(self, address: str, timeout_s: float) -> None:
         self._client = AsyncClient(registry=address, timeout_s=timeout_s)
 
+    async def check(self) -> None:
+        """Look whether the registry answers.
+
+        Raises:
+            RegistryUnavailableError: it does not.
+        """
+        with _absence_is_told():
+            async for _ in self._client.projects.list():
+                break
+
     async def metric(self, name: MetricName) -> MetricDefinition:
         return definition(await self._metric(name))
 

@@ -20,6 +20,16 @@ class RowFiles:
         self._folder = folder
         self._temporary = temporary
 
+    def check(self) -> None:
+        """Look whether rows can be stored.
+
+        Raises:
+            OSError: the disk or its folder is not to be written.
+        """
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self._temporary):
+            pass
+
     def sink(self) -> "RowFile":
         return RowFile(self._folder, self._temporary)
 

@@ -1,24 +1,26 @@
 """Paid work in SQL. A piece of work is a row that a trainer leases; the database is the queue."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.names import DatasetName
 from gnomon_trainer.adapters.database import Database
-from gnomon_trainer.adapters.records import failure_from, find_request, keep_request
+from gnomon_trainer.adapters.records import expire, failure_from, find_request, keep_request, life_signs
 from gnomon_trainer.adapters.sql_datasets import check_there
 from gnomon_trainer.adapters.tables import paid_answers, paid_outcomes
 from gnomon_trainer.adapters.tables import paid_work as table
 from gnomon_trainer.domain.chat_budget import Allowance, Prices, Tokens
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState, cancelled
 from gnomon_trainer.domain.paid_work_store import Change, Outcome, WorkLease, lost, no_work, taken
 
 _NOTHING = Tokens()
+_LEASED = and_(table.c.state == WorkState.WORKING, table.c.holder != "", not_(table.c.lease_expired))
 
 
 class SqlPaidWorkStore:
@@ -72,8 +74,8 @@ class SqlPaidWorkStore:
                 connection.execute(update(table).where(table.c.uid == uid).values(_next(changed)))
             return _find(connection, uid)
 
-    def claim(self, kinds: Collection[WorkKind], holder: str, now: float, lease_s: float) -> PaidWork | None:
-        free = or_(table.c.holder == "", table.c.lease_expires <= now)
+    def claim(self, kinds: Collection[WorkKind], holder: str, now: float) -> PaidWork | None:
+        free = or_(table.c.holder == "", table.c.lease_expired)
         claimable = and_(table.c.state == WorkState.WORKING, free, table.c.kind.in_(kinds))
         oldest = select(table.c.number).where(claimable).order_by(table.c.number).limit(1)
         with self._database.read() as connection:  # nobody need wait for a write where nothing is to do
@@ -86,7 +88,7 @@ class SqlPaidWorkStore:
                 crashes=table.c.crashes + case((table.c.holder != "", 1), else_=0),
                 holder=holder,
                 fence=table.c.fence + 1,
-                lease_expires=now + lease_s,
+                lease_expired=False,
                 attempts=table.c.attempts + 1,
                 start_time=func.coalesce(table.c.start_time, now),
                 revision=table.c.revision + 1,
@@ -109,7 +111,7 @@ class SqlPaidWorkStore:
             row = connection.execute(select(table).where(held)).first()
             if row is None:
                 raise lost(lease)
-            changed = change(_work(row))
+            changed = change(replace(_work(row), lease_expired=False))
             written = connection.execute(update(table).where(held).values(_next(changed, spent)))
             if written.rowcount == 0:
                 raise lost(lease)
@@ -136,17 +138,25 @@ class SqlPaidWorkStore:
             connection.execute(delete(paid_outcomes).where(of_parts))
 
     def holders(self) -> frozenset[str]:
-        query = select(table.c.holder).where(table.c.holder != "", table.c.lease_expires > 0).distinct()
+        query = select(table.c.holder).where(_LEASED).distinct()
         with self._database.read() as connection:
             return frozenset(connection.execute(query).scalars())
 
     def expire_leases(self, holder: str) -> int:
-        dead = and_(table.c.holder == holder, table.c.lease_expires > 0)
+        dead = and_(table.c.holder == holder, not_(table.c.lease_expired))
         with self._database.write() as connection:
-            return connection.execute(update(table).where(dead).values(lease_expires=0.0)).rowcount
+            return connection.execute(update(table).where(dead).values(lease_expired=True)).rowcount
+
+    def life_signs(self) -> Sequence[LifeSign]:
+        with self._database.read() as connection:
+            return life_signs(connection, table, _LEASED)
+
+    def expire(self, sign: LifeSign) -> bool:
+        with self._database.write() as connection:
+            return expire(connection, table, sign)
 
     def settle_cancelled(self, now: float) -> int:
-        left = and_(table.c.cancel_requested, table.c.lease_expires <= now)
+        left = and_(table.c.cancel_requested, or_(table.c.holder == "", table.c.lease_expired))
         with self._database.read() as connection:
             if connection.execute(select(table.c.number).where(left).limit(1)).first() is None:
                 return 0

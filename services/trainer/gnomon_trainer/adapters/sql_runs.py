@@ -1,18 +1,20 @@
 """Runs in SQL. A run is a row that a worker leases; the database is the queue."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.names import DatasetName, OperationName, RunName
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.records import (
+    expire,
     failure_from,
     find_request,
     keep_request,
+    life_signs,
     progress_from,
     spec_from,
     spec_to,
@@ -21,10 +23,13 @@ from gnomon_trainer.adapters.sql_datasets import check_there
 from gnomon_trainer.adapters.tables import points as point_table
 from gnomon_trainer.adapters.tables import runs as table
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.run_store import Change, Lease, lost, no_run, taken
-from gnomon_trainer.domain.runs import Run, RunState, cancelled
+from gnomon_trainer.domain.runs import LONGEST_WAIT_S, Run, RunState, cancelled
 from gnomon_trainer.domain.training import Point
 
+_FOR_WORKERS = (RunState.QUEUED, RunState.TRAINING, RunState.FINE_TUNED)
+_LEASED = and_(table.c.state.in_(_FOR_WORKERS), table.c.worker != "", not_(table.c.lease_expired))
 _MEASURES = ("loss", "learning_rate", "gradient_norm", "validation_loss", "validation_macro_f1")
 
 
@@ -73,31 +78,32 @@ class SqlRunStore:
                 connection.execute(update(table).where(table.c.uid == run.uid).values(_next(changed)))
             return _get(connection, name)
 
-    def claim(self, worker: str, now: float, lease_s: float) -> Run | None:
+    def claim(self, worker: str, now: float) -> Run | None:
+        is_time = or_(table.c.next_attempt <= now, table.c.next_attempt > now + LONGEST_WAIT_S)
         waits = and_(
             or_(
                 table.c.state == RunState.QUEUED,
                 and_(table.c.state == RunState.FINE_TUNED, table.c.error.is_(None)),
             ),
-            table.c.next_attempt <= now,
+            is_time,
         )
-        free = or_(table.c.worker == "", table.c.lease_expires <= now)
-        oldest = (
-            select(table.c.number)
-            .where(and_(free, or_(waits, table.c.state == RunState.TRAINING)))
-            .order_by(table.c.number)
-            .limit(1)
-            .scalar_subquery()
+        free = or_(table.c.worker == "", table.c.lease_expired)
+        claimable = and_(
+            table.c.state.in_(_FOR_WORKERS), free, or_(waits, table.c.state == RunState.TRAINING)
         )
+        oldest = select(table.c.number).where(claimable).order_by(table.c.number).limit(1)
+        with self._database.read() as connection:  # nobody need wait for a write where nothing is to do
+            if connection.execute(oldest).first() is None:
+                return None
         statement = (
             update(table)
-            .where(table.c.number == oldest)
+            .where(table.c.number == oldest.scalar_subquery(), claimable)
             .values(
                 state=case((table.c.state == RunState.QUEUED, RunState.TRAINING), else_=table.c.state),
                 crashes=table.c.crashes + case((table.c.worker != "", 1), else_=0),
                 worker=worker,
                 fence=table.c.fence + 1,
-                lease_expires=now + lease_s,
+                lease_expired=False,
                 attempts=table.c.attempts + 1,
                 start_time=func.coalesce(table.c.start_time, now),
                 revision=table.c.revision + 1,
@@ -115,7 +121,7 @@ class SqlRunStore:
             if row is None:
                 raise lost(lease)
             was = _run(row)
-            changed = change(was)
+            changed = change(replace(was, lease_expired=False))
             values = _next(changed)
             if changed.spec is not was.spec:
                 check_there(connection, DatasetName.parse(changed.spec.training_set))
@@ -146,18 +152,25 @@ class SqlRunStore:
         return _point(row) if row else None
 
     def expire_leases(self, worker: str) -> int:
-        dead = and_(table.c.worker == worker, table.c.lease_expires > 0)
+        dead = and_(table.c.worker == worker, not_(table.c.lease_expired))
         with self._database.write() as connection:
-            expired: int = connection.execute(update(table).where(dead).values(lease_expires=0.0)).rowcount
-        return expired
+            return connection.execute(update(table).where(dead).values(lease_expired=True)).rowcount
 
     def free_leases(self, worker: str) -> int:
         with self._database.write() as connection:
-            freed = update(table).where(table.c.worker == worker).values(worker="", lease_expires=0.0)
+            freed = update(table).where(table.c.worker == worker).values(worker="", lease_expired=False)
             return connection.execute(freed).rowcount
 
+    def life_signs(self) -> Sequence[LifeSign]:
+        with self._database.read() as connection:
+            return life_signs(connection, table, _LEASED)
+
+    def expire(self, sign: LifeSign) -> bool:
+        with self._database.write() as connection:
+            return expire(connection, table, sign)
+
     def settle_cancelled(self, now: float) -> int:
-        left = and_(table.c.cancel_requested, table.c.lease_expires <= now)
+        left = and_(table.c.cancel_requested, or_(table.c.worker == "", table.c.lease_expired))
         with self._database.read() as connection:
             if connection.execute(select(table.c.number).where(left).limit(1)).first() is None:
                 return 0

@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from gnomon.errors import GnomonError, LeaseLostError
 from gnomon_trainer.domain import runs
+from gnomon_trainer.domain.leases import Confirmed
 from gnomon_trainer.domain.run_store import Change, Lease, RunStore, lost
 from gnomon_trainer.domain.runs import Progress, Run
 from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, WorkerStoppingError
@@ -29,21 +29,17 @@ class HeldRun:
         self,
         store: RunStore,
         run: Run,
-        *,
-        lease_s: float,
-        clock: Callable[[], float],
+        confirmed: Confirmed,
         stop: threading.Event,
     ) -> None:
         self.run = run
         self._store = store
         self._lease = Lease(run.uid, run.fence)
-        self._lease_s = lease_s
-        self._clock = clock
+        self._confirmed = confirmed
         self._stop = stop
         self._lock = threading.RLock()  # progress and points go from one thread to the other
         self._progress = run.progress
         self._points: list[Point] = []
-        self._confirmed_until = run.lease_expires
         self._is_new = False
         self._is_lost = False
         self._is_cancelled = run.cancel_requested
@@ -100,21 +96,20 @@ class HeldRun:
             raise RunCancelledError
         if self._stop.is_set():
             raise WorkerStoppingError
-        if self._clock() >= self._confirmed_until:
+        if self._confirmed.is_over:
             self.renew()
 
     # ------------------------------------------------------------------- writing
 
     def renew(self) -> Run:
         """Prolong the lease and write what is new, or raise LeaseLostError."""
-        now = self._clock()
-        return self.write(lambda run: runs.renewed(run, now, self._lease_s, self._progress))
+        return self.write(lambda run: runs.progressed(run, self._progress))
 
     def write(self, change: Change) -> Run:
         """Apply a change with all points that are not written yet, or raise LeaseLostError."""
         with self._lock:
             self._check_lost()
-            points, now = list(self._points), self._clock()
+            points, began = list(self._points), self._confirmed.now()
             try:
                 self.run = self._store.write_leased(self._lease, change, points)
             except LeaseLostError:
@@ -123,7 +118,7 @@ class HeldRun:
             del self._points[: len(points)]
             self._is_new = False
             self._is_cancelled = self.run.cancel_requested
-            self._confirmed_until = now + self._lease_s
+            self._confirmed.since(began)
             return self.run
 
     def _check_lost(self) -> None:
@@ -131,8 +126,7 @@ class HeldRun:
             raise lost(self._lease)
 
     def _keep_alive(self) -> None:
-        interval_s = min(_LOOK_S, self._lease_s / 4)
-        while not self._closing.wait(interval_s) and not self._is_lost:
+        while not self._closing.wait(min(_LOOK_S, self._confirmed.interval_s)) and not self._is_lost:
             try:
                 self._look()
             except LeaseLostError:
@@ -145,8 +139,7 @@ class HeldRun:
         with self._lock:
             if self._closing.is_set():
                 return
-            is_due = self._clock() >= self._confirmed_until - 0.75 * self._lease_s
-            if self._is_new or is_due:
+            if self._is_new or self._confirmed.is_due:
                 self.renew()
             else:
                 self._is_cancelled = self._store.get(self.run.operation).cancel_requested

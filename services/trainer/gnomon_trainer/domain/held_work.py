@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gnomon.errors import GnomonError, LeaseLostError
 from gnomon.threads import in_thread
-from gnomon_trainer.domain import paid_work
 from gnomon_trainer.domain.chat_budget import Budget, Tokens
+from gnomon_trainer.domain.leases import Confirmed
 from gnomon_trainer.domain.paid_work import PaidWork
 from gnomon_trainer.domain.paid_work_store import Change, Outcome, PaidWorkStore, WorkLease, lost
 
@@ -26,16 +26,12 @@ class HeldWork:
     notices by the clock, before it spends anything more.
     """
 
-    def __init__(
-        self, store: PaidWorkStore, work: PaidWork, *, lease_s: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: PaidWorkStore, work: PaidWork, confirmed: Confirmed) -> None:
         self.work = work
         self.budget = Budget.of(work.allowance, work.spent)
         self._store = store
         self._lease = WorkLease(work.uid, work.fence)
-        self._lease_s = lease_s
-        self._clock = clock
-        self._confirmed_until = work.lease_expires
+        self._confirmed = confirmed
         self._writing = asyncio.Lock()
         self._outcomes: list[Outcome] = []
         self._progress = work.progress
@@ -47,7 +43,7 @@ class HeldWork:
 
     def check(self) -> None:
         """Raise LeaseLostError if this trainer may be at it no more. Call it before anything is spent."""
-        if self._is_lost or self._clock() >= self._confirmed_until:
+        if self._is_lost or self._confirmed.is_over:
             raise lost(self._lease)
 
     def add(self, outcome: Outcome) -> None:
@@ -73,12 +69,12 @@ class HeldWork:
             if self._is_lost:
                 raise lost(self._lease)
             outcomes, self._outcomes = self._outcomes, []
-            spent, now, self._is_new = self.budget.take_unwritten(), self._clock(), False
+            spent, began, self._is_new = self.budget.take_unwritten(), self._confirmed.now(), False
             written = False
 
             def write() -> None:
                 nonlocal written
-                self.work = self._store.write_leased(self._lease, self._next(change, now), outcomes, spent)
+                self.work = self._store.write_leased(self._lease, self._next(change), outcomes, spent)
                 written = True
 
             try:
@@ -88,17 +84,16 @@ class HeldWork:
                 raise
             finally:
                 if written:
-                    self._confirmed_until = now + self._lease_s
+                    self._confirmed.since(began)
                 else:
                     self._keep_for_later(outcomes, spent)
             return self.work
 
-    def _next(self, change: Change, now: float) -> Change:
+    def _next(self, change: Change) -> Change:
         progress, stage = self._progress, self._stage
 
         def changed(work: PaidWork) -> PaidWork:
-            shown = replace(work, progress=progress, stage=stage)
-            return change(paid_work.renewed(shown, now, self._lease_s))
+            return change(replace(work, progress=progress, stage=stage))
 
         return changed
 
@@ -114,19 +109,19 @@ class HeldWork:
             LeaseLostError: another trainer has it, or the lease ran out unheard.
         """
         while not self.work.cancel_requested:
-            await asyncio.sleep(min(_LOOK_S, self._lease_s / 4))
+            await asyncio.sleep(min(_LOOK_S, self._confirmed.interval_s))
             try:
                 await self._look()
             except LeaseLostError:
                 raise
             except GnomonError as error:  # a busy database, a full disk: the lease may outlast it
                 log.warning("heartbeat failed: %s: %s", self.work.name, error.reason)
-                if self._clock() >= self._confirmed_until:
+                if self._confirmed.is_over:
                     self._is_lost = True
                     raise lost(self._lease) from error
 
     async def _look(self) -> None:
-        if self._is_new or self._clock() >= self._confirmed_until - 0.75 * self._lease_s:
+        if self._is_new or self._confirmed.is_due:
             await self.flush()
             return
         found = await in_thread(self._store.find, self.work.uid)

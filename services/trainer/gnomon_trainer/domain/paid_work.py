@@ -45,6 +45,7 @@ class PaidWork:
     """A piece of work. Times are seconds since the epoch.
 
     `fence` grows with every lease; a write with an older one is refused.
+    `lease_expired` says that `holder` was silent for too long, see `leases`.
     `crashes` counts leases in a row that ended without a word and without an
     answer from a provider. `secret` is what its markers are made from; nobody
     is shown it. `spent` counts what calls that broke off may have cost, too.
@@ -68,7 +69,7 @@ class PaidWork:
     cancel_requested: bool = False
     holder: str = ""
     fence: int = 0
-    lease_expires: float = 0.0
+    lease_expired: bool = False
     attempts: int = 0
     crashes: int = 0
     start_time: float | None = None
@@ -92,12 +93,14 @@ class PaidWork:
     def cost(self) -> float:
         return self.allowance.prices.cost(self.spent)
 
-    def is_leased(self, now: float) -> bool:
-        return bool(self.holder) and self.lease_expires > now
+    @property
+    def is_leased(self) -> bool:
+        return bool(self.holder) and not self.lease_expired
 
-    def is_claimable(self, now: float) -> bool:
+    @property
+    def is_claimable(self) -> bool:
         """Whether a trainer may take it. The SQL store says the same in its one statement."""
-        return self.state is WorkState.WORKING and not self.is_leased(now)
+        return self.state is WorkState.WORKING and not self.is_leased
 
 
 # -------------------------------------------------------------- what users can do to it
@@ -107,7 +110,7 @@ def cancelled(work: PaidWork, now: float) -> PaidWork:
     """Cancel: at once, or by the trainer that is at it. What has ended stays as it is."""
     if work.is_done:
         return work
-    if work.state is WorkState.WORKING and work.is_leased(now):
+    if work.state is WorkState.WORKING and work.is_leased:
         return replace(work, cancel_requested=True)
     return cancelled_by_holder(work, now)
 
@@ -131,7 +134,7 @@ def resumed(work: PaidWork, allowance: Allowance | None) -> PaidWork:
         error=None,
         cancel_requested=False,
         holder="",
-        lease_expires=0.0,
+        lease_expired=False,
         crashes=0,
         end_time=None,
         fence=work.fence + 1,
@@ -141,27 +144,23 @@ def resumed(work: PaidWork, allowance: Allowance | None) -> PaidWork:
 # ---------------------------------------------------- what the trainer at it does to it
 
 
-def claimed(work: PaidWork, holder: str, now: float, lease_s: float) -> PaidWork:
+def claimed(work: PaidWork, holder: str, now: float) -> PaidWork:
     """A trainer takes it. The SQL store does the same in one statement."""
     return replace(
         work,
         crashes=work.crashes + (1 if work.holder else 0),  # who ends in order gives it back
         holder=holder,
         fence=work.fence + 1,
-        lease_expires=now + lease_s,
+        lease_expired=False,
         attempts=work.attempts + 1,
         start_time=work.start_time or now,
         revision=work.revision + 1,
     )
 
 
-def renewed(work: PaidWork, now: float, lease_s: float) -> PaidWork:
-    return replace(work, lease_expires=now + lease_s)
-
-
 def given_back(work: PaidWork) -> PaidWork:
     """The trainer stops before the end; another may go on."""
-    return replace(work, holder="", lease_expires=0.0)
+    return replace(work, holder="", lease_expired=False)
 
 
 def waiting(work: PaidWork, stage: str) -> PaidWork:
@@ -204,7 +203,7 @@ def _end(work: PaidWork, state: WorkState, now: float, error: RunFailure | None)
         error=error,
         cancel_requested=False,
         holder="",
-        lease_expires=0.0,
+        lease_expired=False,
         end_time=now,
         fence=work.fence + 1,
     )

@@ -17,6 +17,7 @@ from gnomon.errors import GnomonError, InternalError, LeaseLostError
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import paid_work
 from gnomon_trainer.domain.held_work import HeldWork
+from gnomon_trainer.domain.leases import Confirmed, LeaseWatch
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind
 from gnomon_trainer.domain.paid_work_store import Change, PaidWorkStore
 
@@ -67,8 +68,10 @@ class PaidWorkLoop:
     store: PaidWorkStore
     workers: Sequence[PaidWorker]
     presence: Presence
-    clock: Callable[[], float]  # seconds since the epoch
+    clock: Callable[[], float]  # seconds since the epoch, for times that people read
+    elapsed: Callable[[], float]  # seconds from any start, for leases
     lease_s: float
+    _watch: LeaseWatch = field(init=False)
     _by_kind: Mapping[WorkKind, PaidWorker] = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +79,7 @@ class PaidWorkLoop:
 
     def __post_init__(self) -> None:
         self._by_kind = {worker.kind: worker for worker in self.workers}
+        self._watch = LeaseWatch(self.store, self.lease_s, self.elapsed)
 
     def start(self) -> None:
         self._looking = asyncio.create_task(self._look())
@@ -99,30 +103,33 @@ class PaidWorkLoop:
             except Exception as error:  # such as a busy database: whatever it is, the next look may do
                 log.warning("paid work is not looked for: %s", _name(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _POLL_S)
+                await asyncio.wait_for(self._stopping.wait(), min(_POLL_S, self._watch.interval_s))
 
     def _take_from_the_dead(self) -> None:
         for holder in self.store.holders():
             if holder != self.presence.holder and self.presence.is_gone(holder):
                 self.store.expire_leases(holder)
+        self._watch.look()
         self.store.settle_cancelled(self.clock())
 
     async def _take_one(self) -> bool:
         kinds, holder = list(self._by_kind), self.presence.holder
         if self._stopping.is_set():
             return False
-        work = await in_thread(self.store.claim, kinds, holder, self.clock(), self.lease_s)
+        began = self.elapsed()
+        work = await in_thread(self.store.claim, kinds, holder, self.clock())
         if work is None:
             return False
         await in_thread(self.presence.announce)
-        task = asyncio.create_task(self._do(work))
+        confirmed = Confirmed(self.lease_s, self.elapsed, began)
+        task = asyncio.create_task(self._do(HeldWork(self.store, work, confirmed)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _do(self, work: PaidWork) -> None:
+    async def _do(self, held: HeldWork) -> None:
+        work = held.work
         log.info("work claimed: %s, attempt %d", work.name, work.attempts)
-        held = HeldWork(self.store, work, lease_s=self.lease_s, clock=self.clock)
         try:
             await held.write(await self._change(held))
         except LeaseLostError:

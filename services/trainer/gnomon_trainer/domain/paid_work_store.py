@@ -8,6 +8,7 @@ from gnomon.errors import AlreadyExistsError, LeaseLostError, NotFoundError
 from gnomon_trainer.domain.chat import ChatAnswer
 from gnomon_trainer.domain.chat_budget import Tokens
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind
 
 Change = Callable[[PaidWork], PaidWork]
@@ -84,7 +85,7 @@ class PaidWorkStore(Protocol):
         """Apply a change in one transaction; return the work after it. NotFoundError if there is none."""
         ...
 
-    def claim(self, kinds: Collection[WorkKind], holder: str, now: float, lease_s: float) -> PaidWork | None:
+    def claim(self, kinds: Collection[WorkKind], holder: str, now: float) -> PaidWork | None:
         """Lease the oldest claimable work to a trainer, as `claimed` says; None if there is none."""
         ...
 
@@ -97,8 +98,9 @@ class PaidWorkStore(Protocol):
     ) -> PaidWork:
         """Apply a change of the trainer at it, store outcomes and add what was spent, in one transaction.
 
-        The answers of the outcomes' subjects are dropped from the journal, and
-        all that are left once the work is done.
+        That renews the lease, even one that has expired. The answers of the
+        outcomes' subjects are dropped from the journal, and all that are left
+        once the work is done.
 
         Raises:
             LeaseLostError: another trainer is at it, or it was ended.
@@ -116,11 +118,19 @@ class PaidWorkStore(Protocol):
         ...
 
     def holders(self) -> frozenset[str]:
-        """Return who holds leases, run out or not."""
+        """Return who holds leases that have not expired."""
         ...
 
     def expire_leases(self, holder: str) -> int:
         """Let what a dead trainer held be claimed at once; return how much there was."""
+        ...
+
+    def life_signs(self) -> Sequence[LifeSign]:
+        """Return what the rows of work show that a trainer holds and whose leases have not expired."""
+        ...
+
+    def expire(self, sign: LifeSign) -> bool:
+        """Let anybody claim work; False, and nothing is done, if it has changed since the sign."""
         ...
 
     def settle_cancelled(self, now: float) -> int:

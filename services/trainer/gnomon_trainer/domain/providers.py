@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from gnomon.errors import AlreadyExistsError, EtagMismatchError, InvalidRequestError, NotFoundError, Violation
+from gnomon.errors import (
+    AlreadyExistsError,
+    EtagMismatchError,
+    InvalidRequestError,
+    NotFoundError,
+    ProviderKeyUnreadableError,
+    Violation,
+)
 from gnomon.names import ProviderName
 from gnomon_trainer.domain.datasets import Request
 
@@ -164,6 +171,14 @@ def no_provider(name: ProviderName) -> NotFoundError:
 def taken(name: ProviderName) -> AlreadyExistsError:
     return AlreadyExistsError(
         f"There is {name} already. `gnomon providers update` changes it.", resource=str(name)
+    )
+
+
+def key_unreadable(name: str) -> ProviderKeyUnreadableError:
+    return ProviderKeyUnreadableError(
+        f"The key of {name} does not open: the master key is another one than when it was stored, or "
+        f"the database was changed. Write it again: `gnomon providers update {name} --ask-key`.",
+        resource=name,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from gnomon.errors import AlreadyExistsError, LeaseLostError, NotFoundError
 from gnomon.names import OperationName, RunName
 from gnomon_trainer.domain.datasets import Request
+from gnomon_trainer.domain.leases import LifeSign
 from gnomon_trainer.domain.runs import Run
 from gnomon_trainer.domain.training import Point
 
@@ -72,15 +73,16 @@ class RunStore(Protocol):
         """Apply a change in one transaction; return the run after it. NotFoundError if there is none."""
         ...
 
-    def claim(self, worker: str, now: float, lease_s: float) -> Run | None:
+    def claim(self, worker: str, now: float) -> Run | None:
         """Lease the oldest claimable run to a worker, as `claimed` says; None if there is none."""
         ...
 
     def write_leased(self, lease: Lease, change: Change, points: Sequence[Point] = ()) -> Run:
         """Apply a worker's change and add points in one transaction, if the lease is the newest.
 
-        A point replaces what was known at its step and drops what came after
-        it: a resumed training goes back to its checkpoint.
+        That renews the lease, even one that has expired. A point replaces what
+        was known at its step and drops what came after it: a resumed training
+        goes back to its checkpoint.
 
         Raises:
             LeaseLostError: another worker has the run, or it was ended.
@@ -106,6 +108,14 @@ class RunStore(Protocol):
 
     def free_leases(self, worker: str) -> int:
         """As `expire_leases`, of a worker that was told to end: that counts as no crash of its runs."""
+        ...
+
+    def life_signs(self) -> Sequence[LifeSign]:
+        """Return what the rows of runs show that a worker holds and whose leases have not expired."""
+        ...
+
+    def expire(self, sign: LifeSign) -> bool:
+        """Let anybody claim a run; False, and nothing is done, if it has changed since the sign."""
         ...
 
     def settle_cancelled(self, now: float) -> int:

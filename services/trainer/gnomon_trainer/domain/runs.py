@@ -25,6 +25,7 @@ from gnomon_trainer.domain.training import MetricDefinition, Parameters, ReportO
 from gnomon_trainer.domain.work_progress import WorkProgress
 
 MAX_CRASHES = 3
+LONGEST_WAIT_S = 30.0  # before another attempt; one that is later was written by a clock that was set back
 
 
 class RunState(StrEnum):
@@ -132,6 +133,7 @@ class Run:
     """A run. Times are seconds since the epoch.
 
     `fence` grows with every lease; a write with an older one is refused.
+    `lease_expired` says that `worker` was silent for too long, see `leases`.
     `crashes` counts leases in a row that ended without a word and without
     progress beyond `best_mark`. `revision` grows with every write, `edits` with
     those of users.
@@ -156,7 +158,7 @@ class Run:
     cancel_requested: bool = False
     worker: str = ""
     fence: int = 0
-    lease_expires: float = 0.0
+    lease_expired: bool = False
     next_attempt: float = 0.0
     attempts: int = 0
     crashes: int = 0
@@ -189,14 +191,17 @@ class Run:
         """Whether the run waits for its training set. No worker takes it."""
         return self.state.waits
 
-    def is_leased(self, now: float) -> bool:
-        return bool(self.worker) and self.lease_expires > now
+    @property
+    def is_leased(self) -> bool:
+        return bool(self.worker) and not self.lease_expired
 
     def is_claimable(self, now: float) -> bool:
         """Whether a worker may take the run. The SQL store says the same in its one statement."""
-        if self.is_done or self.waits or self.is_leased(now):
+        if self.is_done or self.waits or self.is_leased:
             return False
-        return self.state is RunState.TRAINING or self.next_attempt <= now
+        if self.state is RunState.TRAINING:
+            return True
+        return self.next_attempt <= now or self.next_attempt > now + LONGEST_WAIT_S
 
 
 def new_uid(random_bytes: bytes, kind: str = "r") -> str:
@@ -214,7 +219,7 @@ def renamed(run: Run, display_name: str) -> Run:
 def cancelled(run: Run, now: float) -> Run:
     """Cancel: at once, or by the worker that trains. Runs that have ended stay as they are."""
     match run.state:
-        case RunState.TRAINING if run.is_leased(now):
+        case RunState.TRAINING if run.is_leased:
             return replace(run, cancel_requested=True)
         case RunState.REGISTERED | RunState.FAILED | RunState.CANCELLED:
             return run
@@ -258,7 +263,7 @@ def resumed(run: Run, now: float) -> Run:
         error=None,
         cancel_requested=False,
         worker="",
-        lease_expires=0.0,
+        lease_expired=False,
         next_attempt=now,
         crashes=0,
         end_time=None,
@@ -288,7 +293,7 @@ def ended_with_work(run: Run, state: RunState, error: RunFailure, now: float) ->
 # ---------------------------------------------------------- what workers do to a run
 
 
-def claimed(run: Run, worker: str, now: float, lease_s: float) -> Run:
+def claimed(run: Run, worker: str, now: float) -> Run:
     """A worker takes the run. The SQL store does the same in one statement."""
     return replace(
         run,
@@ -296,19 +301,18 @@ def claimed(run: Run, worker: str, now: float, lease_s: float) -> Run:
         crashes=run.crashes + (1 if run.worker else 0),  # who ends in order gives the run back
         worker=worker,
         fence=run.fence + 1,
-        lease_expires=now + lease_s,
+        lease_expired=False,
         attempts=run.attempts + 1,
         start_time=run.start_time or now,
         revision=run.revision + 1,
     )
 
 
-def renewed(run: Run, now: float, lease_s: float, progress: Progress) -> Run:
+def progressed(run: Run, progress: Progress) -> Run:
     """The worker lives, and is so far."""
     is_ahead = progress.mark > run.best_mark
     return replace(
         run,
-        lease_expires=now + lease_s,
         progress=progress,
         best_mark=progress.mark if is_ahead else run.best_mark,
         crashes=0 if is_ahead else run.crashes,
@@ -317,7 +321,7 @@ def renewed(run: Run, now: float, lease_s: float, progress: Progress) -> Run:
 
 def given_back(run: Run, next_attempt: float) -> Run:
     """The worker stops before the run has ended; another may go on."""
-    return replace(run, worker="", lease_expires=0.0, next_attempt=next_attempt)
+    return replace(run, worker="", lease_expired=False, next_attempt=next_attempt)
 
 
 def fine_tuned(
@@ -388,7 +392,7 @@ def _end(run: Run, state: RunState, now: float, error: RunFailure | None) -> Run
         error=error,
         cancel_requested=False,
         worker="",
-        lease_expires=0.0,
+        lease_expired=False,
         end_time=now,
         fence=run.fence + 1,
         progress=replace(run.progress, remaining_s=None),

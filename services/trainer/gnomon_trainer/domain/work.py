@@ -23,6 +23,7 @@ from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Registrar, registration_id
 from gnomon_trainer.domain.datasets import RowStore
 from gnomon_trainer.domain.held_run import HeldRun
+from gnomon_trainer.domain.leases import Confirmed, LeaseWatch
 from gnomon_trainer.domain.overlap import overlap, without
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.run_store import RunStore
@@ -37,7 +38,6 @@ from gnomon_trainer.domain.training import (
 
 log = logging.getLogger(__name__)
 
-_LONGEST_WAIT_S = 30.0
 _PAGE = 100
 
 
@@ -86,18 +86,26 @@ class Work:
     folders: WorkFolders
     registrar: Registrar
     trainer: Callable[[], Trainer]
-    clock: Callable[[], float]
+    clock: Callable[[], float]  # seconds since the epoch, for times that people read
+    elapsed: Callable[[], float]  # seconds from any start, for leases
     lease_s: float
     stop: threading.Event
+    _watch: LeaseWatch = field(init=False)
     _refused: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._watch = LeaseWatch(self.runs, self.lease_s, self.elapsed)
 
     def take_one(self) -> bool:
         """Work on the oldest run that waits; return False if none does."""
-        run = self.runs.claim(self.worker, self.clock(), self.lease_s)
+        self._watch.look()
+        began = self.elapsed()
+        run = self.runs.claim(self.worker, self.clock())
         if run is None:
             return False
         log.info("run claimed: %s, attempt %d", run.name, run.attempts)
-        with HeldRun(self.runs, run, lease_s=self.lease_s, clock=self.clock, stop=self.stop) as held:
+        confirmed = Confirmed(self.lease_s, self.elapsed, began)
+        with HeldRun(self.runs, run, confirmed, self.stop) as held:
             try:
                 self._work(held)
             except LeaseLostError:
@@ -179,7 +187,7 @@ class Work:
     def _try_again_later(self, held: HeldRun, error: GnomonError) -> None:
         uid = held.run.uid
         self._refused[uid] += 1
-        wait_s = min(_LONGEST_WAIT_S, 0.5 * 2.0 ** min(self._refused[uid], 10))
+        wait_s = min(runs.LONGEST_WAIT_S, 0.5 * 2.0 ** min(self._refused[uid], 10))
         log.warning("registration put off for %.0f s: %s: %s", wait_s, held.run.name, error.reason)
         held.write(lambda run: runs.given_back(run, self.clock() + wait_s))
 

@@ -1,4 +1,4 @@
-"""Keys under AES-256-GCM."""
+"""What is sent to addresses that users name, such as keys and signing secrets, under AES-256-GCM at rest."""
 
 import base64
 import binascii
@@ -6,12 +6,13 @@ import hashlib
 import hmac
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gnomon.errors import MasterKeyMissingError, ProviderKeyUnreadableError
+from gnomon.errors import GnomonError, MasterKeyMissingError
 
 _FORM = b"\x01"  # nonce of 12 bytes, then AES-256-GCM
 _NONCE_BYTES = 12
@@ -50,19 +51,42 @@ def read_master_key(path: Path) -> bytes:
         raise MasterKeyError(f"{path} cannot be read") from error
 
 
-class AesVault:
-    """A `Vault`. Without a master key it refuses."""
+def master_key_of(text: str, file: Path | None, variable: str) -> bytes | None:
+    """Return the master key that an operator gave in a variable or, with `_FILE` after its name, a file.
 
-    def __init__(self, key: bytes | None) -> None:
+    Raises:
+        MasterKeyError: both were given, or what was is no master key. The message names the variable.
+    """
+    if text and file:
+        raise MasterKeyError(f"Set {variable} or {variable}_FILE, not both.")
+    try:
+        if file:
+            return read_master_key(file)
+        return master_key(text) if text else None
+    except MasterKeyError as error:
+        raise MasterKeyError(f"{variable}{'_FILE' if file else ''}: {error}.") from error
+
+
+class AesVault:
+    """Seals secrets of one service. Without a master key it refuses, and names the variable to set.
+
+    `unreadable` makes the error for what does not open, from the resource that it is bound to.
+    """
+
+    def __init__(self, key: bytes | None, *, service: str, unreadable: Callable[[str], GnomonError]) -> None:
+        self._service = service
+        self._unreadable = unreadable
         self._cipher = AESGCM(key) if key else None
         # A key of its own, so that one key does one thing.
         self._fingerprint_key = hmac.digest(key, b"gnomon fingerprint", "sha256") if key else b""
 
-    def seal(self, key: str, bound_to: str) -> bytes:
+    def seal(self, secret: str, bound_to: str) -> bytes:
+        """Return the sealed secret; it opens for the same `bound_to` alone (first line: a resource)."""
         nonce = os.urandom(_NONCE_BYTES)
-        return _FORM + nonce + self._ready().encrypt(nonce, key.encode(), bound_to.encode())
+        return _FORM + nonce + self._ready().encrypt(nonce, secret.encode(), bound_to.encode())
 
     def open(self, sealed: bytes, bound_to: str) -> str:
+        """Return the secret, or raise what `unreadable` makes."""
         cipher = self._ready()
         nonce, text = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
@@ -70,21 +94,18 @@ class AesVault:
                 raise InvalidTag
             return cipher.decrypt(nonce, text, bound_to.encode()).decode()
         except (InvalidTag, ValueError) as error:
-            name = bound_to.partition("\n")[0]
-            raise ProviderKeyUnreadableError(
-                f"The key of {name} does not open: the master key is another one than when it was stored, or "
-                f"the database was changed. Write it again: `gnomon providers update {name} --ask-key`.",
-                resource=name,
-            ) from error
+            raise self._unreadable(bound_to.partition("\n")[0]) from error
 
-    def fingerprint(self, key: str) -> str:
+    def fingerprint(self, secret: str) -> str:
+        """Return the same text for the same secret, from which only the master key's holder can guess it."""
         self._ready()
-        return hmac.new(self._fingerprint_key, key.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._fingerprint_key, secret.encode(), hashlib.sha256).hexdigest()
 
     def _ready(self) -> AESGCM:
         if self._cipher is None:
             raise MasterKeyMissingError(
-                "This trainer has no master key to seal keys with. Its operator sets "
-                "GNOMON_TRAINER_MASTER_KEY_FILE to a file with the output of `openssl rand -base64 32`."
+                f"This {self._service} has no master key to seal keys and secrets with. Its operator sets "
+                f"GNOMON_{self._service.upper()}_MASTER_KEY_FILE to a file with the output of "
+                "`openssl rand -base64 32`."
             )
         return self._cipher
