@@ -80,7 +80,9 @@ class Head:
         """
         match = _HEAD.fullmatch(text.strip())
         if match is None:
-            raise ValueError("a head is NUMBER:HASH, with 64 hexadecimal digits, as `gnomon audit verify` prints")
+            raise ValueError(
+                "a head is NUMBER:HASH with 64 hexadecimal digits, as `gnomon audit verify` says it"
+            )
         return cls(int(match[1]), bytes.fromhex(match[2]))
 
 
@@ -147,28 +149,49 @@ def chained(head: Head, records: Iterable[Record]) -> Iterator[AuditEntry]:
         yield AuditEntry(number, record, previous, head.hash)
 
 
-def verify(entries: Iterable[AuditEntry], noted: Head | None = None) -> Verdict:
-    """Recompute a whole chain, from the first entry on, up to its end or its first problem.
+class Verification:
+    """Computes a chain anew, entry by entry from the first one on, up to its first problem.
 
     `noted` is a head that was seen earlier. Only with it can a tail that was cut
     off, or a past that was written anew as a whole, be told.
     """
-    head, problem = Head(), None
-    unfinished: dict[int, None] = {}
-    for entry in entries:
-        problem = _problem(head, entry) or _broken_promise(noted, entry)
-        if problem is not None:
-            break
-        head = Head(entry.number, entry.hash)
+
+    def __init__(self, noted: Head | None = None) -> None:
+        self._noted = noted
+        self._head = Head()
+        self._problem: Problem | None = None
+        self._unfinished: dict[int, None] = {}
+
+    def add(self, entry: AuditEntry) -> bool:
+        """Look at the next entry; return whether all is well so far."""
+        if self._problem is None:
+            self._problem = _problem(self._head, entry) or _broken_promise(self._noted, entry)
+        if self._problem is not None:
+            return False
+        self._head = Head(entry.number, entry.hash)
         if entry.record.begun:
-            unfinished.pop(entry.record.begun, None)
+            self._unfinished.pop(entry.record.begun, None)
         elif not entry.record.outcome:
-            unfinished[entry.number] = None
-    if problem is None and noted is not None and head.number < noted.number:
-        problem = Problem(
-            head.number + 1, f"is missing: the log had {noted.number} entries, and the end was cut off"
-        )
-    return Verdict(head.number, head, tuple(unfinished), problem)
+            self._unfinished[entry.number] = None
+        return True
+
+    def verdict(self) -> Verdict:
+        """Return what is so if no entry follows."""
+        head, noted, problem = self._head, self._noted, self._problem
+        if problem is None and noted is not None and head.number < noted.number:
+            problem = Problem(
+                head.number + 1, f"is missing: there were {noted.number} entries, and the end was cut off"
+            )
+        return Verdict(head.number, head, tuple(self._unfinished), problem)
+
+
+def verify(entries: Iterable[AuditEntry], noted: Head | None = None) -> Verdict:
+    """Verify a whole log; see `Verification`."""
+    verification = Verification(noted)
+    for entry in entries:
+        if not verification.add(entry):
+            break
+    return verification.verdict()
 
 
 def _problem(head: Head, entry: AuditEntry) -> Problem | None:

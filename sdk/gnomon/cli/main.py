@@ -10,6 +10,7 @@ import typer
 
 from gnomon.cli import (
     aliases,
+    audit,
     base_models,
     datasets,
     demo,
@@ -80,6 +81,7 @@ for _group in (
     versions,
     aliases,
     feedback,
+    audit,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
 

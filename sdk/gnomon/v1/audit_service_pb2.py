@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gnomon.v1 import scopes_pb2 as gnomon_dot_v1_dot_scopes__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgnomon/v1/audit_service.proto\x12\tgnomon.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0f\n\x07project\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x10\n\x08resource\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\r\n\x05\x62\x65gun\x18\x08 \x01(\x03\x12\x0f\n\x07outcome\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\r\n\x05\x63ount\x18\x0b \x01(\x03\x12\x15\n\rprevious_hash\x18\x0c \x01(\x0c\x12\x0c\n\x04hash\x18\r \x01(\x0c\"\x9d\x02\n\x17ListAuditEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x63\x61ller\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06method\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fresource_prefix\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cnewest_first\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"[\n\x18ListAuditEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.gnomon.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2k\n\x0c\x41uditService\x12[\n\x10ListAuditEntries\x12\".gnomon.v1.ListAuditEntriesRequest\x1a#.gnomon.v1.ListAuditEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgnomon/v1/audit_service.proto\x12\tgnomon.v1\x1a\x16gnomon/v1/scopes.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0f\n\x07project\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x10\n\x08resource\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\r\n\x05\x62\x65gun\x18\x08 \x01(\x03\x12\x0f\n\x07outcome\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\r\n\x05\x63ount\x18\x0b \x01(\x03\x12\x15\n\rprevious_hash\x18\x0c \x01(\x0c\x12\x0c\n\x04hash\x18\r \x01(\x0c\"\x9d\x02\n\x17ListAuditEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x63\x61ller\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06method\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fresource_prefix\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cnewest_first\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"[\n\x18ListAuditEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.gnomon.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2v\n\x0c\x41uditService\x12\x66\n\x10ListAuditEntries\x12\".gnomon.v1.ListAuditEntriesRequest\x1a#.gnomon.v1.ListAuditEntriesResponse\"\t\xaa\xf5\x18\x05\x61\x64minb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,12 +50,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['resource_prefix']._serialized_options = b'\342A\001\001'
   _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['newest_first']._loaded_options = None
   _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['newest_first']._serialized_options = b'\342A\001\001'
-  _globals['_AUDITENTRY']._serialized_start=111
-  _globals['_AUDITENTRY']._serialized_end=365
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=368
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=653
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=655
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=746
-  _globals['_AUDITSERVICE']._serialized_start=748
-  _globals['_AUDITSERVICE']._serialized_end=855
+  _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._serialized_options = b'\252\365\030\005admin'
+  _globals['_AUDITENTRY']._serialized_start=135
+  _globals['_AUDITENTRY']._serialized_end=389
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=392
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=677
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=679
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=770
+  _globals['_AUDITSERVICE']._serialized_start=772
+  _globals['_AUDITSERVICE']._serialized_end=890
 # @@protoc_insertion_point(module_scope)

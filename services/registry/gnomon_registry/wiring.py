@@ -23,9 +23,12 @@ from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
+from gnomon_rpc import audit_service
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_storage.audit_log import SqlAuditLog
 
 NAME = "gnomon.v1.RegistryService"
 
@@ -39,11 +42,14 @@ class App:
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, operator_keys(settings, _now()))
+        audit_log = SqlAuditLog(self._catalog.transaction, lambda: database.reading(self._engine))
+        audit = AuditWriter(audit_log)
         self._server = Server(
             settings,
-            [self._service(settings), _access(keys)],
+            [self._service(settings), _access(keys), audit_service.service(audit_log, audit)],
             telemetry=Telemetry("registry", settings),
             keys=OwnKeys(keys),
+            audit=audit,
         )
         self._readiness = Readiness(
             {

@@ -25,7 +25,7 @@ CHANGES = frozenset(
         *("Rotate", "Revoke"),
     }
 )
-"""The first words of methods that are audited. A word in neither set is audited too; a test asks for its place."""
+"""The first words of methods that are audited. A word in neither set is audited too; a test asks for it."""
 
 _OTHERS = ("/grpc.",)  # health and reflection
 

@@ -18,9 +18,7 @@ from gnomon.errors import GnomonError
 from gnomon_rpc.audit import is_audited
 from gnomon_rpc.audit_resources import resource_of_request, resource_of_response
 from gnomon_rpc.audit_writer import AuditWriter
-
-Who = Callable[[], tuple[str, str]]
-"""Returns who makes the call of this task, and the ID of the project that it is for."""
+from gnomon_rpc.caller import current
 
 Clock = Callable[[], datetime]
 
@@ -34,9 +32,8 @@ def utc_now() -> datetime:
 class AuditInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Stands behind `CallInterceptor`: what that one refuses has not begun, and is no entry of this one."""
 
-    def __init__(self, writer: AuditWriter, who: Who, now: Clock = utc_now) -> None:
+    def __init__(self, writer: AuditWriter, now: Clock = utc_now) -> None:
         self._writer = writer
-        self._who = who
         self._now = now
         self._wrapped: dict[str, Any] = {}
 
@@ -72,11 +69,11 @@ class AuditInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grp
         return make(wrapper, handler.request_deserializer, handler.response_serializer)
 
     async def _begin(self, method: str, request: Any) -> AuditEntry:
-        caller, project = self._who()
+        caller = current()
         record = Record(
             time=self._now(),
-            caller=caller,
-            project=project,
+            caller="local" if caller.is_local else caller.name,
+            project=caller.project,
             method=method,
             resource="" if request is None else resource_of_request(request),
             call_id=str(structlog.contextvars.get_contextvars().get("call_id", "")),

@@ -29,9 +29,8 @@ def resource_of_request(message: Message) -> str:
     for candidate in (_own_name(message), _wished_name(message), _text(message, "parent")):
         if candidate:
             return checked(candidate)
-    return checked(
-        next((value for f in _references(message.DESCRIPTOR) if (value := getattr(message, f))), "")
-    )
+    referred_to = (getattr(message, field) for field in _references(message.DESCRIPTOR))
+    return checked(next(filter(None, referred_to), ""))
 
 
 def resource_of_response(message: Any) -> str:

@@ -5,7 +5,6 @@ nothing is delayed on purpose.
 """
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -112,20 +111,17 @@ class AuditWriter:
         try:
             loop = asyncio.get_running_loop()
             entries = await loop.run_in_executor(self._thread, self._log.append, records)
-        except Exception:
+        except Exception as error:
             self._noted = [*noted, *self._noted]
             log.error("the audit log cannot be written", records=len(records), exc_info=True)
             for _, future in asked:
-                _settle(future, lambda future=future: future.set_exception(_in_words(error)))  # type: ignore[misc]
+                if not future.done():
+                    future.set_exception(_in_words(error))
             return False
         for (_, future), entry in zip(asked, entries[len(noted) :], strict=True):
-            _settle(future, lambda future=future, entry=entry: future.set_result(entry))  # type: ignore[misc]
+            if not future.done():
+                future.set_result(entry)
         return True
-
-
-def _settle(future: "asyncio.Future[AuditEntry]", settle: Callable[[], None]) -> None:
-    if not future.done():
-        settle()
 
 
 def _in_words(error: Exception) -> GnomonError:
@@ -135,8 +131,8 @@ def _in_words(error: Exception) -> GnomonError:
         same.metadata = error.metadata
         return same
     return AuditUnavailableError(
-        "The audit log cannot be written, so the call was not begun. Try again; an operator finds the reason in "
-        "the service's log.",
+        "The audit log cannot be written, so the call was not begun. Try again; an operator finds the "
+        "reason in the service's log.",
         retry_after_s=1.0,
     )
 

@@ -4,14 +4,14 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import structlog
 
-from gnomon.errors import GnomonError
+from gnomon.errors import GnomonError, PermissionDeniedError
 from gnomon_rpc import caller
 from gnomon_rpc.access import settled
 from gnomon_rpc.call_ending import Ending
@@ -30,6 +30,14 @@ _REFLECTION = "/grpc.reflection."
 _admitted: ContextVar[Admitted] = ContextVar("gnomon_admitted")  # from the gate to the handler's wrapper
 
 
+Refused = Callable[[str, GnomonError], None]
+"""Is told of a method and why its call was refused; within the call's task."""
+
+
+def _not_told(method: str, error: GnomonError) -> None:
+    pass
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Wraps every handler of a server, whatever it streams.
 
@@ -37,6 +45,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     (as instances do) and so are not checked here, by the method's full name.
     `watches` are told of every call but those of health checks and reflection.
     `gate` lets calls in: one that is not is refused before its request is read.
+    `refused` is told of calls that the rules of access turn away.
     """
 
     def __init__(
@@ -44,10 +53,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         per_item: dict[str, frozenset[str]] | None = None,
         watches: Sequence[Watch] = (),
         gate: Gate | None = None,
+        refused: Refused = _not_told,
     ) -> None:
         self._per_item = per_item or {}
         self._watches = watches
         self._gate = gate or OpenGate()
+        self._refused = refused
         self._wrapped: dict[str, Any] = {}  # by method; the methods of a server are few and fixed
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
@@ -60,22 +71,39 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         try:
             admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
         except GnomonError as error:
-            return _refusing(handler, method, error, watches)
+            return _refusing(handler, method, error, watches, self._refused)
         _admitted.set(admitted)  # for this call's task, which runs the handler as well
         if method not in self._wrapped:
             skip = self._per_item.get(method, frozenset())
-            self._wrapped[method] = _wrapped(handler, method, skip, watches, self._gate)
+            self._wrapped[method] = _wrapped(
+                handler, method, skip, watches, self._gate, refused=self._refused
+            )
         return self._wrapped[method]
 
 
-def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch], gate: Gate) -> Any:
+def _wrapped(
+    handler: Any,
+    method: str,
+    skip: frozenset[str],
+    watches: Sequence[Watch],
+    gate: Gate,
+    *,
+    refused: Refused,
+) -> Any:
     described_request = described(method).request
     may_name_projects = described_request is not None and names_projects(described_request)
+
+    def settle(projects: Iterable[str]) -> None:
+        try:
+            caller.set_current(settled(caller.current(), projects))
+        except PermissionDeniedError as error:
+            refused(method, error)
+            raise
 
     def look(request: Any) -> None:
         """Check a message of the request: whose project it is about, then whether it is whole."""
         if may_name_projects:
-            caller.set_current(settled(caller.current(), named_projects(request)))
+            settle(named_projects(request))
         check_required(request, skip)
 
     async def checked(requests: Any) -> AsyncIterator[Any]:
@@ -86,7 +114,7 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     def check(request: Any) -> Any:
         caller.set_current(_admitted.get().caller)
         if not may_name_projects:
-            caller.set_current(settled(caller.current(), ()))
+            settle(())
         if handler.request_streaming:
             return checked(request)
         look(request)
@@ -117,11 +145,14 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     return _made(handler, unary, stream, handler.request_deserializer, handler.response_serializer)
 
 
-def _refusing(handler: Any, method: str, refusal: GnomonError, watches: Sequence[Watch]) -> Any:
+def _refusing(
+    handler: Any, method: str, refusal: GnomonError, watches: Sequence[Watch], refused: Refused
+) -> Any:
     """Return a handler of the same kind that ends the call, without a look at what it brings."""
 
     async def unary(_: Any, context: Any) -> Any:
         call = _Call(method, context, watches)
+        refused(method, refusal)
         try:
             raise refusal
         except GnomonError as error:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from grpc_reflection.v1alpha import reflection
 
 from gnomon.addresses import is_loopback
 from gnomon_rpc.access import KeySource
+from gnomon_rpc.audit_interceptor import AuditInterceptor
+from gnomon_rpc.audit_refusals import Refusals
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.draining import CallsUnderWay
 from gnomon_rpc.exposure import check_exposure
 from gnomon_rpc.gate import Gate, KeyGate, OpenGate
 from gnomon_rpc.interceptor import CallInterceptor
 from gnomon_rpc.key_cache import KeyCache
 from gnomon_rpc.settings import ServerSettings
-from gnomon_rpc.telemetry import Telemetry
+from gnomon_rpc.telemetry import Telemetry, Watch
 from gnomon_rpc.tls import server_credentials
 
 log = structlog.get_logger(__name__)
@@ -50,7 +53,8 @@ class ListenError(Exception):
 class Server:
     """Serves gRPC services with health, reflection, checks and error mapping.
 
-    `keys` says which API keys are valid, where the settings want keys.
+    `keys` says which API keys are valid, where the settings want keys. `audit`
+    writes down what changes something, before it begins.
 
     Raises:
         SettingError: the service would be reachable from elsewhere without protection.
@@ -62,18 +66,21 @@ class Server:
         services: list[Service],
         per_item: dict[str, frozenset[str]] | None = None,
         telemetry: Telemetry | None = None,
+        *,
         keys: KeySource | None = None,
+        audit: AuditWriter | None = None,
     ) -> None:
         check_exposure(settings)
         self._settings = settings
         self._gate = _gate(settings, keys)
+        self._audit = audit
         self._telemetry = telemetry
         self._services = services
         self._health = health.aio.HealthServicer()
         self._under_way = CallsUnderWay()
         watches = [self._under_way, *(telemetry.watches if telemetry else ())]
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(per_item, watches, self._gate)],
+            interceptors=_interceptors(per_item, watches, self._gate, audit),
             options=[
                 # Unless asked for, a taken port is an error, not a second server behind it.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
@@ -153,11 +160,25 @@ class Server:
             await self._server.stop(None)
         await stopping
         await self._gate.close()
+        if self._audit is not None:
+            await self._audit.stop()
         if self._telemetry is not None:
             await self._telemetry.stop()
         if self._settings.address_file:
             self._settings.address_file.unlink(missing_ok=True)
         log.info("stopped")
+
+
+def _interceptors(
+    per_item: dict[str, frozenset[str]] | None,
+    watches: Sequence[Watch],
+    gate: Gate,
+    audit: AuditWriter | None,
+) -> list[Any]:
+    if audit is None:
+        return [CallInterceptor(per_item, watches, gate)]
+    calls = CallInterceptor(per_item, watches, gate, Refusals(audit).note)
+    return [calls, AuditInterceptor(audit)]  # from the outermost to the innermost
 
 
 def _gate(settings: ServerSettings, keys: KeySource | None) -> Gate:

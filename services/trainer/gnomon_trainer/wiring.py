@@ -16,9 +16,12 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
+from gnomon_rpc import audit_service
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_storage.audit_log import SqlAuditLog
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
@@ -77,6 +80,7 @@ class TrainerApp:
 
     server: Server
     database: Database
+    audit_database: Database
     datasets: SqlDatasetStore
     runs: SqlRunStore
     rows: RowFiles
@@ -132,6 +136,7 @@ class TrainerApp:
         )
         await asyncio.gather(self.catalog.close(), self.outbound.close())
         self.presence.leave()
+        self.audit_database.close()
         self.database.close()
 
     async def _settle(self) -> None:
@@ -200,13 +205,17 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         generations=asking.generations,
         feedback=feedback,
     )
+    audit_database, audit_log = _audit_log(settings)
+    audit = AuditWriter(audit_log)
     return TrainerApp(
         server=Server(
             settings,
-            _services(trainer, run_use_cases, asking),
+            [*_services(trainer, run_use_cases, asking), audit_service.service(audit_log, audit)],
             servicer.PER_ITEM,
             Telemetry("trainer", settings),
+            audit=audit,
         ),
+        audit_database=audit_database,
         database=database,
         datasets=datasets,
         runs=runs,
@@ -219,6 +228,12 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
         settings=settings,
     )
+
+
+def _audit_log(settings: TrainerSettings) -> tuple[Database, SqlAuditLog]:
+    """Return the audit log, on connections of its own: an entry survives a power cut, rows need not."""
+    database = Database(settings.database_url, synchronous="FULL")
+    return database, SqlAuditLog(database.write, database.read)
 
 
 def build_work(
