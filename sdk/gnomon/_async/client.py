@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from gnomon._async.aliases import AsyncAliases
+from gnomon._async.audit import AsyncAudit
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.feedback import AsyncFeedback
@@ -71,6 +72,7 @@ class AsyncClient(AsyncScoring):
         self.recipes = AsyncRecipes(self._trainer)
         self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)
+        self.audit = AsyncAudit({"registry": self._registry, "trainer": self._trainer})
         self.feedback = AsyncFeedback(self, self._trainer)
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Self
 
 from gnomon._requests import caller_metadata
 from gnomon._sync.aliases import Aliases
+from gnomon._sync.audit import Audit
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
 from gnomon._sync.feedback import Feedback
@@ -73,6 +74,7 @@ class Client(Scoring):
         self.recipes = Recipes(self._trainer)
         self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)
+        self.audit = Audit({"registry": self._registry, "trainer": self._trainer})
         self.feedback = Feedback(self, self._trainer)
 
     def __enter__(self) -> Self:
