@@ -13,12 +13,14 @@
     generation      tickets-1               generations/tickets-1
     recipe          small                   recipes/small
     provider        openai                  providers/openai
+    API key         k3v9…                   apiKeys/k3v9…
 
 Whole names are taken everywhere. Whatever is neither raises InvalidRequestError.
 """
 
 from gnomon.names import (
     AliasName,
+    ApiKeyName,
     DatasetName,
     GenerationName,
     LabellingName,
@@ -116,3 +118,7 @@ def provider(name: str) -> str:
 
 def _under(collection: str, name: str) -> str:
     return name if name.startswith(f"{collection}/") else f"{collection}/{name}"
+
+
+def api_key(name: str) -> str:
+    return str(ApiKeyName.parse(_under("apiKeys", name), "key"))

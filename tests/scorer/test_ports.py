@@ -72,7 +72,7 @@ async def source(request):
     await fake.start()
     fake.register("toxicity/1", make_bundle())
     fake.set_alias("toxicity/production", "toxicity/1")
-    registry = Registry(fake.address, timeout_s=1.0)
+    registry = Registry({"registry": fake.address}, timeout_s=1.0)
     yield OnTheWire(fake, registry)
     await registry.close()
     await fake.stop()

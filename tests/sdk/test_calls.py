@@ -164,7 +164,8 @@ async def test_a_time_limit_that_is_over_already_is_a_deadline_error(kind: str) 
         (grpc.StatusCode.INTERNAL, errors.InternalError),
         (grpc.StatusCode.CANCELLED, errors.CancelledError),
         (grpc.StatusCode.NOT_FOUND, errors.NotFoundError),
-        (grpc.StatusCode.PERMISSION_DENIED, errors.GnomonError),
+        (grpc.StatusCode.PERMISSION_DENIED, errors.PermissionDeniedError),
+        (grpc.StatusCode.UNAUTHENTICATED, errors.UnauthenticatedError),
         (grpc.StatusCode.UNKNOWN, errors.GnomonError),
     ],
 )

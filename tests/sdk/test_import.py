@@ -77,6 +77,7 @@ def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
         "runs",
         "providers",
         "judges",
+        "keys",
     ],
 )
 def test_both_clients_have_the_same_methods(resource: str | None) -> None:

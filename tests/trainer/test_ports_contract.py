@@ -106,7 +106,7 @@ async def catalog(request: pytest.FixtureRequest, registry: FakeRegistry) -> Asy
     if request.param == "fake":
         yield FakeCatalog({TOXICITY.name: TOXICITY}, ["projects/demo"])
     else:
-        real = RegistryCatalog(registry.address, 2.0)
+        real = RegistryCatalog({"registry": registry.address}, 2.0)
         yield real
         await real.close()
 
@@ -125,7 +125,9 @@ async def test_metrics_and_projects_that_are_not_there_are_not_found(catalog: An
 
 @pytest.fixture(params=["fake", "registry"])
 def registrar(request: pytest.FixtureRequest, registry: FakeRegistry) -> Any:
-    return FakeRegistrar() if request.param == "fake" else RegistryRegistrar(registry.address, 2.0)
+    return (
+        FakeRegistrar() if request.param == "fake" else RegistryRegistrar({"registry": registry.address}, 2.0)
+    )
 
 
 @pytest.fixture
@@ -148,8 +150,8 @@ async def test_a_bundle_is_registered_once_a_request(registrar: Any, bundle: Pat
 
 async def test_a_registry_that_is_away_is_told_as_such(registry: FakeRegistry, bundle: Path) -> None:
     await registry.stop()
-    catalog = RegistryCatalog(registry.address, 0.3)
-    registrar = RegistryRegistrar(registry.address, 0.3)
+    catalog = RegistryCatalog({"registry": registry.address}, 0.3)
+    registrar = RegistryRegistrar({"registry": registry.address}, 0.3)
 
     with pytest.raises(RegistryUnavailableError) as read:
         await catalog.metric(MetricName("toxicity"))

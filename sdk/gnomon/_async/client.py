@@ -1,5 +1,6 @@
 """The client of the three services."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
@@ -12,6 +13,7 @@ from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.feedback import AsyncFeedback
 from gnomon._async.generations import AsyncGenerations
 from gnomon._async.judges import AsyncJudges
+from gnomon._async.keys import AsyncKeys
 from gnomon._async.labellings import AsyncLabellings
 from gnomon._async.metrics import AsyncMetrics
 from gnomon._async.projects import AsyncProjects
@@ -22,6 +24,7 @@ from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
 from gnomon._requests import caller_metadata
+from gnomon._security import security_of
 from gnomon.addresses import address_of
 from gnomon.v1 import registry_service_pb2 as registry_pb
 
@@ -43,8 +46,22 @@ class AsyncClient(AsyncScoring):
     `caller` names the application: a scorer that has more to do than it can
     shares itself evenly between callers.
 
+    `api_key`, or `api_key_file` that holds it, is shown to services that want
+    one; `project` says which project calls are for. TLS is spoken with addresses
+    that begin with `https://`; with those that say neither that nor `http://`
+    if `tls`, `ca_file` (else the system's authorities count) or a certificate of
+    the client's own is given. What is not given is taken from the environment:
+    `GNOMON_API_KEY`, `GNOMON_API_KEY_FILE`, `GNOMON_PROJECT`, `GNOMON_TLS`,
+    `GNOMON_CA_FILE`, `GNOMON_CERTIFICATE_FILE`, `GNOMON_CERTIFICATE_KEY_FILE`.
+    A key does not go to other machines over plain text unless `plain_text_key`
+    (`GNOMON_PLAIN_TEXT_KEY`) says so.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
+
+    Raises:
+        ApiKeyMalformedError, ApiKeyNeedsTlsError, InvalidRequestError: what is
+            given makes no sense, or a file of it cannot be read.
     """
 
     def __init__(
@@ -55,11 +72,34 @@ class AsyncClient(AsyncScoring):
         scorer: str | None = None,
         timeout_s: float = 30.0,
         caller: str | None = None,
+        api_key: str | None = None,
+        api_key_file: str | os.PathLike[str] | None = None,
+        project: str | None = None,
+        tls: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        certificate_key_file: str | os.PathLike[str] | None = None,
+        plain_text_key: bool | None = None,
     ) -> None:
-        self._registry = AsyncConnection("registry", address_of("registry", registry), timeout_s)
-        self._trainer = AsyncConnection("trainer", address_of("trainer", trainer), timeout_s)
-        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
-        self._scorer = AsyncConnection("scorer", scorer_address, timeout_s, metadata)
+        security = security_of(
+            api_key=api_key,
+            api_key_file=api_key_file,
+            project=project,
+            tls=tls,
+            ca_file=ca_file,
+            certificate_file=certificate_file,
+            certificate_key_file=certificate_key_file,
+            plain_text_key=plain_text_key,
+        )
+        metadata = caller_metadata(caller)
+        self._registry = AsyncConnection(
+            "registry", address_of("registry", registry), timeout_s, security=security
+        )
+        self._trainer = AsyncConnection(
+            "trainer", address_of("trainer", trainer), timeout_s, security=security
+        )
+        self._scorer = AsyncConnection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
+        self.keys = AsyncKeys(self._registry)
         self.projects = AsyncProjects(self._registry)
         self.metrics = AsyncMetrics(self._registry)
         self.versions = AsyncVersions(self._registry)

@@ -25,7 +25,9 @@ def is_cancelled_from_outside() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def open_channel(address: str, options: Sequence[tuple[str, Any]]) -> Any:
+def open_channel(address: str, options: Sequence[tuple[str, Any]], credentials: Any | None) -> Any:
+    if credentials is not None:
+        return grpc.aio.secure_channel(address, credentials, options=options)
     return grpc.aio.insecure_channel(address, options=options)
 
 

@@ -2,12 +2,14 @@
 
 """The client of the three services."""
 
+import os
 from collections.abc import Generator
 from contextlib import closing
 from types import TracebackType
 from typing import Self
 
 from gnomon._requests import caller_metadata
+from gnomon._security import security_of
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.audit import Audit
 from gnomon._sync.connection import Connection
@@ -15,6 +17,7 @@ from gnomon._sync.datasets import Datasets
 from gnomon._sync.feedback import Feedback
 from gnomon._sync.generations import Generations
 from gnomon._sync.judges import Judges
+from gnomon._sync.keys import Keys
 from gnomon._sync.labellings import Labellings
 from gnomon._sync.metrics import Metrics
 from gnomon._sync.projects import Projects
@@ -45,8 +48,22 @@ class Client(Scoring):
     `caller` names the application: a scorer that has more to do than it can
     shares itself evenly between callers.
 
+    `api_key`, or `api_key_file` that holds it, is shown to services that want
+    one; `project` says which project calls are for. TLS is spoken with addresses
+    that begin with `https://`; with those that say neither that nor `http://`
+    if `tls`, `ca_file` (else the system's authorities count) or a certificate of
+    the client's own is given. What is not given is taken from the environment:
+    `GNOMON_API_KEY`, `GNOMON_API_KEY_FILE`, `GNOMON_PROJECT`, `GNOMON_TLS`,
+    `GNOMON_CA_FILE`, `GNOMON_CERTIFICATE_FILE`, `GNOMON_CERTIFICATE_KEY_FILE`.
+    A key does not go to other machines over plain text unless `plain_text_key`
+    (`GNOMON_PLAIN_TEXT_KEY`) says so.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
+
+    Raises:
+        ApiKeyMalformedError, ApiKeyNeedsTlsError, InvalidRequestError: what is
+            given makes no sense, or a file of it cannot be read.
     """
 
     def __init__(
@@ -57,11 +74,32 @@ class Client(Scoring):
         scorer: str | None = None,
         timeout_s: float = 30.0,
         caller: str | None = None,
+        api_key: str | None = None,
+        api_key_file: str | os.PathLike[str] | None = None,
+        project: str | None = None,
+        tls: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        certificate_key_file: str | os.PathLike[str] | None = None,
+        plain_text_key: bool | None = None,
     ) -> None:
-        self._registry = Connection("registry", address_of("registry", registry), timeout_s)
-        self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s)
-        scorer_address, metadata = address_of("scorer", scorer), caller_metadata(caller)
-        self._scorer = Connection("scorer", scorer_address, timeout_s, metadata)
+        security = security_of(
+            api_key=api_key,
+            api_key_file=api_key_file,
+            project=project,
+            tls=tls,
+            ca_file=ca_file,
+            certificate_file=certificate_file,
+            certificate_key_file=certificate_key_file,
+            plain_text_key=plain_text_key,
+        )
+        metadata = caller_metadata(caller)
+        self._registry = Connection(
+            "registry", address_of("registry", registry), timeout_s, security=security
+        )
+        self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s, security=security)
+        self._scorer = Connection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
+        self.keys = Keys(self._registry)
         self.projects = Projects(self._registry)
         self.metrics = Metrics(self._registry)
         self.versions = Versions(self._registry)

@@ -24,7 +24,9 @@ def is_cancelled_from_outside() -> bool:
     return False
 
 
-def open_channel(address: str, options: Sequence[tuple[str, Any]]) -> Any:
+def open_channel(address: str, options: Sequence[tuple[str, Any]], credentials: Any | None) -> Any:
+    if credentials is not None:
+        return grpc.secure_channel(address, credentials, options=options)
     return grpc.insecure_channel(address, options=options)
 
 

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
+from gnomon._security import Security
 from gnomon._sync import concurrency
 from gnomon._targets import Halves
 from gnomon._trace_context import outgoing
@@ -48,18 +49,29 @@ class Connection:
     the calls share; else the second is for calls that are sent a second time.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
-    gives none. `metadata` goes with every call, and the trace that it belongs to.
+    gives none. `metadata` goes with every call, beside the trace that it belongs to and what
+    `security` shows.
+
+    Raises:
+        ApiKeyNeedsTlsError: the key would cross a network that others may read.
     """
 
     def __init__(
-        self, service: str, address: str, timeout_s: float, metadata: Sequence[tuple[str, str]] = ()
+        self,
+        service: str,
+        address: str,
+        timeout_s: float,
+        metadata: Sequence[tuple[str, str]] = (),
+        security: Security | None = None,
     ) -> None:
+        self._security = security or Security()
+        self._target = self._security.target(address)
         self.service = service
-        self.address = address
+        self.address = self._target.address
         self.timeout_s = timeout_s
-        self._metadata = tuple(metadata)
+        self._metadata = (*self._security.metadata, *metadata)
         self._hedges = HedgeBudget()
-        self._halves = Halves(address)
+        self._halves = Halves(self.address)
         self._channels: dict[int, Any] = {}
         self._callables: dict[tuple[int, str], Any] = {}
         self._closed = False
@@ -211,7 +223,10 @@ class Connection:
             if self._closed:
                 raise RuntimeError("The client is closed.")
             if half not in self._channels:
-                self._channels[half] = concurrency.open_channel(self._halves.targets[half], OPTIONS)
+                credentials = self._security.channel_credentials() if self._target.tls else None
+                self._channels[half] = concurrency.open_channel(
+                    self._halves.targets[half], OPTIONS, credentials
+                )
             if (half, method) not in self._callables:
                 self._callables[half, method] = getattr(self._channels[half], kind)(
                     f"/{method}",

@@ -18,6 +18,7 @@ from gnomon.cli import (
     generate,
     health,
     judge,
+    keys,
     metrics,
     problems,
     projects,
@@ -81,6 +82,7 @@ for _group in (
     versions,
     aliases,
     feedback,
+    keys,
     audit,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")

@@ -1,7 +1,7 @@
 """What every command gets: its client, its output, and the options for them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from types import TracebackType
@@ -15,11 +15,12 @@ from gnomon.errors import GnomonError
 
 if TYPE_CHECKING:
     from gnomon import Client
+    from gnomon._security import Security
 
 _PANEL = "Connection"
 
 
-def _connection(
+def _connection(  # noqa: PLR0917  each is an option, and goes by its name
     registry: Annotated[
         str | None,
         typer.Option(help="Address of the registry, such as 127.0.0.1:7410.", rich_help_panel=_PANEL),
@@ -28,6 +29,34 @@ def _connection(
         str | None, typer.Option(help="Address of the trainer.", rich_help_panel=_PANEL)
     ] = None,
     scorer: Annotated[str | None, typer.Option(help="Address of the scorer.", rich_help_panel=_PANEL)] = None,
+    api_key_file: Annotated[
+        str | None,
+        typer.Option(
+            help="A file with the API key to show; else GNOMON_API_KEY or GNOMON_API_KEY_FILE says. A key "
+            "has no place on a command line.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    as_project: Annotated[
+        str | None,
+        typer.Option(
+            help="The project that the call is for; else GNOMON_PROJECT says.", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    tls: Annotated[
+        bool | None, typer.Option("--tls/--no-tls", help="Speak TLS, or do not.", rich_help_panel=_PANEL)
+    ] = None,
+    ca_file: Annotated[
+        str | None,
+        typer.Option(help="Authorities to trust, in PEM; speaks TLS.", rich_help_panel=_PANEL),
+    ] = None,
+    certificate_file: Annotated[
+        str | None,
+        typer.Option(help="Your own certificate, where the services want one.", rich_help_panel=_PANEL),
+    ] = None,
+    certificate_key_file: Annotated[
+        str | None, typer.Option(help="The private key of that certificate.", rich_help_panel=_PANEL)
+    ] = None,
 ) -> None:
     """The options of commands that call a service."""
 
@@ -38,13 +67,27 @@ def _printing(
     """The options of all commands."""
 
 
-def connect(addresses: dict[str, str | None]) -> "Client":
+def connect(options: Mapping[str, Any]) -> "Client":
     """Return a client. Tests put another one here."""
     from gnomon import Client
 
     return Client(
-        registry=addresses.get("registry"), trainer=addresses.get("trainer"), scorer=addresses.get("scorer")
+        registry=options.get("registry"),
+        trainer=options.get("trainer"),
+        scorer=options.get("scorer"),
+        project=options.get("as_project"),
+        **{name: options.get(name) for name in _SECURITY},
     )
+
+
+_SECURITY = ("api_key_file", "tls", "ca_file", "certificate_file", "certificate_key_file")
+
+
+def security(options: Mapping[str, Any]) -> "Security":
+    """Return what the client of these options shows and trusts, for those who speak without one."""
+    from gnomon._security import security_of
+
+    return security_of(**{name: options.get(name) for name in _SECURITY})
 
 
 @dataclass
@@ -52,7 +95,7 @@ class Session:
     """One run of one command."""
 
     output: Output
-    addresses: dict[str, str | None] = field(default_factory=dict)
+    addresses: dict[str, Any] = field(default_factory=dict)  # with the other options of the connection
     _client: "Client | None" = None
 
     @property

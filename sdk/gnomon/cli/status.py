@@ -10,7 +10,7 @@ from gnomon import local
 from gnomon.addresses import address_of
 from gnomon.cli import problems, view
 from gnomon.cli.output import grid, table, to_plain
-from gnomon.cli.session import Session, command
+from gnomon.cli.session import Session, command, security
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 
 _UNSTEADY = 0.2  # passes that lie further apart were disturbed; the scorer measures again then
@@ -22,7 +22,8 @@ def status(session: Session) -> None:
     services = {}
     for name, full_name in local.HEALTH_SERVICES.items():
         address = address_of(name, session.addresses.get(name))
-        services[name] = {"address": address, "ready": local.is_ready(address, full_name)}
+        ready = local.is_ready(address, full_name, security(session.addresses))
+        services[name] = {"address": address, "ready": ready}
     loaded = list(session.client.loaded_versions()) if services["scorer"]["ready"] else []
     answer = {"services": services, "loaded_versions": to_plain(loaded)}
     session.output.show(answer, lambda _: _shown(services, loaded))

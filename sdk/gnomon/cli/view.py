@@ -13,7 +13,7 @@ from gnomon.cli.output import grid
 from gnomon.v1 import resources_pb2 as pb
 
 _MOST_ROWS = 20  # of a finding
-_ALONE = {"metrics", "projects", "datasets", "recipes", "providers", "labellings", "generations"}
+_ALONE = {"apiKeys", "metrics", "projects", "datasets", "recipes", "providers", "labellings", "generations"}
 
 
 def short(name: str) -> str:

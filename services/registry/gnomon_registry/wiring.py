@@ -16,6 +16,7 @@ from gnomon_registry.adapters.reports import parse_report
 from gnomon_registry.api import access
 from gnomon_registry.api.servicer import RegistryServicer
 from gnomon_registry.domain.aliases import Aliases
+from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.api_keys import ApiKeys
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
@@ -27,6 +28,7 @@ from gnomon_rpc import audit_service
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
+from gnomon_rpc.settings import secret_of
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_storage.audit_log import SqlAuditLog
 
@@ -41,7 +43,7 @@ class App:
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
-        keys = ApiKeys(self._catalog, _now, _new_etag, new_key, operator_keys(settings, _now()))
+        keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
         audit_log = SqlAuditLog(self._catalog.transaction, lambda: database.reading(self._engine))
         audit = AuditWriter(audit_log)
         self._server = Server(
@@ -90,6 +92,17 @@ class App:
         await self._feed.close()
         await self._server.stop()
         await asyncio.to_thread(self._engine.dispose)
+
+
+def _operators(settings: RegistrySettings) -> dict[str, ApiKey]:
+    prefix = str(settings.model_config["env_prefix"])
+    given = {
+        "admin": (settings.admin_key, settings.admin_key_file),
+        "trainer": (settings.trainer_key, settings.trainer_key_file),
+        "scorer": (settings.scorer_key, settings.scorer_key_file),
+    }
+    texts = {who: secret_of(f"{who}_key", *either, prefix) for who, either in given.items()}
+    return operator_keys(texts, settings.access, _now())
 
 
 def _access(keys: ApiKeys) -> Service:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc.settings import ServerSettings, own_folder
+from gnomon_rpc.settings import RegistryClientSettings, own_folder
 
 
 def _cores() -> int:
@@ -16,7 +16,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class ScorerSettings(ServerSettings):
+class ScorerSettings(RegistryClientSettings):
     """Variables have the prefix `GNOMON_SCORER_`."""
 
     model_config = SettingsConfigDict(env_prefix="GNOMON_SCORER_", frozen=True)
@@ -24,7 +24,6 @@ class ScorerSettings(ServerSettings):
     listen: str = Field(
         default="127.0.0.1:7412", description="Address to listen at; port 0 takes a free one."
     )
-    registry_address: str = Field(default="127.0.0.1:7410", description="Where the registry is: host:port.")
     cache_dir: Path = Field(
         default=own_folder("scorer") / "bundles",
         description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",

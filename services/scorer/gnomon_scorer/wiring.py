@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
+from gnomon_rpc.registry_keys import registry_keys, registry_options
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_scorer.adapters import priority
@@ -44,7 +45,7 @@ class App:
         self._runtime = runtime
         if runtime.problem is not None:
             log.error("this scorer will not be ready", reason=runtime.problem)
-        self.registry = Registry(settings.registry_address)
+        self.registry = Registry(registry_options(settings))
         bundles = BundleCache(settings.cache_dir, self.registry)
         self._load = priority.pool(1, settings.inference_nice, "load")
         loader = Loader(bundles, TokenizerFiles(), runtime, self._load)
@@ -79,7 +80,8 @@ class App:
         self.streams = Streams(scoring)
         api = StreamingScorerApi(scoring, self.versions, self.streams)
         service = Service(SERVICE, add_ScorerServiceServicer_to_server, api, ready=False)
-        self.server = Server(settings, [service], PER_ITEM, self.telemetry)
+        self._keys = registry_keys(settings)
+        self.server = Server(settings, [service], PER_ITEM, self.telemetry, keys=self._keys)
         self._shares_port = settings.reuse_port
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
@@ -124,6 +126,8 @@ class App:
         await self.scheduler.stop()
         await self.versions.stop()
         await self.registry.close()
+        if self._keys is not None:
+            await self._keys.close()
         for pool in (self._quick, self._slow, self._bulk, self._inference, self._background, self._load):
             await asyncio.to_thread(pool.shutdown)
 

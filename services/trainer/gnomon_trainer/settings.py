@@ -5,13 +5,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc.settings import ServerSettings, own_folder
+from gnomon_rpc.settings import RegistryClientSettings, own_folder
 
 _HOME = own_folder("trainer")
 _MIB = 1024 * 1024
 
 
-class TrainerSettings(ServerSettings):
+class TrainerSettings(RegistryClientSettings):
     """The trainer's settings; a worker reads the same ones."""
 
     model_config = SettingsConfigDict(env_prefix="GNOMON_TRAINER_", frozen=True, extra="ignore")
@@ -26,7 +26,6 @@ class TrainerSettings(ServerSettings):
     data_dir: Path = Field(
         default=_HOME / "data", description="Rows of datasets, and the work folders of runs with checkpoints."
     )
-    registry_address: str = Field(default="127.0.0.1:7410", description="Where the registry listens.")
     registry_timeout_s: float = Field(
         default=5.0, gt=0, description="How long a call of a user waits for the registry."
     )

@@ -19,6 +19,7 @@ from gnomon_outbound.client import OutboundClient
 from gnomon_rpc import audit_service
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
+from gnomon_rpc.registry_keys import RegistryKeys, registry_keys, registry_options
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_storage.audit_log import SqlAuditLog
@@ -91,6 +92,7 @@ class TrainerApp:
     paid_work: PaidWorkLoop
     waiting_runs: WaitingRuns
     settings: TrainerSettings
+    keys: RegistryKeys | None = None
     _settling: asyncio.Task[None] | None = field(default=None)
     _readiness: list[Readiness] = field(default_factory=list)
 
@@ -135,6 +137,8 @@ class TrainerApp:
             self.server.stop(), self.workers.stop(), self.paid_work.stop(), self.waiting_runs.stop()
         )
         await asyncio.gather(self.catalog.close(), self.outbound.close())
+        if self.keys is not None:
+            await self.keys.close()
         self.presence.leave()
         self.audit_database.close()
         self.database.close()
@@ -155,7 +159,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
-    catalog = RegistryCatalog(settings.registry_address, settings.registry_timeout_s)
+    catalog = RegistryCatalog(registry_options(settings), settings.registry_timeout_s)
     heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
     checks, reviews = _of_labels(
         settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
@@ -193,6 +197,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         held_out_share=settings.feedback_held_out_share,
         max_cell_characters=settings.max_cell_characters,
     )
+    keys = registry_keys(settings)
     asking = judging(settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy)
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
@@ -213,9 +218,11 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
             [*_services(trainer, run_use_cases, asking), audit_service.service(audit_log, audit)],
             servicer.PER_ITEM,
             Telemetry("trainer", settings),
+            keys=keys,
             audit=audit,
         ),
         audit_database=audit_database,
+        keys=keys,
         database=database,
         datasets=datasets,
         runs=runs,
@@ -247,7 +254,7 @@ def build_work(
         runs=SqlRunStore(database),
         rows=_rows(settings),
         folders=LocalWorkFolders(settings.data_dir / "runs"),
-        registrar=RegistryRegistrar(settings.registry_address, _REGISTER_TIMEOUT_S),
+        registrar=RegistryRegistrar(registry_options(settings), _REGISTER_TIMEOUT_S),
         trainer=_tracked(settings, trainer),
         clock=time.time,
         elapsed=elapsed,
@@ -374,8 +381,11 @@ def _environment(settings: TrainerSettings) -> dict[str, str]:
         exclude={
             *("listen", "address_file", "parent_pid", "workers", "metrics_listen"),
             *("master_key", "master_key_file", "allowed_hosts"),
+            *("registry_api_key", "tls_certificate_file", "tls_key_file", "tls_client_ca_file"),
         },
         exclude_none=True,
     )
     variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
+    if settings.registry_api_key is not None:  # a worker registers what it trained; a dump would show stars
+        variables[f"{prefix}REGISTRY_API_KEY"] = settings.registry_api_key.get_secret_value()
     return inherited | variables | {f"{prefix}PARENT_PID": str(os.getpid())}

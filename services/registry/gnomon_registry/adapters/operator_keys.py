@@ -1,20 +1,20 @@
 """Keys that the operator made, and gave to this process by its environment."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from gnomon.api_keys import read_key
 from gnomon.errors import ApiKeyMalformedError
 from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.api_keys import operator_key
-from gnomon_registry.settings import RegistrySettings
-from gnomon_rpc.settings import SettingError, secret_of
+from gnomon_rpc.settings import SettingError
 
 _PREFIX = "GNOMON_REGISTRY_"
 _SCOPES = {"admin": ("admin",), "trainer": ("registry:write", "service"), "scorer": ("service",)}
 
 
-def operator_keys(settings: RegistrySettings, now: datetime) -> dict[str, ApiKey]:
-    """Return the operator's keys by their IDs.
+def operator_keys(texts: Mapping[str, str | None], access: str, now: datetime) -> dict[str, ApiKey]:
+    """Return the operator's keys by their IDs. `texts` are what the settings give, by who it is for.
 
     Raises:
         SettingError: one cannot be read or is no key, two are the same, or they are given in vain,
@@ -22,12 +22,11 @@ def operator_keys(settings: RegistrySettings, now: datetime) -> dict[str, ApiKey
     """
     found: dict[str, ApiKey] = {}
     for who, scopes in _SCOPES.items():
-        name = f"{who}_key"
-        text = secret_of(name, getattr(settings, name), getattr(settings, f"{name}_file"), _PREFIX)
+        text = texts.get(who)
         if text is None:
             continue
-        variable = f"{_PREFIX}{name.upper()}"
-        if settings.access == "off":
+        variable = f"{_PREFIX}{who.upper()}_KEY"
+        if access == "off":
             raise SettingError(f"{variable} is set, but keys are not asked for. Set {_PREFIX}ACCESS=keys.")
         try:
             key = operator_key(read_key(text), f"the operator's {who} key", scopes, now)

@@ -1,8 +1,9 @@
 """The registry, reached through the SDK as any user reaches it."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from gnomon import AsyncClient
 from gnomon.bundle import BundleFile
@@ -32,9 +33,10 @@ _Kind = pb.WatchCatalogResponse.Kind
 class Registry:
     """The catalog, and where bundles come from."""
 
-    def __init__(self, address: str, timeout_s: float = 5.0) -> None:
-        self._address = address
-        self._client = AsyncClient(registry=address, timeout_s=timeout_s)
+    def __init__(self, reached: Mapping[str, Any], timeout_s: float = 5.0) -> None:
+        """`reached` says how, in the words of the SDK's client."""
+        self._reached = reached
+        self._client = AsyncClient(**reached, timeout_s=timeout_s)
 
     async def close(self) -> None:
         await self._client.close()
@@ -45,7 +47,7 @@ class Registry:
         Each watch has a connection of its own: an old one may be waiting out
         a back-off while the registry is there again.
         """
-        async with AsyncClient(registry=self._address) as client:
+        async with AsyncClient(**self._reached) as client:
             with _away_is_registry_away():
                 async with contextlib.aclosing(client.watch_catalog()) as responses:
                     async for response in responses:

@@ -1,9 +1,10 @@
 """The registry, reached through the SDK as any user does."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gnomon import AsyncClient, Client, convert
 from gnomon.errors import (
@@ -37,8 +38,9 @@ def _absence_is_told() -> Iterator[None]:
 class RegistryCatalog:
     """A `Catalog`. Belongs to one event loop; close it there."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
-        self._client = AsyncClient(registry=address, timeout_s=timeout_s)
+    def __init__(self, reached: Mapping[str, Any], timeout_s: float) -> None:
+        """`reached` says how the registry is, in the words of the SDK's client."""
+        self._client = AsyncClient(**reached, timeout_s=timeout_s)
 
     async def check(self) -> None:
         """Look whether the registry answers.
@@ -102,14 +104,14 @@ class RegistryCatalog:
 class RegistryRegistrar:
     """A `Registrar`."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
-        self._address = address
+    def __init__(self, reached: Mapping[str, Any], timeout_s: float) -> None:
+        self._reached = reached
         self._timeout_s = timeout_s
 
     def register(
         self, metric: MetricName, bundle: Path, description: str, request_id: uuid.UUID
     ) -> MetricVersionName:
-        with _absence_is_told(), Client(registry=self._address, timeout_s=self._timeout_s) as client:
+        with _absence_is_told(), Client(**self._reached, timeout_s=self._timeout_s) as client:
             version = client.versions.create(
                 str(metric), bundle, description=description, request_id=str(request_id)
             )

@@ -9,7 +9,7 @@ from gnomon.status import to_status
 from gnomon.threads import in_thread
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
-from gnomon_rpc import pages
+from gnomon_rpc import caller, pages
 from gnomon_rpc.request_ids import request_key
 from gnomon_trainer.api.dataset_calls import as_request
 from gnomon_trainer.api.messages import dataset_message, operation_message, timestamp
@@ -49,7 +49,7 @@ class FeedbackCalls:
     async def train(self, request: pb.TrainFromFeedbackRequest) -> Any:
         order = NextRunOrder(
             metric_version=MetricVersionName.parse(request.metric_version, "metric_version"),
-            project=ProjectName.parse(request.project, "project") if request.project else None,
+            project=_project(request),
             run=check_id(request.run_id, "run_id") if request.run_id else "",
             display_name=check_display_name(request.display_name),
         )
@@ -106,3 +106,11 @@ def feedback_message(said: Feedback, instance: resources.Instance) -> resources.
         held_out=said.held_out,
         create_time=timestamp(said.create_time),
     )
+
+
+def _project(request: pb.TrainFromFeedbackRequest) -> ProjectName | None:
+    """Return the project to train in; None for that of the version's run, which a bound key may not use."""
+    if request.project:
+        return ProjectName.parse(request.project, "project")
+    found = caller.current()
+    return ProjectName(found.project) if found.projects else None

@@ -10,7 +10,8 @@ from google.protobuf import empty_pb2
 
 from gnomon.errors import InvalidRequestError, NotFoundError, UnimplementedError, Violation
 from gnomon.names import OperationName
-from gnomon_rpc import pages
+from gnomon_rpc import caller, pages
+from gnomon_rpc.access import check_named, check_scope
 from gnomon_trainer.api.generation_messages import generation_operation
 from gnomon_trainer.api.labelling_messages import labelling_operation
 from gnomon_trainer.api.messages import operation_message
@@ -44,17 +45,32 @@ class RunOperations:
         self._runs = runs
 
     async def get(self, name: OperationName) -> Any:
-        return await self._message(await self._runs.get(name))
+        return await self._message(await self._of_a_project_of_the_caller(name))
 
     async def page(self, before: int | None, size: int) -> Sequence[tuple[int, Any]]:
-        found = await self._runs.page(None, before, size)
-        return [(run.number, operation_message(run)) for run in found]
+        found: list[Run] = []
+        while len(found) < size:
+            runs = await self._runs.page(None, before, size)
+            found += [run for run in runs if caller.current().may_act_for(run.project)]
+            if len(runs) < size:
+                break
+            before = runs[-1].number
+        return [(run.number, operation_message(run)) for run in found[:size]]
 
     async def cancel(self, name: OperationName) -> None:
+        check_scope(caller.current(), "CancelOperation", frozenset({"train"}))
+        await self._of_a_project_of_the_caller(name)
         await self._runs.cancel(name)
 
     async def wait(self, name: OperationName, timeout_s: float | None) -> Any:
+        await self._of_a_project_of_the_caller(name)
         return await self._message(await self._runs.wait(name, timeout_s))
+
+    async def _of_a_project_of_the_caller(self, name: OperationName) -> Run:
+        """Return the run; an operation's name does not tell the project, so the gate cannot."""
+        run = await self._runs.get(name)
+        check_named(caller.current(), [run.project])
+        return run
 
     async def _message(self, run: Run) -> Any:
         return operation_message(run, await self._runs.latest_point(run))

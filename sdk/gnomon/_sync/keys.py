@@ -1,0 +1,106 @@
+# Made from gnomon/_async/keys.py by tools/unasync.py. Do not edit.
+
+"""`client.keys`."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from gnomon import shorthand
+from gnomon._requests import field_mask, new_request_id
+from gnomon._sync.connection import Connection
+from gnomon.v1 import access_service_pb2 as access
+
+_SERVICE = "gnomon.v1.AccessService"
+
+
+class Keys:
+    """API keys, which the registry knows. A name is `apiKeys/k3v…` or just `k3v…`.
+
+    All but `identify` want a key with the scope `admin`.
+    """
+
+    def __init__(self, registry_connection: Connection) -> None:
+        self._registry = registry_connection
+
+    def create(
+        self,
+        scopes: Iterable[str],
+        *,
+        display_name: str = "",
+        projects: Iterable[str] = (),
+        expire_time: datetime | None = None,
+    ) -> access.CreateApiKeyResponse:
+        """Create a key; `key_text` of the answer is what its holder shows, and is told this once.
+
+        `scopes` are of `score`, `label`, `train`, `registry:write`, `service`, `admin`. `projects`
+        are the only ones that the key may act for; without any it may for all. `expire_time` has
+        a time zone.
+
+        It is not called again where nobody knows what became of the call: that might leave a key behind
+        that nobody has.
+
+        Raises:
+            InvalidRequestError: a scope is unknown, or the key makes no sense.
+            NotFoundError: there is no such project.
+        """
+        key = access.ApiKey(
+            display_name=display_name,
+            scopes=list(scopes),
+            projects=[shorthand.project(project) for project in projects],
+        )
+        if expire_time is not None:
+            key.expire_time.FromDatetime(expire_time)
+        request = access.CreateApiKeyRequest(api_key=key, request_id=new_request_id())
+        response = access.CreateApiKeyResponse
+        return self._registry.unary(f"{_SERVICE}/CreateApiKey", request, response, repeats=False)
+
+    def get(self, name: str) -> access.ApiKey:
+        request = access.GetApiKeyRequest(name=shorthand.api_key(name))
+        return self._registry.unary(f"{_SERVICE}/GetApiKey", request, access.ApiKey)
+
+    def list(self) -> Iterator[access.ApiKey]:
+        """Yield all keys, ordered by name; those that were revoked or have expired as well."""
+        request, response = access.ListApiKeysRequest(), access.ListApiKeysResponse
+        for page in self._registry.pages(f"{_SERVICE}/ListApiKeys", request, response):
+            yield from page.api_keys
+
+    def update(self, key: access.ApiKey, fields: Iterable[str] = ()) -> access.ApiKey:
+        """Write the named fields of a key, found by its name: `display_name`.
+
+        Raises:
+            EtagMismatchError: `key` has an etag, and someone wrote since.
+        """
+        request = access.UpdateApiKeyRequest(api_key=key, update_mask=field_mask(fields))
+        return self._registry.unary(f"{_SERVICE}/UpdateApiKey", request, access.ApiKey)
+
+    def rotate(self, name: str, *, overlap_s: float = 0.0) -> access.RotateApiKeyResponse:
+        """Give a key a new text, told this once; the text before it stays valid for `overlap_s`.
+
+        Raises:
+            ApiKeyRevokedError: the key was revoked.
+        """
+        request = access.RotateApiKeyRequest(name=shorthand.api_key(name))
+        request.overlap.FromTimedelta(timedelta(seconds=overlap_s))
+        response = access.RotateApiKeyResponse
+        return self._registry.unary(f"{_SERVICE}/RotateApiKey", request, response, repeats=False)
+
+    def revoke(self, name: str) -> access.ApiKey:
+        """End a key for good, everywhere within a second."""
+        request = access.RevokeApiKeyRequest(name=shorthand.api_key(name))
+        return self._registry.unary(f"{_SERVICE}/RevokeApiKey", request, access.ApiKey)
+
+    def identify(self) -> access.IdentifyCallerResponse:
+        """Tell what the key of this client may do."""
+        request, response = access.IdentifyCallerRequest(), access.IdentifyCallerResponse
+        return self._registry.unary(f"{_SERVICE}/IdentifyCaller", request, response)
+
+    def verify(
+        self, key_id: str, secret_sha256: bytes, *, timeout_s: float | None = None
+    ) -> access.VerifyApiKeyResponse:
+        """Tell what became of a key that somebody showed; for services, with the scope `service`.
+
+        `secret_sha256` are the 32 bytes of `gnomon.api_keys.KeyText.secret_sha256`.
+        """
+        request = access.VerifyApiKeyRequest(api_key_id=key_id, secret_sha256=secret_sha256)
+        response = access.VerifyApiKeyResponse
+        return self._registry.unary(f"{_SERVICE}/VerifyApiKey", request, response, timeout_s=timeout_s)
