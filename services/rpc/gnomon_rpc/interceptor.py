@@ -11,12 +11,13 @@ from typing import Any
 import grpc
 import structlog
 
-from gnomon.errors import GnomonError, PermissionDeniedError
+from gnomon.errors import GnomonError, PermissionDeniedError, QuotaExceededError
 from gnomon_rpc import caller
 from gnomon_rpc.access import settled
 from gnomon_rpc.call_ending import Ending
 from gnomon_rpc.errors import tell
 from gnomon_rpc.gate import Admitted, Gate, OpenGate
+from gnomon_rpc.limits import Limits
 from gnomon_rpc.methods import OPEN, described
 from gnomon_rpc.projects import named_projects, names_projects
 from gnomon_rpc.required import check_required
@@ -45,7 +46,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     (as instances do) and so are not checked here, by the method's full name.
     `watches` are told of every call but those of health checks and reflection.
     `gate` lets calls in: one that is not is refused before its request is read.
-    `refused` is told of calls that the rules of access turn away.
+    `refused` is told of calls that the rules of access turn away, and of those
+    that are beyond a quota; `limits` are those of API keys at a time.
     """
 
     def __init__(
@@ -53,12 +55,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         per_item: dict[str, frozenset[str]] | None = None,
         watches: Sequence[Watch] = (),
         gate: Gate | None = None,
+        *,
         refused: Refused = _not_told,
+        limits: Limits | None = None,
     ) -> None:
         self._per_item = per_item or {}
         self._watches = watches
         self._gate = gate or OpenGate()
         self._refused = refused
+        self._limits = limits or Limits()
         self._wrapped: dict[str, Any] = {}  # by method; the methods of a server are few and fixed
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
@@ -70,13 +75,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         metadata = call.invocation_metadata or ()
         try:
             admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
+            self._limits.admit(admitted.caller)
         except GnomonError as error:
             return _refusing(handler, method, error, watches, self._refused)
         _admitted.set(admitted)  # for this call's task, which runs the handler as well
         if method not in self._wrapped:
             skip = self._per_item.get(method, frozenset())
             self._wrapped[method] = _wrapped(
-                handler, method, skip, watches, self._gate, refused=self._refused
+                handler, method, skip, watches, self._gate, refused=self._refused, limits=self._limits
             )
         return self._wrapped[method]
 
@@ -89,9 +95,14 @@ def _wrapped(
     gate: Gate,
     *,
     refused: Refused,
+    limits: Limits,
 ) -> Any:
     described_request = described(method).request
     may_name_projects = described_request is not None and names_projects(described_request)
+
+    def tell_quota(error: BaseException) -> None:
+        if isinstance(error, QuotaExceededError):
+            refused(method, error)
 
     def settle(projects: Iterable[str]) -> None:
         try:
@@ -123,8 +134,10 @@ def _wrapped(
     async def unary(request: Any, context: Any) -> Any:
         call = _Call(method, context, watches, gate)
         try:
-            return await behaviour(check(request), context)
+            with limits.in_flight(_admitted.get().caller):
+                return await behaviour(check(request), context)
         except BaseException as error:
+            tell_quota(error)
             await call.fail(error)
             raise
         finally:
@@ -133,9 +146,11 @@ def _wrapped(
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
         call = _Call(method, context, watches, gate)
         try:
-            async for response in behaviour(check(request), context):
-                yield response
+            with limits.in_flight(_admitted.get().caller):
+                async for response in behaviour(check(request), context):
+                    yield response
         except BaseException as error:
+            tell_quota(error)
             await call.fail(error)
             raise
         finally:

@@ -20,5 +20,6 @@ class OwnKeys:
         name = str(key.name)
         if state is not KeyState.VALID:
             return KeyAnswer(state, name)
-        caller = Caller(name, key.display_name, frozenset(key.scopes), frozenset(key.projects))
+        scopes, projects = frozenset(key.scopes), frozenset(key.projects)
+        caller = Caller(name, key.display_name, scopes, projects, quotas=key.quotas)
         return KeyAnswer(state, name, caller, found.end_time and found.end_time.timestamp())

@@ -145,4 +145,5 @@ api_keys = Table(
     Column("expire_time", UtcTime),
     Column("overlap_end_time", UtcTime),
     Column("revoke_time", UtcTime),
+    Column("quotas", JSON, nullable=False, server_default="{}"),  # {name: limit, …}; what is missing is none
 )
