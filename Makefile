@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: demo test test-slow coverage lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
+.PHONY: audit check-images demo requirements test test-slow coverage lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -102,6 +102,18 @@ TARGET ?= 127.0.0.1:7412
 loadtest: $(VENV)/.server
 	$(BIN)/python -m loadtests.open_loop --metric "$(or $(METRIC),$(error Say METRIC=...))" --target $(TARGET) \
 		--objective $(OBJECTIVE) --report build/loadtest.html $(ARGS)
+
+# After a change of pyproject.toml or constraints.txt: what the images install, with its hashes.
+requirements: $(VENV)/.dev
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/requirements.py generate
+
+# The Dockerfile's own commands without an engine, and each service as its image runs it. TARGETS="scorer registry".
+check-images: $(VENV)/.dev
+	$(BIN)/python tools/check_images.py $(TARGETS)
+
+# Known vulnerabilities of what the images install; asks pypi.org.
+audit: $(VENV)/.dev
+	for file in deploy/requirements/*.txt; do $(BIN)/uvx pip-audit --strict --disable-pip --require-hashes -r $$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) dist build

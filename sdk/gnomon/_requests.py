@@ -101,6 +101,13 @@ def service_objective_message(
         raise refused("service_objective", f"cannot be read: {error}") from error
 
 
+def scorer_metadata(caller: str | None, evaluation_events: bool | None) -> list[tuple[str, str]]:
+    """Return what a scorer is told with every call."""
+    if evaluation_events is None:
+        return caller_metadata(caller)
+    return [*caller_metadata(caller), ("x-gnomon-evaluation-events", "on" if evaluation_events else "off")]
+
+
 def caller_metadata(caller: str | None) -> list[tuple[str, str]]:
     """Return what tells a scorer which application calls."""
     if caller is None:

@@ -30,10 +30,15 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a health check said: `state` as grpc.health.v1 names it, or UNREACHABLE, and why."""
+    """What a health check said: `state` as grpc.health.v1 names it, or UNREACHABLE, and why.
+
+    `version` and `time_s`, seconds since 1970, are those of the server, where it tells them.
+    """
 
     state: str
     reason: str = ""
+    version: str = ""
+    time_s: float | None = None
 
     @property
     def is_serving(self) -> bool:
@@ -51,10 +56,12 @@ def ask(address: str, service: str = "", tls: Tls | None = None, timeout_s: floa
         name = service.encode()
         request = b"\x0a" + bytes([len(name)]) + name
         try:
-            answer = check(request, timeout=timeout_s)
+            answer, call = check.with_call(request, timeout=timeout_s)
         except grpc.RpcError as error:
             return _refusal(error, service)
-    return Answer(_STATES.get(answer, "UNKNOWN"))
+        told = {key: str(value) for key, value in call.trailing_metadata() or ()}
+    time_s = float(told["gnomon-time"]) if "gnomon-time" in told else None
+    return Answer(_STATES.get(answer, "UNKNOWN"), version=told.get("gnomon-version", ""), time_s=time_s)
 
 
 def _refusal(error: grpc.RpcError, service: str) -> Answer:

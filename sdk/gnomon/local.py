@@ -15,11 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import grpc
-
-from gnomon import master_key
+from gnomon import health, master_key
 from gnomon._security import Security
 from gnomon.errors import CancelledError, ServiceUnavailableError
 
@@ -167,22 +164,10 @@ def is_ready(address: str, service: str, security: Security | None = None) -> bo
 
     Health is told without a key; `security` says with whom TLS is spoken, and how.
     """
-    with _channel(address, security or Security()) as channel:
-        # The messages of grpc.health.v1 are one text field and one enum field; written out, they
-        # spare the SDK a dependency.
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
-        request = b"\x0a" + bytes([len(service)]) + service.encode()
-        try:
-            return bool(check(request, timeout=2.0) == b"\x08\x01")
-        except grpc.RpcError:
-            return False
-
-
-def _channel(address: str, security: Security) -> Any:
-    target = dataclasses.replace(security, api_key="").target(address)
-    if target.tls:
-        return grpc.secure_channel(target.address, security.channel_credentials())
-    return grpc.insecure_channel(target.address)
+    security = dataclasses.replace(security or Security(), api_key="")
+    target = security.target(address)
+    trust = health.Tls(security.ca_file, security.certificate_file, security.certificate_key_file)
+    return health.ask(target.address, service, trust if target.tls else None).is_serving
 
 
 def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, ServiceProcess]:
@@ -193,12 +178,13 @@ def deployment(home: Path, ports: Mapping[str, int] | None = None) -> dict[str, 
     """
     ports = ports or {}
     return {
-        service: ServiceProcess(service, home, _embedded(service, home), f"127.0.0.1:{ports.get(service, 0)}")
+        service: ServiceProcess(service, home, embedded(service, home), f"127.0.0.1:{ports.get(service, 0)}")
         for service in HEALTH_SERVICES
     }
 
 
-def _embedded(service: str, home: Path) -> dict[str, str]:
+def embedded(service: str, home: Path) -> dict[str, str]:
+    """Return the variables that tell a service of `gnomon up` where its data is."""
     data = home / service
     return {
         "registry": {

@@ -74,7 +74,7 @@ def check_training(quotas: Quotas, used_hours: float, key: str) -> None:
             used,
             key,
             f"The runs of the API key {key} took {used:g} of {quotas.training_hours:g} hours of workers in "
-            f"the last {DAYS} days. Wait until some of them are longer ago, or ask an administrator for more.",
+            f"the last {DAYS} days. Wait until some are longer ago, or ask an administrator for more.",
         )
 
 

@@ -89,7 +89,8 @@ def call(
     """Call a method with an empty request; return its error, or None once it gives an answer."""
     request = message_factory.GetMessageClass(method.input_type)()
     response = message_factory.GetMessageClass(method.output_type)
-    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    sides = (method.client_streaming, method.server_streaming)
+    kind = "_".join("stream" if streams else "unary" for streams in sides)
     stub = getattr(channel, kind)(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=lambda message: message.SerializeToString(),

@@ -14,6 +14,7 @@ from gnomon.errors import (
     NotFoundError,
     ServiceUnavailableError,
 )
+from gnomon_registry.domain.ports import CatalogSizes
 from tests.registry.bundles import sha256 as digest_of
 
 
@@ -130,6 +131,12 @@ class FakeTransaction:
     def alias_changes_newest_first(self, name, before, limit):
         found = [c for c in self._state.changes if (c.metric, c.alias) == (name.metric, name.alias)]
         return [c for c in reversed(found) if before is None or c.id < before][:limit]
+
+    def sizes(self):
+        state = self._state
+        live = self.live_versions()
+        counts = map(len, (state.projects, state.metrics, live, state.versions, state.aliases))
+        return CatalogSizes(*counts, self.last_change())
 
     def answered(self, request_id):
         return self._state.answered.get(request_id)

@@ -5,11 +5,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.names import AliasName, ApiKeyName, MetricName, ProjectName
 from gnomon_registry.adapters import database
 from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.adapters.prometheus import PrometheusObserver
 from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import (
     Alias,
@@ -22,6 +24,7 @@ from gnomon_registry.domain.entities import (
     MetricVersion,
     Project,
 )
+from gnomon_registry.domain.observing import ObservedCatalog
 from tests.registry import bundles
 from tests.registry.fakes import FakeCatalog
 
@@ -79,14 +82,17 @@ def api_key(key_id, **changes):
     return dataclasses.replace(key, **changes)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", "sqlite", "observed"])
 def store(request, tmp_path):
     if request.param == "fake":
         yield FakeCatalog()
         return
     engine = database.connect(f"sqlite:///{tmp_path / 'catalog.db'}", 5.0)
     database.migrate(engine)
-    yield SqlCatalog(engine, 5.0, on_commit=lambda: None)
+    catalog = SqlCatalog(engine, 5.0, on_commit=lambda: None)
+    if request.param == "observed":
+        catalog = ObservedCatalog(catalog, PrometheusObserver(CollectorRegistry()))
+    yield catalog
     engine.dispose()
 
 
@@ -280,3 +286,18 @@ def test_answered_requests_are_remembered(store):
         catalog.remember(answered)
     with store.reading() as catalog:
         assert catalog.answered(answered.request_id) == answered
+
+
+def test_sizes_count_what_there_is(filled):
+    with filled.writing() as catalog:
+        catalog.set_delete_time("m", 1, NOW)
+        catalog.log(change())
+    with filled.reading() as catalog:
+        sizes = catalog.sizes()
+        live, last = len(catalog.live_versions()), catalog.last_change()
+        counts = len(catalog.projects("", 100)), len(catalog.metrics("", 100))
+        aliases = len(catalog.aliases(None, "", None))
+
+    assert (sizes.projects, sizes.metrics) == counts
+    assert (sizes.versions, sizes.versions_published) == (live, live + 1)
+    assert (sizes.aliases, sizes.last_change) == (aliases, last)

@@ -2,8 +2,10 @@
 
 import contextlib
 
+import grpc
 import pytest
-from opentelemetry.trace import SpanKind
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.trace import SpanKind, StatusCode
 
 from gnomon.convert import instance_to_proto
 from gnomon.instances import text_span
@@ -12,6 +14,7 @@ from gnomon_rpc.telemetry import Telemetry
 from gnomon_scorer.wiring import App
 from tests.rpc.telemetry_collector import Memory, collecting
 from tests.scorer.evaluators import make_bundle
+from tests.scorer.fakes import until, version_name
 from tests.scorer.serving import HeldRuntime, scoring
 
 V1, V2 = "metrics/toxicity/versions/1", "metrics/toxicity/versions/2"
@@ -22,13 +25,13 @@ CANARY = "canary7f3a"
 
 
 @contextlib.asynccontextmanager
-async def traced(registry, cache, memory):
+async def traced(registry, cache, memory, **settings):
     """Serve a scorer that tells its spans to a memory."""
 
     def app(settings, runtime):
         return App(settings, runtime, Telemetry("scorer", settings, memory.spans))
 
-    async with scoring(registry, cache, HeldRuntime(), make_app=app, cache_bytes=0) as caller:
+    async with scoring(registry, cache, HeldRuntime(), make_app=app, cache_bytes=0, **settings) as caller:
         await caller.until_healthy()
         yield caller
 
@@ -122,7 +125,8 @@ async def test_a_stream_of_rows_is_one_span_with_an_event_a_score(registry, tmp_
 async def test_nothing_is_told_of_a_call_that_is_not_sampled(registry, tmp_path):
     memory = await told(registry, tmp_path, [V1], "good", parent=NOT_SAMPLED)
 
-    assert memory.everything() == ""
+    assert memory.events == []
+    assert TRACE not in memory.everything()
 
 
 async def test_no_text_of_a_user_is_told(registry, tmp_path):
@@ -148,3 +152,80 @@ async def test_a_real_collector_gets_spans_and_events(registry, tmp_path, monkey
         for one in scope.log_records
     ]
     assert record.event_name == "gen_ai.evaluation.result"
+
+
+@pytest.mark.parametrize(
+    ("setting", "header", "parent", "events"),
+    [
+        ("sampled", None, SAMPLED, 1), ("sampled", None, NOT_SAMPLED, 0), ("sampled", "on", NOT_SAMPLED, 1),
+        ("sampled", "off", SAMPLED, 0), ("sampled", "nonsense", SAMPLED, 1), ("all", None, NOT_SAMPLED, 1),
+        ("all", "off", SAMPLED, 0), ("none", None, SAMPLED, 0), ("none", "on", SAMPLED, 1),
+    ],
+)  # fmt: skip
+async def test_scores_are_told_as_the_call_asks_else_as_the_settings_say(
+    registry, tmp_path, setting, header, parent, events
+):
+    memory = Memory()
+    metadata = [("traceparent", parent), *([("x-gnomon-evaluation-events", header)] if header else [])]
+    async with traced(registry, tmp_path / "cache", memory, evaluation_events=setting) as caller:
+        instances = [instance_to_proto(text_span(output="good"))]
+        for lane in (pb.ONLINE, pb.BULK):
+            request = pb.ScoreRequest(metric_versions=[V1], instances=instances, lane=lane)
+            await caller.stub.Score(request, metadata=metadata, timeout=20)
+        call = caller.stub.ScoreStream(metadata=metadata)
+        await call.write(pb.ScoreStreamRequest(metric_versions=[V1], instances=instances))
+        await call.done_writing()
+        assert sum([len(response.results) async for response in call]) == 1
+
+    assert len(memory.events) == 3 * events
+    assert {f"{event.trace_id:032x}" for event in memory.events} <= {TRACE}
+    assert bool(memory.named(SCORE)) == (parent == SAMPLED)
+
+
+async def test_the_names_of_an_evaluation_are_those_of_the_conventions(registry, tmp_path):
+    [event] = (await told(registry, tmp_path, [V1], "good")).events
+
+    assert {name for name in event.attributes if name.startswith("gen_ai.")} == {
+        gen_ai_attributes.GEN_AI_EVALUATION_NAME,
+        gen_ai_attributes.GEN_AI_EVALUATION_SCORE_VALUE,
+        gen_ai_attributes.GEN_AI_EVALUATION_SCORE_LABEL,
+    }
+
+
+async def test_a_version_that_a_call_asks_for_is_loaded_in_its_trace(registry, tmp_path):
+    memory = Memory()
+    async with traced(registry, tmp_path / "cache", memory) as caller:
+        request = pb.ScoreRequest(
+            metric_versions=[V1], instances=[instance_to_proto(text_span(output="good"))]
+        )
+        caller.app.versions.unload(version_name("toxicity/1"))
+        caller.app.versions.unload(version_name("toxicity/2"))
+        await caller.stub.Score(request, metadata=[("traceparent", SAMPLED)], timeout=20)
+    [call] = memory.named(SCORE)
+    loads = [one for one in memory.named("load") if one.context.trace_id == call.context.trace_id]
+
+    assert [one.parent.span_id for one in loads] == [call.context.span_id]
+    assert loads[0].attributes["gnomon.metric_version"] == V1
+
+
+async def test_a_load_that_fails_is_an_error_and_its_retries_are_no_part_of_the_call(registry, tmp_path):
+    memory = Memory()
+    registry.register("toxicity/3", make_bundle(model=b"no model"))
+
+    def loads():
+        of_it = (one for one in memory.named("load") if one.attributes["gnomon.metric_version"].endswith("3"))
+        return sorted(of_it, key=lambda one: one.start_time)
+
+    async with traced(registry, tmp_path / "cache", memory) as caller:
+        instances = [instance_to_proto(text_span(output="good"))]
+        request = pb.ScoreRequest(metric_versions=["metrics/toxicity/versions/3"], instances=instances)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await caller.stub.Score(request, metadata=[("traceparent", SAMPLED)], timeout=20)
+        registry.set_alias("toxicity/shadow", "toxicity/3")  # a failed version with an alias is tried again
+        await until(lambda: len(loads()) >= 2)
+    first, second = loads()[:2]
+
+    assert (first.status.status_code, first.status.description) == (StatusCode.ERROR, None)
+    assert first.attributes["error.type"] == "InvalidProtobuf"
+    assert f"{first.context.trace_id:032x}" == TRACE
+    assert second.parent is None

@@ -23,7 +23,7 @@ from gnomon._async.reviews import AsyncReviews
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
-from gnomon._requests import caller_metadata
+from gnomon._requests import scorer_metadata
 from gnomon._security import security_of
 from gnomon.addresses import address_of
 from gnomon.v1 import registry_service_pb2 as registry_pb
@@ -56,6 +56,9 @@ class AsyncClient(AsyncScoring):
     A key does not go to other machines over plain text unless `plain_text_key`
     (`GNOMON_PLAIN_TEXT_KEY`) says so.
 
+    `evaluation_events` says whether the scorer tells OpenTelemetry of each score, as
+    an event `gen_ai.evaluation.result`; None leaves that to its settings.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
 
@@ -80,6 +83,7 @@ class AsyncClient(AsyncScoring):
         certificate_file: str | os.PathLike[str] | None = None,
         certificate_key_file: str | os.PathLike[str] | None = None,
         plain_text_key: bool | None = None,
+        evaluation_events: bool | None = None,
     ) -> None:
         security = security_of(
             api_key=api_key,
@@ -91,7 +95,7 @@ class AsyncClient(AsyncScoring):
             certificate_key_file=certificate_key_file,
             plain_text_key=plain_text_key,
         )
-        metadata = caller_metadata(caller)
+        metadata = scorer_metadata(caller, evaluation_events)
         self._registry = AsyncConnection(
             "registry", address_of("registry", registry), timeout_s, security=security
         )

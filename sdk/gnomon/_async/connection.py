@@ -47,8 +47,8 @@ class AsyncConnection:
     the calls share; else the second is for calls that are sent a second time.
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
-    gives none. `metadata` goes with every call, beside the trace that it belongs to and what
-    `security` shows.
+    gives none. `metadata` goes with every call, beside the trace that it
+    belongs to and what `security` shows.
 
     Raises:
         ApiKeyNeedsTlsError: the key would cross a network that others may read.

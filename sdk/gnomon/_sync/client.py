@@ -8,7 +8,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from gnomon._requests import caller_metadata
+from gnomon._requests import scorer_metadata
 from gnomon._security import security_of
 from gnomon._sync.aliases import Aliases
 from gnomon._sync.audit import Audit
@@ -58,6 +58,9 @@ class Client(Scoring):
     A key does not go to other machines over plain text unless `plain_text_key`
     (`GNOMON_PLAIN_TEXT_KEY`) says so.
 
+    `evaluation_events` says whether the scorer tells OpenTelemetry of each score, as
+    an event `gen_ai.evaluation.result`; None leaves that to its settings.
+
     A client of coroutines belongs to one event loop; the other may be shared by
     threads. Close it when it is no longer needed.
 
@@ -82,6 +85,7 @@ class Client(Scoring):
         certificate_file: str | os.PathLike[str] | None = None,
         certificate_key_file: str | os.PathLike[str] | None = None,
         plain_text_key: bool | None = None,
+        evaluation_events: bool | None = None,
     ) -> None:
         security = security_of(
             api_key=api_key,
@@ -93,7 +97,7 @@ class Client(Scoring):
             certificate_key_file=certificate_key_file,
             plain_text_key=plain_text_key,
         )
-        metadata = caller_metadata(caller)
+        metadata = scorer_metadata(caller, evaluation_events)
         self._registry = Connection(
             "registry", address_of("registry", registry), timeout_s, security=security
         )

@@ -3,11 +3,13 @@
 """`client.keys`."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from gnomon import shorthand
 from gnomon._requests import field_mask, new_request_id
 from gnomon._sync.connection import Connection
+from gnomon.quotas import NO_QUOTAS, Quotas
 from gnomon.v1 import access_service_pb2 as access
 
 _SERVICE = "gnomon.v1.AccessService"
@@ -29,12 +31,14 @@ class Keys:
         display_name: str = "",
         projects: Iterable[str] = (),
         expire_time: datetime | None = None,
+        quotas: Quotas = NO_QUOTAS,
     ) -> access.CreateApiKeyResponse:
         """Create a key; `key_text` of the answer is what its holder shows, and is told this once.
 
         `scopes` are of `score`, `label`, `train`, `registry:write`, `service`, `admin`. `projects`
         are the only ones that the key may act for; without any it may for all. `expire_time` has
-        a time zone.
+        a time zone. `quotas` say what the key may use, as
+        `gnomon.quotas.Quotas(calls_per_second=20)`.
 
         It is not called again where nobody knows what became of the call: that might leave a key behind
         that nobody has.
@@ -47,6 +51,7 @@ class Keys:
             display_name=display_name,
             scopes=list(scopes),
             projects=[shorthand.project(project) for project in projects],
+            quotas=access.Quotas(**asdict(quotas)),
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)
@@ -65,7 +70,7 @@ class Keys:
             yield from page.api_keys
 
     def update(self, key: access.ApiKey, fields: Iterable[str] = ()) -> access.ApiKey:
-        """Write the named fields of a key, found by its name: `display_name`.
+        """Write the named fields of a key, found by its name: `display_name`, `quotas` (all of them).
 
         Raises:
             EtagMismatchError: `key` has an etag, and someone wrote since.

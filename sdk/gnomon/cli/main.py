@@ -14,6 +14,7 @@ from gnomon.cli import (
     base_models,
     datasets,
     demo,
+    doctor,
     feedback,
     generate,
     health,
@@ -64,6 +65,7 @@ def _root(
 app.command("up", rich_help_panel="Run")(up.up)
 app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
+app.command("doctor", rich_help_panel="Run")(doctor.doctor)
 app.command("health", rich_help_panel="Run")(health.health)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)

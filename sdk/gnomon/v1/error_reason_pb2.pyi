@@ -77,6 +77,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROJECT_UNSTATED: _ClassVar[ErrorReason]
     ACCESS_UNVERIFIED: _ClassVar[ErrorReason]
     API_KEY_NEEDS_TLS: _ClassVar[ErrorReason]
+    QUOTA_EXCEEDED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -148,3 +149,4 @@ PROJECT_DENIED: ErrorReason
 PROJECT_UNSTATED: ErrorReason
 ACCESS_UNVERIFIED: ErrorReason
 API_KEY_NEEDS_TLS: ErrorReason
+QUOTA_EXCEEDED: ErrorReason

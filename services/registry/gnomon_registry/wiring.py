@@ -3,6 +3,9 @@
 import asyncio
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import make_url
 
 from gnomon.api_keys import new_key
 from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
@@ -20,6 +23,8 @@ from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.api_keys import ApiKeys
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
+from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog
+from gnomon_registry.domain.ports import BlobStore, CatalogStore
 from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
@@ -46,10 +51,11 @@ class App:
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
         audit_log = SqlAuditLog(self._catalog.transaction, lambda: database.reading(self._engine))
         audit = AuditWriter(audit_log)
+        self._telemetry = Telemetry("registry", settings)
         self._server = Server(
             settings,
             [self._service(settings), _access(keys), audit_service.service(audit_log, audit)],
-            telemetry=Telemetry("registry", settings),
+            telemetry=self._telemetry,
             keys=OwnKeys(keys),
             audit=audit,
         )
@@ -63,7 +69,7 @@ class App:
         )
 
     def _service(self, settings: RegistrySettings) -> Service:
-        catalog, blobs = self._catalog, self._blobs
+        catalog, blobs = self._observed(settings)
         servicer = RegistryServicer(
             projects=Projects(catalog, _now, _new_etag),
             metrics=Metrics(catalog, _now, _new_etag),
@@ -73,6 +79,20 @@ class App:
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
+
+    def _observed(self, settings: RegistrySettings) -> tuple[CatalogStore, BlobStore]:
+        """Return the stores, behind what counts their work where somebody wants to know."""
+        if self._telemetry.registry is None:
+            return self._catalog, self._blobs
+        from gnomon_registry.adapters.prometheus import CatalogNumbers, PrometheusObserver
+
+        observer = PrometheusObserver(self._telemetry.registry)
+        folders = {"artifacts": Path(self._blobs.local_folder)} if self._blobs.local_folder else {}
+        if file := make_url(settings.database_url).database:
+            folders["database"] = Path(file).parent
+        numbers = CatalogNumbers(self._catalog.sizes, lambda: self._feed.looked_at, folders)
+        self._telemetry.registry.register(numbers)
+        return ObservedCatalog(self._catalog, observer), ObservedBlobs(self._blobs, observer)
 
     @property
     def address(self) -> str:

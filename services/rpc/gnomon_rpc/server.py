@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,15 @@ class ListenError(Exception):
     """The address cannot be listened at; the message says why."""
 
 
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it has no types
+    """Says with every answer which version the service is and what time it has, for `gnomon doctor`."""
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        told = (("gnomon-version", version("gnomon")), ("gnomon-time", f"{time.time():.3f}"))
+        context.set_trailing_metadata(told)
+        return await super().Check(request, context)
+
+
 class Server:
     """Serves gRPC services with health, reflection, checks and error mapping.
 
@@ -81,11 +92,13 @@ class Server:
         self.limits = limits or Limits()
         self._telemetry = telemetry
         self._services = services
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         self._under_way = CallsUnderWay()
         watches = [self._under_way, *(telemetry.watches if telemetry else ())]
         self._server = grpc.aio.server(
-            interceptors=_interceptors(per_item, watches, self._gate, audit, telemetry, self.limits),
+            interceptors=_interceptors(
+                per_item, watches, self._gate, audit=audit, telemetry=telemetry, limits=self.limits
+            ),
             options=[
                 # Unless asked for, a taken port is an error, not a second server behind it.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
@@ -178,6 +191,7 @@ def _interceptors(
     per_item: dict[str, frozenset[str]] | None,
     watches: Sequence[Watch],
     gate: Gate,
+    *,
     audit: AuditWriter | None,
     telemetry: Telemetry | None,
     limits: Limits,

@@ -26,6 +26,7 @@ SERVICE = "gnomon.v1.ScorerService"
 # Instances are refused one by one.
 PER_ITEM = {f"/{SERVICE}/{method}": frozenset({"instances"}) for method in ("Score", "ScoreStream")}
 CALLER_HEADER = "x-gnomon-caller"
+EVENTS_HEADER = "x-gnomon-evaluation-events"
 QUICK_OUTCOMES = 64  # a response of more is put together beside the event loop
 
 _STATES = {
@@ -54,6 +55,7 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
                 deadline=None if remaining_s is None else time.monotonic() + remaining_s,
                 lane=_lane(request.lane),
                 caller=caller_of(context),
+                tells_scores=tells_scores(context),
             )
         )
         if len(names) * len(request.instances) <= QUICK_OUTCOMES:
@@ -80,6 +82,13 @@ def caller_of(context: Any) -> str:
     """Return who sends the call, as the header says; an API key will say it better."""
     metadata = context.invocation_metadata() or ()
     return next((str(value)[:100] for key, value in metadata if key == CALLER_HEADER), "")
+
+
+def tells_scores(context: Any) -> bool | None:
+    """Return whether the caller wants an event for each score; None if it does not say `on` or `off`."""
+    metadata = context.invocation_metadata() or ()
+    said = next((value for key, value in metadata if key == EVENTS_HEADER), None)
+    return {"on": True, "off": False}.get(said)
 
 
 def _lane(number: int) -> Lane:

@@ -8,7 +8,7 @@ from typing import Any
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon.names import MetricVersionName
 from gnomon.v1 import scorer_service_pb2 as pb
-from gnomon_scorer.api import QUICK_OUTCOMES, ScorerApi, caller_of, outcome_of, read_instance
+from gnomon_scorer.api import QUICK_OUTCOMES, ScorerApi, caller_of, outcome_of, read_instance, tells_scores
 from gnomon_scorer.domain.scoring import ScoringService
 from gnomon_scorer.domain.streaming import Outcomes, Row, Streams
 from gnomon_scorer.domain.versions import Versions
@@ -30,7 +30,7 @@ class StreamingScorerApi(ScorerApi):
             MetricVersionName.parse(name, f"metric_versions[{index}]")
             for index, name in enumerate(first.metric_versions)
         ]
-        async with self._streams.open(names, caller_of(context)) as stream:
+        async with self._streams.open(names, caller_of(context), tells_scores(context)) as stream:
             _at_the_end_of(context, stream.close)
             yield pb.ScoreStreamResponse(metric_versions=map(str, stream.versions))
             answered_count = 0

@@ -74,6 +74,11 @@ class ScorerSettings(RegistryClientSettings):
         description="About how much memory answers may take that are kept for texts that come again; "
         "0 keeps none. `cache_dir` is for bundles.",
     )
+    evaluation_events: Literal["sampled", "all", "none"] = Field(
+        default="sampled",
+        description="Which scores become events for OpenTelemetry: those of calls whose trace is recorded, "
+        "all, or none. A call that says `on` or `off` itself goes before.",
+    )
     registry_silence_s: float = Field(
         default=30.0, gt=0, description="How long the registry may send nothing before it counts as away."
     )

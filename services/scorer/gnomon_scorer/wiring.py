@@ -50,7 +50,10 @@ class App:
         bundles = BundleCache(settings.cache_dir, self.registry)
         self._load = priority.pool(1, settings.inference_nice, "load")
         loader = Loader(bundles, TokenizerFiles(), runtime, self._load)
-        self.versions = Versions(loader, settings.memory_budget_bytes)
+        tracer = self._tracer(settings)
+        self.versions = Versions(
+            loader, settings.memory_budget_bytes, loading=tracer.loading if tracer else None
+        )
         self.follower = Follower(self.registry, self.versions, settings.registry_silence_s)
         observer = self._observer()
         # What holds the interpreter's lock has an ordinary priority; only what computes gives way.
@@ -77,7 +80,7 @@ class App:
             load_wait_s=settings.load_wait_s,
             cache=ResponseCache(settings.cache_bytes) if settings.cache_bytes else None,
             observer=observer,
-            tracer=self._tracer(),
+            tracer=tracer,
             meter=limits,
         )
         self.streams = Streams(scoring)
@@ -100,12 +103,13 @@ class App:
         self.telemetry.page.refresh = lambda: observer.refresh(self.scheduler, self.versions.slots())
         return observer
 
-    def _tracer(self) -> Tracer | None:
+    def _tracer(self, settings: ScorerSettings) -> Tracer | None:
         if self.telemetry.spans is None:
             return None
         from gnomon_scorer.adapters.tracing import OpenTelemetryTracer
 
-        return OpenTelemetryTracer(self.telemetry.spans.tracer, self.telemetry.spans.events)
+        tells = {"all": True, "none": False}.get(settings.evaluation_events)
+        return OpenTelemetryTracer(self.telemetry.spans.tracer, self.telemetry.spans.events, tells=tells)
 
     async def start(self) -> None:
         """Listen at once; at a shared port only when ready, as callers cannot choose the process there."""

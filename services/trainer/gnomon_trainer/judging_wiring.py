@@ -31,11 +31,22 @@ from gnomon_trainer.domain.judge_use_cases import Judges
 from gnomon_trainer.domain.labelling_orders import LabellingPlans
 from gnomon_trainer.domain.labelling_use_cases import Labellings
 from gnomon_trainer.domain.labelling_work import LabellingWorker
+from gnomon_trainer.domain.observed_chat import ObservedChat
+from gnomon_trainer.domain.observing import Observer
 from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
 from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.providers import key_unreadable
+from gnomon_trainer.domain.tracing import Tracing
 from gnomon_trainer.settings import TrainerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Whom the trainer tells of its work; nobody, if it is not asked to."""
+
+    observer: Observer
+    tracing: Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +70,11 @@ def judging(
     rows: RowFiles,
     catalog: RegistryCatalog,
     heavy: asyncio.Semaphore,
+    telling: Telling,
 ) -> Judging:
     """Build it. All calls to one provider share a gate; every kind of paid work shares one loop."""
     outbound = OutboundClient(_allowed_hosts(settings))
-    providers, gates = _providers(settings, database, outbound), _gates(settings)
+    providers, gates = _providers(settings, database, outbound, telling), _gates(settings, telling)
     store, presence = SqlPaidWorkStore(database), PresenceFiles(settings.data_dir / "trainers")
     asking = PaidAsking(providers, providers.chat, gates, SqlJournal(database), random.uniform)
     labeller = LabellingWorker(
@@ -82,9 +94,17 @@ def judging(
         clock=time.time,
         random_bytes=secrets.token_bytes,
         heavy=heavy,
+        tracing=telling.tracing,
     )
     generations, generating = _generations(
-        settings, store, asking, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
+        settings,
+        store,
+        asking,
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        heavy=heavy,
+        tracing=telling.tracing,
     )
     return Judging(
         outbound=outbound,
@@ -93,7 +113,7 @@ def judging(
         labellings=labellings,
         generations=generations,
         presence=presence,
-        loop=_loop(settings, store, presence, [labeller, generating]),
+        loop=_loop(settings, store, presence, [labeller, generating], telling),
     )
 
 
@@ -106,6 +126,7 @@ def _generations(
     rows: RowFiles,
     catalog: RegistryCatalog,
     heavy: asyncio.Semaphore,
+    tracing: Tracing,
 ) -> tuple[Generations, GenerationWorker]:
     """Build what users can do with generations, and what does them."""
     worker = GenerationWorker(
@@ -128,12 +149,17 @@ def _generations(
         clock=time.time,
         random_bytes=secrets.token_bytes,
         heavy=heavy,
+        tracing=tracing,
     )
     return generations, worker
 
 
 def _loop(
-    settings: TrainerSettings, store: SqlPaidWorkStore, presence: PresenceFiles, workers: Sequence[PaidWorker]
+    settings: TrainerSettings,
+    store: SqlPaidWorkStore,
+    presence: PresenceFiles,
+    workers: Sequence[PaidWorker],
+    telling: Telling,
 ) -> PaidWorkLoop:
     return PaidWorkLoop(
         store=store,
@@ -142,15 +168,19 @@ def _loop(
         clock=time.time,
         elapsed=elapsed,
         lease_s=settings.lease_s,
+        tracing=telling.tracing,
+        observer=telling.observer,
     )
 
 
-def _providers(settings: TrainerSettings, database: Database, outbound: OutboundClient) -> Providers:
+def _providers(
+    settings: TrainerSettings, database: Database, outbound: OutboundClient, telling: Telling
+) -> Providers:
     chat = OpenAiChat(outbound)
     return Providers(
         store=SqlProviderStore(database),
         vault=AesVault(_master_key(settings), service="trainer", unreadable=key_unreadable),
-        chat=chat,
+        chat=ObservedChat(chat, telling.observer, telling.tracing, time.perf_counter),
         check_url=chat.check_url,
         clock=time.time,
         stopwatch=time.perf_counter,
@@ -158,9 +188,9 @@ def _providers(settings: TrainerSettings, database: Database, outbound: Outbound
     )
 
 
-def _gates(settings: TrainerSettings) -> ProviderGates:
+def _gates(settings: TrainerSettings, telling: Telling) -> ProviderGates:
     limits = ChatLimits(settings.judge_concurrency, settings.judge_requests_per_minute)
-    return ProviderGates(limits, time.monotonic, asyncio.sleep)
+    return ProviderGates(limits, time.monotonic, asyncio.sleep, telling.observer.waited)
 
 
 def _judges(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 from google.longrunning import operations_pb2_grpc
@@ -26,6 +27,7 @@ from gnomon_storage.audit_log import SqlAuditLog
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
+from gnomon_trainer.adapters.heavy_work import HeavyWork
 from gnomon_trainer.adapters.incoming import IncomingFile
 from gnomon_trainer.adapters.label_probe import ProcessProbe
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
@@ -50,19 +52,24 @@ from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import StoredOrigins
 from gnomon_trainer.domain.leases import LeaseWatch
+from gnomon_trainer.domain.observing import Observer, Silent
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work import WorkKind
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_use_cases import Runs
+from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.waiting_runs import WaitingRuns
 from gnomon_trainer.domain.work import Work
-from gnomon_trainer.judging_wiring import Judging, judging
+from gnomon_trainer.judging_wiring import Judging, Telling, judging
 from gnomon_trainer.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from gnomon_rpc.telemetry_spans import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -156,11 +163,13 @@ class TrainerApp:
 def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
     _trackers(settings)  # refused here rather than by every worker
+    telemetry = Telemetry("trainer", settings)
+    telling = Telling(_observer(telemetry), tracing_by(telemetry.spans))
     database = Database(settings.database_url)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(registry_options(settings), settings.registry_timeout_s)
-    heavy = asyncio.Semaphore(_HEAVY_AT_ONCE)
+    heavy = HeavyWork(_HEAVY_AT_ONCE)
     checks, reviews = _of_labels(
         settings, SqlReviewStore(database), datasets=datasets, rows=rows, catalog=catalog, heavy=heavy
     )
@@ -182,8 +191,11 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         clock=time.time,
         random_bytes=secrets.token_bytes,
         heavy=heavy,
+        tracing=telling.tracing,
     )
-    dataset_use_cases = _dataset_use_cases(settings, datasets, rows, catalog, heavy)
+    dataset_use_cases = _dataset_use_cases(
+        settings, datasets, rows, catalog, heavy, received=telling.observer.received
+    )
     feedback = FeedbackCases(
         store=SqlFeedbackStore(database, secrets.token_bytes),
         datasets=datasets,
@@ -198,7 +210,9 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         max_cell_characters=settings.max_cell_characters,
     )
     keys = registry_keys(settings)
-    asking = judging(settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy)
+    asking = judging(
+        settings, database, datasets=datasets, rows=rows, catalog=catalog, heavy=heavy, telling=telling
+    )
     trainer = servicer.TrainerServicer(
         datasets=dataset_use_cases,
         checks=checks,
@@ -212,12 +226,14 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     )
     audit_database, audit_log = _audit_log(settings)
     audit = AuditWriter(audit_log)
+    workers = _workers(settings, worker_command, runs, telling.observer)
+    _refresh(telemetry, telling.observer, settings, database=database, workers=workers, heavy=heavy)
     return TrainerApp(
         server=Server(
             settings,
             [*_services(trainer, run_use_cases, asking), audit_service.service(audit_log, audit)],
             servicer.PER_ITEM,
-            Telemetry("trainer", settings),
+            telemetry,
             keys=keys,
             audit=audit,
         ),
@@ -229,7 +245,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         rows=rows,
         catalog=catalog,
         outbound=asking.outbound,
-        workers=_workers(settings, worker_command, runs),
+        workers=workers,
         presence=asking.presence,
         paid_work=asking.loop,
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
@@ -244,7 +260,11 @@ def _audit_log(settings: TrainerSettings) -> tuple[Database, SqlAuditLog]:
 
 
 def build_work(
-    settings: TrainerSettings, worker: str, trainer: Callable[[], Trainer], stop: threading.Event
+    settings: TrainerSettings,
+    worker: str,
+    trainer: Callable[[], Trainer],
+    stop: threading.Event,
+    spans: "Spans | None" = None,
 ) -> Work:
     """Build what a worker process runs."""
     database = Database(settings.database_url)
@@ -260,7 +280,45 @@ def build_work(
         elapsed=elapsed,
         lease_s=settings.lease_s,
         stop=stop,
+        tracing=tracing_by(spans),
     )
+
+
+def _observer(telemetry: Telemetry) -> Observer:
+    if telemetry.registry is None:
+        return Silent()
+    from gnomon_trainer.adapters.prometheus import PrometheusObserver
+
+    return PrometheusObserver(telemetry.registry)
+
+
+def _refresh(
+    telemetry: Telemetry,
+    observer: Observer,
+    settings: TrainerSettings,
+    *,
+    database: Database,
+    workers: WorkerProcesses,
+    heavy: HeavyWork,
+) -> None:
+    """Have what is measured on demand read when somebody looks at the page."""
+    if telemetry.registry is None or telemetry.page is None:
+        return
+    from gnomon_trainer.adapters.prometheus import PrometheusObserver
+    from gnomon_trainer.adapters.work_numbers import WorkNumbers
+
+    assert isinstance(observer, PrometheusObserver)
+    telemetry.registry.register(WorkNumbers(database))
+    telemetry.page.refresh = lambda: observer.refresh(len(workers.pids), heavy, settings.data_dir)
+
+
+def tracing_by(spans: "Spans | None") -> Tracing:
+    """Return what tells of work by spans; nobody is told where there are none."""
+    if spans is None:
+        return Untraced()
+    from gnomon_trainer.adapters.tracing import OpenTelemetryTracing
+
+    return OpenTelemetryTracing(spans.tracer)
 
 
 def _trackers(settings: TrainerSettings) -> dict[str, OpenTracker]:
@@ -313,22 +371,29 @@ def _dataset_use_cases(
     rows: RowFiles,
     catalog: RegistryCatalog,
     heavy: asyncio.Semaphore,
+    *,
+    received: Callable[[int], None],
 ) -> Datasets:
     read_limits = ReadLimits(settings.max_unpacked_bytes, settings.max_cell_characters)
+    folder = settings.data_dir / "tmp"
     return Datasets(
         store=store,
         rows=rows,
         catalog=catalog,
-        receive=lambda: IncomingFile(settings.data_dir / "tmp", settings.max_upload_bytes, read_limits),
+        receive=lambda: IncomingFile(folder, settings.max_upload_bytes, read_limits, received),
         clock=time.time,
         limits=Limits(settings.max_rows, settings.max_cell_characters),
         heavy=heavy,
     )
 
 
-def _workers(settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore) -> WorkerProcesses:
+def _workers(
+    settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore, observer: Observer
+) -> WorkerProcesses:
     async def on_death(worker: str, stopped: bool) -> None:
-        await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
+        observer.worker_ended(stopped)
+        freed = await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
+        observer.lease_expired("runs", 0 if stopped else freed)
 
     return WorkerProcesses(
         command,

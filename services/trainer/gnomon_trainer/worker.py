@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import structlog
 from pydantic import ValidationError
 
-from gnomon_rpc import logs
+from gnomon_rpc import logs, telemetry_environment
 from gnomon_rpc.environment import explain
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.work import Work
@@ -69,8 +69,13 @@ def main(make_trainer: Callable[[TrainerSettings], Trainer] = fine_tuner) -> int
             trainers.append(make_trainer(settings))
         return trainers[0]
 
+    spans = telemetry_environment.spans("trainer-worker")
     log.info("worker started")
-    _work_until(stop, build_work(settings, worker, trainer, stop))
+    try:
+        _work_until(stop, build_work(settings, worker, trainer, stop, spans))
+    finally:
+        if spans is not None:
+            spans.close()
     log.info("worker stopped")
     return 0
 

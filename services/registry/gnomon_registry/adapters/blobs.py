@@ -38,6 +38,11 @@ class FileBlobStore:
         self._files, root = fsspec.core.url_to_fs(url)
         self._root = root.rstrip("/")
 
+    @property
+    def local_folder(self) -> str:
+        """Where the files lie on this machine; empty if they are elsewhere."""
+        return self._root if isinstance(self._files, LocalFileSystem) else ""
+
     def clean(self) -> None:
         """Remove what uploads left when their process was killed. For the start of a service."""
         folder = f"{self._root}/parts"

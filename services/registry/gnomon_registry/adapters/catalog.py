@@ -23,6 +23,7 @@ from gnomon_registry.adapters.schema import (
 )
 from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
+from gnomon_registry.domain.ports import CatalogSizes
 
 
 class SqlCatalog:
@@ -64,6 +65,10 @@ class SqlCatalog:
     def last_change(self) -> int:
         with self.reading() as catalog:
             return catalog.last_change()
+
+    def sizes(self) -> CatalogSizes:
+        with self.reading() as catalog:
+            return catalog.sizes()
 
 
 class SqlReader:
@@ -163,6 +168,19 @@ class SqlReader:
         key = api_keys.c.api_key
         found = self._connection.execute(select(api_keys).where(key > after).order_by(key).limit(limit))
         return [to_api_key(row) for row in found]
+
+    def sizes(self) -> CatalogSizes:
+        def count(table: Table, *where: ColumnElement[bool]) -> int:
+            return self._number(select(func.count()).select_from(table).where(*where))
+
+        return CatalogSizes(
+            projects=count(projects),
+            metrics=count(metrics),
+            versions=count(metric_versions, metric_versions.c.delete_time.is_(None)),
+            versions_published=count(metric_versions),
+            aliases=count(aliases),
+            last_change=self.last_change(),
+        )
 
     def _number(self, query: Select[Any]) -> int:
         return self._connection.execute(query).scalar_one() or 0

@@ -21,6 +21,7 @@ class PolledFeed:
         self._woken = asyncio.Event()  # a write of this process, or the end
         self._moved = asyncio.Event()  # replaced by a new one each time that it is set
         self._closed = False
+        self.looked_at = self._loop.time()  # when the log was last read
         self._task: asyncio.Task[None] | None = None
 
     def start(self, read_newest: Callable[[], int]) -> None:
@@ -57,6 +58,7 @@ class PolledFeed:
             except Exception:  # a locked or full database; the next look may succeed
                 log.warning("the catalog's log cannot be read", exc_info=True)
             else:
+                self.looked_at = self._loop.time()
                 if newest > self._newest:
                     self._newest = newest
                     self._announce()

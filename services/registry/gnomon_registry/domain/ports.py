@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,18 @@ ReportParser = Callable[[bytes], bytes]
 
 Raises BundleInvalidError if it is not one.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSizes:
+    """How much the catalog holds. `versions_published` counts deleted ones, `versions` does not."""
+
+    projects: int = 0
+    metrics: int = 0
+    versions: int = 0
+    versions_published: int = 0
+    aliases: int = 0
+    last_change: int = 0
 
 
 class CatalogReader(Protocol):
@@ -76,6 +89,10 @@ class CatalogReader(Protocol):
         ...
 
     def api_keys(self, after: str, limit: int) -> list[ApiKey]: ...
+
+    def sizes(self) -> CatalogSizes:
+        """Count what there is, without reading it."""
+        ...
 
 
 class CatalogWriter(CatalogReader, Protocol):

@@ -6,15 +6,19 @@ conventions for generative AI define it:
 https://github.com/open-telemetry/semantic-conventions-genai
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.trace import Status, StatusCode
 
 from gnomon.decision import Decision
+from gnomon.errors import GnomonError
 from gnomon.instances import OutputType
+from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
 from gnomon_scorer.domain.scheduler import Outcome, Ran
@@ -36,23 +40,48 @@ class _Moments:
 
 
 class OpenTelemetryTracer:
-    """A `Tracer`. Says nothing of calls whose trace is not recorded."""
+    """A `Tracer`. Of a call whose trace is not recorded it tells the scores, where that is asked for."""
 
     def __init__(
-        self, tracer: trace.Tracer, events: Logger, clock: Callable[[], float] = time.monotonic
+        self,
+        tracer: trace.Tracer,
+        events: Logger,
+        *,
+        tells: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`tells`: whether scores become events; None: those of calls whose trace is recorded."""
+        self._tells = tells
         self._tracer = tracer
         self._events = events
         self._clock = clock
 
+    @contextlib.contextmanager
+    def loading(self, name: MetricVersionName) -> Iterator[None]:
+        """Below the call that asks for the version; a trace of its own where an alias moved to it.
+
+        What is fetched from the registry meanwhile is below it.
+        """
+        span = self._tracer.start_span("load", attributes={"gnomon.metric_version": str(name)})
+        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                yield
+            except Exception as error:
+                reason = error.reason if isinstance(error, GnomonError) else type(error).__name__
+                span.set_attribute("error.type", reason)
+                span.set_status(Status(StatusCode.ERROR))  # no description: it may quote a bundle
+                raise
+
     def scored(self, request: ScoreRequest, scores: Scores, began: float, ran: RanBy) -> None:
         call = trace.get_current_span()
-        if not call.is_recording():
+        tells = self._tells if request.tells_scores is None else request.tells_scores
+        if not (call.is_recording() or tells):
             return
         scored = [one for row in scores.outcomes for one in row if isinstance(one, Scored)]
         for one in scored:
-            self._events.emit(_evaluation(one))
-        if request.lane is Lane.BULK:
+            if tells is not False:
+                self._events.emit(_evaluation(one))
+        if request.lane is Lane.BULK or not call.is_recording():
             return  # thousands of parts in one trace help nobody
         call.set_attributes(
             {

@@ -43,6 +43,7 @@ class ScoreRequest:
 
     `caller` is whom the queue is shared fairly with; empty if not known.
     `waits`: for room in the queue, where others are turned away.
+    `tells_scores`: whether each score becomes an event; None leaves that to the service.
     """
 
     names: tuple[MetricVersionName, ...]
@@ -52,6 +53,7 @@ class ScoreRequest:
     lane: Lane = Lane.ONLINE
     caller: str = ""
     waits: bool = False
+    tells_scores: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,12 @@ Found = dict[MetricVersionName, LoadedVersion | GnomonError]  # what each name m
 
 
 class Tracer(Protocol):
-    """Is told how a request was scored, in the task that handles it. Must be quick and never raise."""
+    """Is told how a request was scored, in the task that handles it. Must be quick and never raise.
+
+    Also a `Loads`, see `versions`.
+    """
+
+    def loading(self, name: MetricVersionName) -> contextlib.AbstractContextManager[None]: ...
 
     def scored(
         self,

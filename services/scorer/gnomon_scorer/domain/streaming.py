@@ -64,7 +64,9 @@ class Streams:
         self._is_stopped = False
 
     @contextlib.asynccontextmanager
-    async def open(self, names: Sequence[MetricVersionName], caller: str) -> "AsyncIterator[Stream]":
+    async def open(
+        self, names: Sequence[MetricVersionName], caller: str, tells_scores: bool | None = None
+    ) -> "AsyncIterator[Stream]":
         """Give a stream of the versions that the names mean now; they are in use while it is open.
 
         Raises:
@@ -82,7 +84,9 @@ class Streams:
                 raise first_to_tell(found.values())
             if self._is_stopped:
                 raise _stopping()
-            stream = Stream(self._scoring, names, found, caller, self.ahead)
+            stream = Stream(
+                self._scoring, names, found, caller=caller, ahead=self.ahead, tells_scores=tells_scores
+            )
             self.running.add(stream)
             try:
                 yield stream
@@ -105,13 +109,16 @@ class Stream:
         scoring: ScoringService,
         names: Sequence[MetricVersionName],
         found: Found,
+        *,
         caller: str,
         ahead: Ahead,
+        tells_scores: bool | None = None,
     ) -> None:
         self._scoring = scoring
         self._names = tuple(names)
         self._found = found
         self._caller = caller
+        self._tells_scores = tells_scores
         self._ahead = ahead
         self._parts: deque[asyncio.Task[Outcomes]] = deque()  # not answered, in the order of the rows
         self._reading: asyncio.Task[None] | None = None
@@ -196,6 +203,7 @@ class Stream:
             lane=Lane.BULK,
             caller=self._caller,
             waits=True,
+            tells_scores=self._tells_scores,
         )
         self.unanswered_rows += len(rows)
         self.rows_to_score += len(rows)

@@ -6,6 +6,8 @@ least recently used first.
 """
 
 import asyncio
+import contextlib
+import contextvars
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -30,6 +32,8 @@ from gnomon_scorer.domain.ports import Bundles, Runtime, Tokenizers
 from gnomon_scorer.domain.probing import known_text
 
 log = structlog.get_logger(__name__)
+
+Loads = Callable[[MetricVersionName], contextlib.AbstractContextManager[None]]
 
 _MAY_PASS = (RegistryUnavailableError, StorageFullError)  # waiting helps; a bad bundle stays bad
 _AS_THEY_ARE = (ArtifactCorruptError, NotFoundError, RegistryUnavailableError, StorageFullError)
@@ -131,7 +135,10 @@ class Versions:
         memory_budget_bytes: int,
         back_off: BackOff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        loading: Loads | None = None,
     ) -> None:
+        """`loading` is entered while a version is loaded: what happens within belongs to that."""
+        self._loading = loading or (lambda _: contextlib.nullcontext())
         self._loader = loader
         self._budget = memory_budget_bytes
         self._back_off = back_off or BackOff()
@@ -251,7 +258,8 @@ class Versions:
     async def _load(self, name: MetricVersionName, slot: Slot) -> None:
         started = self._clock()
         try:
-            loaded = await self._loader.load(name)
+            with self._loading(name):
+                loaded = await self._loader.load(name)
         except _AS_THEY_ARE as error:
             self._failed(name, slot, error)
             return
@@ -278,7 +286,9 @@ class Versions:
         slot.state, slot.error, slot.retry_at = State.FAILED, error, self._clock() + delay
         slot.settled.set()
         log.error("a version failed", version=str(name), reason=error.reason, error=error.message)
-        slot.task = asyncio.create_task(self._retry(name, slot, delay), name=f"retry {name}")
+        # In a context of its own: it is no part of the call that asked first, and may be repeated for ever.
+        retry = self._retry(name, slot, delay)
+        slot.task = asyncio.create_task(retry, name=f"retry {name}", context=contextvars.Context())
         self.changed()
 
     async def _retry(self, name: MetricVersionName, slot: Slot, delay: float) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from gnomon.errors import UploadTooLargeError
@@ -13,10 +14,18 @@ from gnomon_trainer.domain.uploads import RecordSource
 class IncomingFile:
     """An `Incoming` in a temporary file."""
 
-    def __init__(self, temporary: Path, max_bytes: int, limits: ReadLimits) -> None:
+    def __init__(
+        self,
+        temporary: Path,
+        max_bytes: int,
+        limits: ReadLimits,
+        received: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`received` hears the size of every part."""
         temporary.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
         self._limits = limits
+        self._received = received
         self._size_bytes = 0
         self._digest = hashlib.sha256()
         descriptor, path = tempfile.mkstemp(dir=temporary, suffix=".upload")
@@ -24,6 +33,7 @@ class IncomingFile:
         self._file = os.fdopen(descriptor, "wb")
 
     def write(self, content: bytes) -> None:
+        self._received(len(content))
         self._size_bytes += len(content)
         if self._size_bytes > self._max_bytes:
             raise UploadTooLargeError(

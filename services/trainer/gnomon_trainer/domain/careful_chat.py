@@ -33,9 +33,15 @@ class Gate:
     """Lets calls to one endpoint start: so many at once, so many a minute, none before it wants them."""
 
     def __init__(
-        self, limits: ChatLimits, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
+        self,
+        limits: ChatLimits,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`waited` hears how long each call waited for its turn."""
         self.limits = limits
+        self._waited = waited
         self._clock = clock
         self.sleep = sleep
         self._free = asyncio.Semaphore(limits.concurrency)
@@ -48,6 +54,7 @@ class Gate:
         Raises:
             TooLongError: the endpoint wants to be left alone for longer than this one waits.
         """
+        began = self._clock()
         while True:
             while (closed_s := self.closed_s) > 0:  # in nobody's place: others may not wait so long
                 if closed_s > longest_wait_s:
@@ -60,6 +67,7 @@ class Gate:
                     continue
                 if self.limits.requests_per_minute:
                     self._next_start = self._clock() + 60.0 / self.limits.requests_per_minute
+                self._waited(self._clock() - began)
                 yield
                 return
 

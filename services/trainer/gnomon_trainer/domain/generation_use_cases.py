@@ -39,6 +39,7 @@ from gnomon_trainer.domain.paid_work_store import Change, PaidWorkStore
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.runs import new_uid
+from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.domain.training import MetricDefinition
 
 POLL_S = 0.25
@@ -76,6 +77,7 @@ class Generations:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore
+    tracing: Tracing = field(default_factory=Untraced)
 
     async def create(self, order: GenerationOrder, request: Request | None) -> PaidWork:
         """Check everything that can be checked, choose the seeds, and let a trainer make the sample.
@@ -133,6 +135,7 @@ class Generations:
             shares=shares_of(order.balance, metric.classes, seeded),
             dataset=dataset,
             seed=order.seed,
+            trace=self.tracing.here(),
         )
         work = PaidWork(
             uid=uid,

@@ -71,6 +71,7 @@ class GenerationSpec:
     shares: Mapping[str, float]
     dataset: str
     seed: int
+    trace: str = ""  # of the call that created the generation, as a `traceparent`; decides nothing
 
     @property
     def judged(self) -> Judged:

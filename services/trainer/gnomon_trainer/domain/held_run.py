@@ -10,6 +10,7 @@ from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.leases import Confirmed
 from gnomon_trainer.domain.run_store import Change, Lease, RunStore, lost
 from gnomon_trainer.domain.runs import Progress, Run
+from gnomon_trainer.domain.tracing import Attributes, Untraced, WorkSpan
 from gnomon_trainer.domain.training import Point, RunCancelledError, Stage, WorkerStoppingError
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ class HeldRun:
         run: Run,
         confirmed: Confirmed,
         stop: threading.Event,
+        span: WorkSpan | None = None,
     ) -> None:
         self.run = run
         self._store = store
         self._lease = Lease(run.uid, run.fence)
         self._confirmed = confirmed
         self._stop = stop
+        self._span = span or Untraced()
         self._lock = threading.RLock()  # progress and points go from one thread to the other
         self._progress = run.progress
         self._points: list[Point] = []
@@ -70,6 +73,7 @@ class HeldRun:
             step = before.step if stage is not Stage.PREPARING else 0
             self._progress = Progress(stage, step, before.total_steps)
             self._is_new = True
+        self._span.stage(stage)
 
     def progress(self, step: int, total_steps: int, remaining_s: float | None) -> None:
         with self._lock:
@@ -89,6 +93,8 @@ class HeldRun:
                 raise
             except GnomonError as error:  # the heartbeat tries again
                 log.warning("point not written yet: %s: %s", self.run.name, error.reason)
+        if point.validation_macro_f1 is not None:
+            self._span.note("evaluation", _measured(point))
 
     def checkpoint_allowed(self) -> None:
         self._check_lost()
@@ -98,6 +104,10 @@ class HeldRun:
             raise WorkerStoppingError
         if self._confirmed.is_over:
             self.renew()
+
+    def note(self, name: str, attributes: Attributes) -> None:
+        """Tell whoever follows the run of something that no row of it keeps."""
+        self._span.note(name, attributes)
 
     # ------------------------------------------------------------------- writing
 
@@ -143,3 +153,9 @@ class HeldRun:
                 self.renew()
             else:
                 self._is_cancelled = self._store.get(self.run.operation).cancel_requested
+
+
+def _measured(point: Point) -> dict[str, float]:
+    """Return what a checkpoint was found to be worth on the validation rows."""
+    measures = {"step": point.step, "loss": point.validation_loss, "macro_f1": point.validation_macro_f1}
+    return {f"gnomon.{name}": value for name, value in measures.items() if value is not None}

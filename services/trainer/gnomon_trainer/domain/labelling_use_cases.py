@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gnomon.errors import LabellingsNotComparableError, WorkStateError
@@ -19,6 +19,7 @@ from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_store import PaidWorkStore
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.runs import new_uid
+from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.domain.training import Row
 
 POLL_S = 0.25
@@ -59,6 +60,7 @@ class Labellings:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore
+    tracing: Tracing = field(default_factory=Untraced)
 
     async def create(self, order: LabellingOrder, request: Request | None) -> Labelling:
         """Check everything that can be checked, then have it begun; see `LabellingPlans.spec`."""
@@ -70,7 +72,7 @@ class Labellings:
             uid=uid,
             kind=_KIND,
             work_id=order.labelling or f"labelling-{uid[1:9]}",
-            spec=parts.spec_to(spec),
+            spec=parts.spec_to(replace(spec, trace=self.tracing.here())),
             needs=tuple(filter(None, (spec.dataset, spec.examples_dataset))),
             allowance=order.allowance,
             secret=self.random_bytes(32).hex(),

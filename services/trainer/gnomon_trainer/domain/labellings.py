@@ -56,6 +56,7 @@ class LabellingSpec:
     seed: int
     examples_dataset: str = ""  # datasets/{dataset}@{version}
     target: str = ""  # the ID of the dataset that gets the rows
+    trace: str = ""  # of the call that created the labelling, as a `traceparent`; decides nothing
 
 
 def spec_to(spec: LabellingSpec) -> dict[str, Any]:

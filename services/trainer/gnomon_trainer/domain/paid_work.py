@@ -85,6 +85,11 @@ class PaidWork:
         return OperationName(self.uid)
 
     @property
+    def trace(self) -> str:
+        """The trace of the call that created it, as a `traceparent`; empty if there is none."""
+        return str(self.spec.get("trace", ""))
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing more happens to it by itself, or by anybody but one who resumes it."""
         return self.state in {WorkState.DONE, WorkState.FAILED, WorkState.CANCELLED}

@@ -18,8 +18,10 @@ from gnomon.threads import in_thread
 from gnomon_trainer.domain import paid_work
 from gnomon_trainer.domain.held_work import HeldWork
 from gnomon_trainer.domain.leases import Confirmed, LeaseWatch
+from gnomon_trainer.domain.observing import Observer, Silent
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind
 from gnomon_trainer.domain.paid_work_store import Change, PaidWorkStore
+from gnomon_trainer.domain.tracing import Tracing, Untraced, WorkSpan
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class PaidWorkLoop:
     clock: Callable[[], float]  # seconds since the epoch, for times that people read
     elapsed: Callable[[], float]  # seconds from any start, for leases
     lease_s: float
+    tracing: Tracing = field(default_factory=Untraced)
+    observer: Observer = field(default_factory=Silent)
     _watch: LeaseWatch = field(init=False)
     _by_kind: Mapping[WorkKind, PaidWorker] = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -108,7 +112,7 @@ class PaidWorkLoop:
     def _take_from_the_dead(self) -> None:
         for holder in self.store.holders():
             if holder != self.presence.holder and self.presence.is_gone(holder):
-                self.store.expire_leases(holder)
+                self.observer.lease_expired("paid_work", self.store.expire_leases(holder))
         self._watch.look()
         self.store.settle_cancelled(self.clock())
 
@@ -130,13 +134,21 @@ class PaidWorkLoop:
     async def _do(self, held: HeldWork) -> None:
         work = held.work
         log.info("work claimed: %s, attempt %d", work.name, work.attempts)
+        with self.tracing.work(work.kind, work.trace, _about(work)) as span:
+            await self._hold(held, span)
+
+    async def _hold(self, held: HeldWork, span: WorkSpan) -> None:
+        work = held.work
         try:
             await held.write(await self._change(held))
         except LeaseLostError:
+            span.left("lease_lost")
             log.warning("work left to another trainer: %s", work.name)
         except Exception as error:  # the lease runs out, and somebody takes it again
+            span.left("not_written", _name(error))
             log.warning("the end of %s is not written: %s", work.name, _name(error))
         else:
+            span.left(held.work.state, held.work.error.reason if held.work.error else "")
             log.info("work left as %s: %s", held.work.state, work.name)
 
     async def _change(self, held: HeldWork) -> Change:
@@ -167,6 +179,10 @@ class PaidWorkLoop:
         known = error if isinstance(error, GnomonError) else _unforeseen(error, work)
         log.error("work failed: %s: %s", work.name, known.reason)
         return _failed(known, self.clock)
+
+
+def _about(work: PaidWork) -> dict[str, str | int]:
+    return {"gnomon.work": work.name, "gnomon.attempt": work.attempts}
 
 
 def _name(error: Exception) -> str:

@@ -12,9 +12,10 @@ class ProviderGates:
     limits: ChatLimits
     clock: Callable[[], float]  # seconds that only grow
     sleep: Callable[[float], Awaitable[object]]
+    waited: Callable[[float], None] = lambda _: None  # hears how long each call waited for its turn
     _gates: dict[ProviderName, Gate] = field(default_factory=dict)
 
     def gate(self, provider: ProviderName) -> Gate:
         if provider not in self._gates:
-            self._gates[provider] = Gate(self.limits, self.clock, self.sleep)
+            self._gates[provider] = Gate(self.limits, self.clock, self.sleep, self.waited)
         return self._gates[provider]

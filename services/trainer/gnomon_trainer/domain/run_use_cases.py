@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gnomon.errors import (
@@ -25,6 +25,7 @@ from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_store import RunStore, taken
 from gnomon_trainer.domain.runs import Progress, Run
 from gnomon_trainer.domain.service_objective import check_objective
+from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.domain.training import MetricDefinition, Point, Row
 from gnomon_trainer.domain.training_set_work import TrainingSetWork, WorkOutlook, check_usable
 
@@ -87,6 +88,7 @@ class Runs:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     heavy: asyncio.Semaphore  # so that large sets leave threads for short calls
+    tracing: Tracing = field(default_factory=Untraced)
 
     async def create(
         self, order: RunOrder, request: Request | None = None, *, validate_only: bool = False
@@ -131,7 +133,7 @@ class Runs:
             project=order.project.project,
             run=order.run or f"run-{uid[1:9]}",
             display_name=order.display_name,
-            spec=spec,
+            spec=replace(spec, trace=self.tracing.here()),
             state=runs.first_state(spec),
             progress=progress,
             create_time=self.clock(),

@@ -89,6 +89,7 @@ class RunSpec:
     generator: str = ""  # who wrote it
     test_left_out: tuple[int, ...] = ()  # rows of the test set that its generator saw
     made_by: str = ""  # labellings/{labelling} or generations/{generation}, which the run waits for or did
+    trace: str = ""  # of the call that created the run, as a `traceparent`; decides nothing
 
     @property
     def trained_by(self) -> str:
@@ -282,6 +283,7 @@ def work_shown(run: Run, progress: WorkProgress) -> Run:
 
 def queued(run: Run, spec: RunSpec) -> Run:
     """The training set is there, and all is resolved: a worker may take the run."""
+    spec = replace(spec, trace=run.spec.trace)
     return replace(run, state=RunState.QUEUED, spec=spec, progress=Progress(), fence=run.fence + 1)
 
 

@@ -28,6 +28,7 @@ from gnomon_trainer.domain.overlap import overlap, without
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.run_store import RunStore
 from gnomon_trainer.domain.runs import Run, RunState
+from gnomon_trainer.domain.tracing import Tracing, Untraced, WorkSpan
 from gnomon_trainer.domain.training import (
     RunCancelledError,
     Stage,
@@ -90,6 +91,7 @@ class Work:
     elapsed: Callable[[], float]  # seconds from any start, for leases
     lease_s: float
     stop: threading.Event
+    tracing: Tracing = field(default_factory=Untraced)
     _watch: LeaseWatch = field(init=False)
     _refused: Counter[str] = field(default_factory=Counter)
 
@@ -105,14 +107,20 @@ class Work:
             return False
         log.info("run claimed: %s, attempt %d", run.name, run.attempts)
         confirmed = Confirmed(self.lease_s, self.elapsed, began)
-        with HeldRun(self.runs, run, confirmed, self.stop) as held:
+        with self.tracing.work("run", run.spec.trace, _about(run)) as span:
+            self._hold(run, confirmed, span)
+        return True
+
+    def _hold(self, run: Run, confirmed: Confirmed, span: WorkSpan) -> None:
+        with HeldRun(self.runs, run, confirmed, self.stop, span) as held:
             try:
                 self._work(held)
             except LeaseLostError:
+                span.left("lease_lost")
                 log.warning("run left to another worker: %s", run.name)
             else:
+                span.left(held.run.state, held.run.error.reason if held.run.error else "")
                 log.info("run left as %s: %s", held.run.state, run.name)
-        return True
 
     def tidy_registered(self) -> None:
         """Remove what workers left that were killed between registering a run and tidying up."""
@@ -147,6 +155,8 @@ class Work:
         held.checkpoint_allowed()
         run, folder = held.run, self.folders.take(held.run)
         trained = self.trainer().train(training_plan(run, self.rows), folder, held)
+        for each in trained.report.get("formats", ()):
+            held.note("gate", {"gnomon.format": each["format"], "gnomon.passed": each["passed"]})
         digest = self.folders.seal(trained.bundle_folder)
         held.write(
             lambda run: runs.fine_tuned(
@@ -226,6 +236,17 @@ def training_plan(run: Run, rows: RowStore) -> TrainingPlan:
         report_options=spec.report_options,
         recipe_reason=spec.recipe_reason,
     )
+
+
+def _about(run: Run) -> dict[str, str | int]:
+    spec = run.spec
+    return {
+        "gnomon.run": str(run.name),
+        "gnomon.metric": spec.metric.name,
+        "gnomon.recipe": spec.trained_by,
+        "gnomon.base_model": spec.base_model,
+        "gnomon.attempt": run.attempts,
+    }
 
 
 def _log(error: Exception, run: Run) -> None:

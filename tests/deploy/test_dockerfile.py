@@ -1,0 +1,66 @@
+"""What the Dockerfile promises, and what a linter says of it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tools.check_images import DOCKERFILE, stages
+
+TARGETS = {
+    "registry": "registry",
+    "trainer": "trainer",
+    "scorer": "scorer-settings",
+    "scorer-gpu": "scorer-settings",
+}
+
+
+def instruction(stage, name):
+    return re.findall(rf"^{name} (.*)$", stages()[stage], re.MULTILINE)
+
+
+def test_hadolint_has_nothing_to_say():
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DOCKERFILE], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("target", "stage"), TARGETS.items())
+def test_signals_reach_the_service_itself(target, stage):
+    service = target.removesuffix("-gpu")
+
+    assert [json.loads(words) for words in instruction(stage, "ENTRYPOINT")] == [
+        ["python", "-m", f"gnomon_{service}"]
+    ]
+    assert instruction("runtime", "STOPSIGNAL") == ["SIGTERM"]
+
+
+@pytest.mark.parametrize(("target", "stage"), TARGETS.items())
+def test_an_image_asks_its_service_whether_it_can_do_its_job(target, stage):
+    [check] = instruction(stage, "HEALTHCHECK")
+    words = json.loads(check.partition("CMD ")[2])
+
+    assert words[:2] == ["gnomon", "health"]
+    assert words[-2:] == ["--service", target.removesuffix("-gpu")]
+
+
+def test_images_run_as_a_user_by_number():
+    assert instruction("runtime", "USER") == ["10001:10001"]
+    assert not any(instruction(stage, "USER") for stage in TARGETS)
+
+
+def test_nothing_is_compiled_and_nothing_is_installed_unlocked():
+    installs = [line for text in stages().values() for line in re.findall(r"pip [^&]*install [^&\n]*", text)]
+
+    assert installs
+    assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+    assert "apt-get" not in DOCKERFILE.read_text()
+
+
+def test_the_last_stages_hold_an_environment_and_no_sources():
+    for target in TARGETS:
+        copies = instruction(target, "COPY")
+        assert copies == [f"--from={target}-environment /opt/gnomon /opt/gnomon"]
