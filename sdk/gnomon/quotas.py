@@ -31,6 +31,14 @@ class Quotas:
         return self == NO_QUOTAS
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a key uses of one service."""
+
+    storage_bytes: int = 0
+    training_hours: float = 0.0
+
+
 NO_QUOTAS = Quotas()
 NAMES = tuple(field.name for field in fields(Quotas))
 

@@ -12,6 +12,7 @@ from gnomon.v1 import (
     reviews_pb2,
     scorer_service_pb2,
     trainer_service_pb2,
+    usage_service_pb2,
 )
 from gnomon_rpc.audit import CHANGES, READS, is_audited, verb_of
 from gnomon_rpc.audit_resources import checked, resource_of_request, resource_of_response
@@ -22,6 +23,7 @@ OURS = (
     registry_service_pb2,
     scorer_service_pb2,
     trainer_service_pb2,
+    usage_service_pb2,
     operations_pb2,
 )
 

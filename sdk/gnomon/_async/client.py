@@ -103,7 +103,7 @@ class AsyncClient(AsyncScoring):
             "trainer", address_of("trainer", trainer), timeout_s, security=security
         )
         self._scorer = AsyncConnection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
-        self.keys = AsyncKeys(self._registry)
+        self.keys = AsyncKeys(self._registry, self._trainer)
         self.projects = AsyncProjects(self._registry)
         self.metrics = AsyncMetrics(self._registry)
         self.versions = AsyncVersions(self._registry)

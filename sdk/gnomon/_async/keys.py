@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from gnomon import shorthand
 from gnomon._async.connection import AsyncConnection
 from gnomon._requests import field_mask, new_request_id
-from gnomon.quotas import NO_QUOTAS, Quotas
+from gnomon.quotas import NO_QUOTAS, Quotas, Usage
 from gnomon.v1 import access_service_pb2 as access
+from gnomon.v1 import usage_service_pb2 as usage
 
 _SERVICE = "gnomon.v1.AccessService"
 
@@ -19,8 +20,9 @@ class AsyncKeys:
     All but `identify` want a key with the scope `admin`.
     """
 
-    def __init__(self, registry_connection: AsyncConnection) -> None:
+    def __init__(self, registry_connection: AsyncConnection, trainer_connection: AsyncConnection) -> None:
         self._registry = registry_connection
+        self._trainer = trainer_connection
 
     async def create(
         self,
@@ -97,6 +99,16 @@ class AsyncKeys:
         """Tell what the key of this client may do."""
         request, response = access.IdentifyCallerRequest(), access.IdentifyCallerResponse
         return await self._registry.unary(f"{_SERVICE}/IdentifyCaller", request, response)
+
+    async def usage(self, name: str) -> dict[str, Usage]:
+        """Return what a key uses of the registry and of the trainer, by service."""
+        request = usage.GetUsageRequest(name=shorthand.api_key(name))
+        method = "gnomon.v1.UsageService/GetUsage"
+        found = {
+            "registry": await self._registry.unary(method, request, usage.Usage),
+            "trainer": await self._trainer.unary(method, request, usage.Usage),
+        }
+        return {service: Usage(each.storage_bytes, each.training_hours) for service, each in found.items()}
 
     async def verify(
         self, key_id: str, secret_sha256: bytes, *, timeout_s: float | None = None

@@ -103,7 +103,7 @@ class Client(Scoring):
         )
         self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s, security=security)
         self._scorer = Connection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
-        self.keys = Keys(self._registry)
+        self.keys = Keys(self._registry, self._trainer)
         self.projects = Projects(self._registry)
         self.metrics = Metrics(self._registry)
         self.versions = Versions(self._registry)

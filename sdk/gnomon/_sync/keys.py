@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from gnomon import shorthand
 from gnomon._requests import field_mask, new_request_id
 from gnomon._sync.connection import Connection
-from gnomon.quotas import NO_QUOTAS, Quotas
+from gnomon.quotas import NO_QUOTAS, Quotas, Usage
 from gnomon.v1 import access_service_pb2 as access
+from gnomon.v1 import usage_service_pb2 as usage
 
 _SERVICE = "gnomon.v1.AccessService"
 
@@ -21,8 +22,9 @@ class Keys:
     All but `identify` want a key with the scope `admin`.
     """
 
-    def __init__(self, registry_connection: Connection) -> None:
+    def __init__(self, registry_connection: Connection, trainer_connection: Connection) -> None:
         self._registry = registry_connection
+        self._trainer = trainer_connection
 
     def create(
         self,
@@ -98,6 +100,16 @@ class Keys:
         """Tell what the key of this client may do."""
         request, response = access.IdentifyCallerRequest(), access.IdentifyCallerResponse
         return self._registry.unary(f"{_SERVICE}/IdentifyCaller", request, response)
+
+    def usage(self, name: str) -> dict[str, Usage]:
+        """Return what a key uses of the registry and of the trainer, by service."""
+        request = usage.GetUsageRequest(name=shorthand.api_key(name))
+        method = "gnomon.v1.UsageService/GetUsage"
+        found = {
+            "registry": self._registry.unary(method, request, usage.Usage),
+            "trainer": self._trainer.unary(method, request, usage.Usage),
+        }
+        return {service: Usage(each.storage_bytes, each.training_hours) for service, each in found.items()}
 
     def verify(
         self, key_id: str, secret_sha256: bytes, *, timeout_s: float | None = None

@@ -26,10 +26,11 @@ from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog
 from gnomon_registry.domain.ports import BlobStore, CatalogStore
 from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
-from gnomon_rpc import audit_service
+from gnomon_rpc import audit_service, usage_service
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
@@ -54,7 +55,12 @@ class App:
         self._telemetry = Telemetry("registry", settings)
         self._server = Server(
             settings,
-            [self._service(settings), _access(keys), audit_service.service(audit_log, audit)],
+            [
+                self._service(settings),
+                _access(keys),
+                audit_service.service(audit_log, audit),
+                usage_service.service(StoredBytes(self._catalog, self._blobs)),
+            ],
             telemetry=self._telemetry,
             keys=OwnKeys(keys),
             audit=audit,
@@ -77,6 +83,7 @@ class App:
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
+            stored=StoredBytes(catalog, blobs),
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 

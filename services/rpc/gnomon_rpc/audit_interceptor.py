@@ -16,7 +16,7 @@ import structlog
 from gnomon.audit import AuditEntry, Record
 from gnomon.errors import GnomonError
 from gnomon_rpc.audit import is_audited
-from gnomon_rpc.audit_resources import resource_of_request, resource_of_response
+from gnomon_rpc.audit_resources import checked_id, resource_of_request, resource_of_response
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.caller import current
 
@@ -73,7 +73,7 @@ class AuditInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grp
         record = Record(
             time=self._now(),
             caller="local" if caller.is_local else caller.name,
-            project=caller.project,
+            project=checked_id(caller.project),
             method=method,
             resource="" if request is None else resource_of_request(request),
             call_id=str(structlog.contextvars.get_contextvars().get("call_id", "")),

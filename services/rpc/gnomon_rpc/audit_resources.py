@@ -12,6 +12,8 @@ from google.protobuf.message import Message
 # What is written down has this form, and nothing else is: a name that a caller sent may be any text.
 _NAME = re.compile(r"[A-Za-z]{1,40}/[a-z0-9@-]{1,80}(?:/[A-Za-z]{1,40}/[a-z0-9@-]{1,80}){0,3}")
 
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
 _BY_FIELDS = {
     "gnomon.v1.UploadBlobRequest": lambda message: f"blobs/{message.sha256}",
     "gnomon.v1.UploadDatasetRequest": lambda message: f"datasets/{message.header.dataset_id}",
@@ -41,6 +43,11 @@ def resource_of_response(message: Any) -> str:
     if isinstance(metadata, any_pb2.Any) and (work := _unpacked(metadata)) is not None:
         return checked(_own_name(work))
     return checked(_own_name(message))
+
+
+def checked_id(text: str) -> str:
+    """Return the ID of a project; empty if it is none. What a request names may be ill-formed."""
+    return text if _ID.fullmatch(text) else ""
 
 
 def checked(name: str) -> str:

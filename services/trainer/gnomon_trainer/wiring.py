@@ -17,7 +17,7 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
-from gnomon_rpc import audit_service
+from gnomon_rpc import audit_service, usage_service
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.registry_keys import RegistryKeys, registry_keys, registry_options
@@ -44,6 +44,7 @@ from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
+from gnomon_trainer.adapters.usage import SqlUsage
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
@@ -231,7 +232,11 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     return TrainerApp(
         server=Server(
             settings,
-            [*_services(trainer, run_use_cases, asking), audit_service.service(audit_log, audit)],
+            [
+                *_services(trainer, run_use_cases, asking),
+                audit_service.service(audit_log, audit),
+                usage_service.service(SqlUsage(database, time.time)),
+            ],
             servicer.PER_ITEM,
             telemetry,
             keys=keys,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -126,6 +127,16 @@ answered_requests = Table(
 )
 
 audit_entries = audit_table(metadata)
+
+# Whose blobs are, where API keys are asked for: the first one's that stored it.
+blob_owners = Table(
+    "blob_owners",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("api_key", String(80), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Index(None, "api_key"),
+)
 
 # Rows stay for ever: a key that was revoked is never given again. No text of a key, only its SHA-256.
 api_keys = Table(

@@ -11,6 +11,7 @@ from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 
@@ -35,6 +36,7 @@ class RegistryServicer(
         aliases: Aliases,
         blobs: Blobs,
         watching: Watching,
+        stored: StoredBytes,
     ) -> None:
         self.projects = projects
         self.metrics = metrics
@@ -42,3 +44,4 @@ class RegistryServicer(
         self.aliases = aliases
         self.blobs = blobs
         self.watching = watching
+        self.stored = stored

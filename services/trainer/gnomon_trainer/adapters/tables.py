@@ -258,3 +258,31 @@ paid_answers = Table(
 )
 
 audit_entries = audit_table(metadata)
+
+# Whose datasets and runs are, where API keys are asked for.
+dataset_owners = Table(
+    "dataset_owners",
+    metadata,
+    Column("dataset", String(63), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("api_key", String(80), nullable=False),
+    Index("dataset_owners_by_key", "api_key"),
+)
+
+run_owners = Table(
+    "run_owners",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("api_key", String(80), nullable=False),
+    Index("run_owners_by_key", "api_key"),
+)
+
+# How long workers had the runs that are somebody's; a row a lease.
+worker_times = Table(
+    "worker_times",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("fence", Integer, primary_key=True, autoincrement=False),
+    Column("start_time", Float, nullable=False),
+    Column("last_time", Float, nullable=False),
+)
