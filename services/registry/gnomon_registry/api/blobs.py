@@ -35,7 +35,7 @@ class BlobRpcs:
             )
         upload = self.blobs.upload(first.sha256, first.size_bytes)  # touches nothing yet
         who = caller.current()
-        await in_thread(self.stored.check_room, first.size_bytes, who.name, who.quotas)
+        await in_thread(self.stored.check_room, first.sha256, first.size_bytes, who.name, who.quotas)
         try:
             await in_thread(upload.write, first.content)
             async for request in requests:

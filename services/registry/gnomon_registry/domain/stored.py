@@ -17,13 +17,13 @@ class StoredBytes:
     store: CatalogStore
     blobs: BlobStore
 
-    def check_room(self, size_bytes: int, api_key: str, quotas: Quotas) -> None:
+    def check_room(self, sha256: str, size_bytes: int, api_key: str, quotas: Quotas) -> None:
         """Refuse a blob that is too much before it is sent.
 
         Raises:
             QuotaExceededError: it is more than the key may store.
         """
-        if quotas.storage_bytes:
+        if quotas.storage_bytes and self.blobs.size(sha256) is None:
             with self.store.reading() as catalog:
                 check_storage(quotas, catalog.stored_bytes(api_key), size_bytes, api_key)
 

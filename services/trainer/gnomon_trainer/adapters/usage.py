@@ -91,5 +91,5 @@ def _hours(connection: Connection, key: str, now: float) -> float:
         .select_from(worker_times.join(run_owners, worker_times.c.uid == run_owners.c.uid))
         .where(run_owners.c.api_key == key, worker_times.c.last_time > now - _WINDOW_S)
     )
-    seconds = sum(last - max(start, now - _WINDOW_S) for start, last in connection.execute(query))
+    seconds: float = sum(last - max(start, now - _WINDOW_S) for start, last in connection.execute(query))
     return max(0.0, seconds) / _HOUR_S
