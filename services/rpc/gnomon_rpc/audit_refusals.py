@@ -53,13 +53,14 @@ class Refusals:
         if not isinstance(error, OF_KEYS):
             return
         key, tick = error.metadata.get("resource", ""), self._ticks()
-        bucket, waiting = self._keys.pop(key, None) or (Bucket(A_KEY_PER_S, A_KEY_AT_ONCE, tick), 0)
+        bucket, waiting = self._keys.get(key) or (Bucket(A_KEY_PER_S, A_KEY_AT_ONCE, tick), 0)
         has_room = bucket.wait_s(1.0, tick) <= 0 and self._all.wait_s(1.0, tick) <= 0
         if has_room:
             bucket.take(1.0, tick)
             self._all.take(1.0, tick)
             self._writer.note(self._record(method, key, error, project, waiting + 1))
         self._keys[key] = bucket, 0 if has_room else waiting + 1
+        self._keys.move_to_end(key)
         while len(self._keys) > _MOST_KEYS:
             self._keys.popitem(last=False)
 
