@@ -37,6 +37,7 @@ lint: $(VENV)/.dev
 	$(if $(AGAINST),PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/protos.py breaking $(AGAINST),@echo "No release to compare the protos with yet.")
 	$(BIN)/python tools/unasync.py --check
 	$(BIN)/python tools/presets.py --check
+	$(BIN)/python tools/access.py --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -47,6 +48,7 @@ generate: $(VENV)/.dev
 	$(BIN)/python tools/protos.py generate
 	$(BIN)/python tools/unasync.py
 	$(BIN)/python tools/presets.py
+	$(BIN)/python tools/access.py
 
 # The built wheel alone, with what a scorer needs and nothing else.
 check-install: $(VENV)/.dev

@@ -32,6 +32,7 @@ from locust.runners import WorkerRunner
 from locust.stats import StatsEntry
 
 import gnomon
+from gnomon._security import security_of
 from gnomon.errors import GnomonError, InvalidRequestError
 from loadtests import objective as objectives
 from loadtests import texts as sources
@@ -131,9 +132,10 @@ class Application(User):
     """One of many callers, with a connection of its own."""
 
     def on_start(self) -> None:
-        self._channel = grpc.insecure_channel(
-            self.host, [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        )
+        security = security_of()
+        self._metadata = (*security.metadata, (CALLER_HEADER, "loadtest"))
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+        self._channel = security.channel(grpc, self.host, options)
         self._score = self._channel.unary_unary(SCORE)
         offset_s = random.random() * self._pace_s()  # or all users would call at once
         self._due = time.monotonic() + offset_s
@@ -155,9 +157,7 @@ class Application(User):
         request, tokens = next(load.requests)
         began = time.perf_counter()
         try:
-            response = self._score(
-                request, timeout=load.objective.deadline_s, metadata=((CALLER_HEADER, "loadtest"),)
-            )
+            response = self._score(request, timeout=load.objective.deadline_s, metadata=self._metadata)
         except grpc.RpcError as error:
             code = error.code().name
             self._tell("refused" if code == REFUSED else "failed", code, began, error=error)

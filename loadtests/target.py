@@ -15,6 +15,7 @@ import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gnomon import shorthand
+from gnomon._security import security_of
 from gnomon.convert import instance_to_proto
 from gnomon.instances import Instance
 from gnomon.v1 import scorer_service_pb2 as pb
@@ -67,7 +68,8 @@ class GrpcTarget:
         self._address = address
         self._requests = requests
         self._deadline_s = deadline_s
-        self._metadata = ((CALLER_HEADER, caller),) if caller else None
+        self._security = security_of()  # GNOMON_API_KEY, GNOMON_CA_FILE and so on, as for every client
+        self._metadata = (*self._security.metadata, *([(CALLER_HEADER, caller)] if caller else ()))
         self._channel_count = channels
         self._channels: list[grpc.aio.Channel] = []
         self._calls: list[Any] = []
@@ -80,7 +82,7 @@ class GrpcTarget:
             ("grpc.enable_retries", 0),  # one arrival is one attempt
         ]
         for _ in range(self._channel_count):
-            channel = grpc.aio.insecure_channel(self._address, options)
+            channel = self._security.channel(grpc.aio, self._address, options)
             self._channels.append(channel)
             self._calls.append(channel.unary_unary(SCORE))
         return self

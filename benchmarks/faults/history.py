@@ -6,7 +6,7 @@ it may take effect at any time, or never. `problems` knows these calls and ignor
     create_version   metric, request_id -> number
     list_versions    metric             -> numbers, all of them
     set_alias        metric, alias, number
-    get_alias        metric, alias      -> number
+    get_alias        metric, alias      -> number, 0 before it is set
     create           kind, request_id   -> name
 """
 
@@ -38,6 +38,10 @@ class Call:
         return self.end if self.answer is not None else math.inf
 
 
+class NoAnswerError(Exception):
+    """A call ended without telling whether it had an effect."""
+
+
 @dataclass
 class Recorder:
     """Calls, and writes down how it went. Many threads may use it."""
@@ -47,12 +51,12 @@ class Recorder:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, kind: str, function: Callable[[], Any], **arguments: Any) -> Any:
-        """Return the function's answer, None if it raised."""
+        """Return the function's answer, None if it raised NoAnswerError; what else it raises goes on."""
         start, answer, error = self.clock(), None, ""
         try:
             answer = function()
-        except Exception as raised:  # what it is counts for nothing: there was no answer
-            error = type(raised).__name__
+        except NoAnswerError as raised:
+            error = str(raised)
         call = Call(kind, start, self.clock(), arguments, answer, error)
         with self._lock:
             self.calls.append(call)
@@ -172,7 +176,8 @@ def _of_aliases(writes: Sequence[Call], reads: Sequence[Call]) -> list[str]:
         calls[call.arguments["metric"], call.arguments["alias"]].append(call)
     for (metric, alias), of_one in calls.items():
         zones = []
-        by_value: dict[Any, list[Call]] = defaultdict(list)
+        unset = Call("set_alias", -math.inf, -math.inf, {"number": 0}, answer=0)
+        by_value: dict[Any, list[Call]] = defaultdict(list, {0: [unset]})
         for call in of_one:
             value = call.arguments["number"] if call.kind == "set_alias" else call.answer
             if call.kind == "set_alias" or call.answer is not None:

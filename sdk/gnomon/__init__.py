@@ -6,7 +6,7 @@ with gnomon.Client() as client:
     client.score("toxicity", output="…").flagged
 """
 
-from gnomon import errors
+from gnomon import errors, webhooks
 from gnomon._async.client import AsyncClient
 from gnomon._sync.client import Client
 from gnomon._trace_context import trace_context
@@ -24,4 +24,5 @@ __all__ = [
     "Trace",
     "errors",
     "trace_context",
+    "webhooks",
 ]

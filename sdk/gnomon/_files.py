@@ -29,14 +29,15 @@ def bundle_files(folder: Path) -> tuple[bundle.BundleFile, ...]:
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"There is no folder {folder}. Give the folder of an evaluator bundle.")
-    paths = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    manifest = folder / bundle.MANIFEST_FILE  # says what the folder holds, and is none of it
+    paths = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and path != manifest]
     return bundle.check_files(
-        bundle.BundleFile(path.relative_to(folder).as_posix(), _sha256(path), path.stat().st_size)
+        bundle.BundleFile(path.relative_to(folder).as_posix(), sha256_of(path), path.stat().st_size)
         for path in paths
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -97,6 +98,11 @@ class NewFolder:
             raise FileExistsError(f"{place} exists already. Name a folder that does not, or an empty one.")
         place.parent.mkdir(parents=True, exist_ok=True)
         self.path = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+
+    def write(self, path: str, content: bytes) -> None:
+        with (self.path / path).open("xb") as file:
+            file.write(content)
+            sync(file)
 
     def publish(self) -> None:
         self.path.chmod(0o755)  # mkdtemp's is for the owner alone

@@ -62,6 +62,18 @@ class Security:
             )
         return found
 
+    def channel(self, module: Any, address: str, options: Any) -> Any:
+        """Open a channel with `grpc` or `grpc.aio`, for those who make their calls themselves.
+
+        Raises:
+            ApiKeyNeedsTlsError: see `target`.
+            InvalidRequestError: a file cannot be read.
+        """
+        found = self.target(address)
+        if found.tls:
+            return module.secure_channel(found.address, self.channel_credentials(), options)
+        return module.insecure_channel(found.address, options)
+
     def channel_credentials(self) -> Any:
         """Return gRPC's credentials of a TLS channel; the files are read now.
 

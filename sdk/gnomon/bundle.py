@@ -21,6 +21,7 @@ EVALUATOR_FILE = "evaluator.json"
 TOKENIZER_FILE = "tokenizer.json"
 REPORT_FILE = "report.json"  # a gnomon.v1.EvaluationReport as JSON, with the proto's field names
 MODEL_CARD_FILE = "MODEL_CARD.md"
+MANIFEST_FILE = "manifest.json"  # lists the other files where a bundle is kept as a folder or an archive
 
 # A format names the runtime that reads it and the precision it was gated in.
 ONNX_FP32 = "onnx-fp32"  # the reference: every bundle has it
@@ -143,6 +144,8 @@ class LineageRecord:
     seed: int = 0
     generation: str = ""  # whose rows the training set is made of
     generator: str = ""  # who wrote them
+    imported_from: str = ""  # set by the registry alone, as the next one
+    imported_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +311,7 @@ def check_files(files: Iterable[BundleFile]) -> tuple[BundleFile, ...]:
     problems = [
         Violation(f"files[{file.path[:80]!r}].path", "must be letters, digits, '.', '_', '-' and '/'")
         for file in ordered
-        if not _PATH.fullmatch(file.path)
+        if not is_path(file.path)
     ]
     problems += [
         Violation(f"files[{file.path[:80]!r}].sha256", "must be 64 lower-case hex digits")
@@ -326,7 +329,10 @@ def check_files(files: Iterable[BundleFile]) -> tuple[BundleFile, ...]:
     ]
     if problems:
         raise BundleInvalidError(
-            f"The bundle's {problems[0].field} {problems[0].description}.", violations=problems
+            f"The bundle's {problems[0].field} {problems[0].description}.",
+            violations=problems,
+            path=problems[0].field,
+            rule="files",
         )
     return ordered
 
@@ -340,6 +346,11 @@ def manifest(files: Iterable[BundleFile]) -> bytes:
 def digest(files: Iterable[BundleFile]) -> str:
     """Return the bundle's digest: SHA-256 of its manifest, in lower-case hex."""
     return hashlib.sha256(manifest(files)).hexdigest()
+
+
+def is_path(value: str) -> bool:
+    """Tell whether a file of a bundle may have this path."""
+    return _PATH.fullmatch(value) is not None
 
 
 def is_sha256(value: str) -> bool:

@@ -297,6 +297,16 @@ class ApiKeyNeedsTlsError(GnomonError):
     reason = "API_KEY_NEEDS_TLS"
 
 
+class WebhookSecretMissingError(GnomonError):
+    code = 9
+    reason = "WEBHOOK_SECRET_MISSING"
+
+
+class WebhookUndeliveredError(GnomonError):
+    code = 9
+    reason = "WEBHOOK_UNDELIVERED"
+
+
 class EtagMismatchError(GnomonError):
     code = 10
     reason = "ETAG_MISMATCH"

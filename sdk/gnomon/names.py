@@ -228,3 +228,30 @@ class OperationName:
 
     def __str__(self) -> str:
         return f"operations/{self.operation}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookName:
+    webhook: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "WebhookName":
+        return cls(_match(f"webhooks/({_ID})", name, field, "of the form webhooks/{webhook}")[1])
+
+    def __str__(self) -> str:
+        return f"webhooks/{self.webhook}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDeliveryName:
+    webhook: str
+    delivery: str
+
+    @classmethod
+    def parse(cls, name: str, field: str = "name") -> "WebhookDeliveryName":
+        rule = "of the form webhooks/{webhook}/deliveries/{delivery}"
+        match = _match(f"webhooks/({_ID})/deliveries/({_ID})", name, field, rule)
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"webhooks/{self.webhook}/deliveries/{self.delivery}"

@@ -31,6 +31,8 @@ from gnomon.names import (
     RecipeName,
     ReviewName,
     RunName,
+    WebhookDeliveryName,
+    WebhookName,
 )
 
 DEFAULT_ALIAS = "production"
@@ -114,6 +116,18 @@ def recipe(name: str) -> str:
 
 def provider(name: str) -> str:
     return str(ProviderName.parse(_under("providers", name), "provider"))
+
+
+def webhook(name: str) -> str:
+    return str(WebhookName.parse(_under("webhooks", name), "webhook"))
+
+
+def webhook_delivery(name: str) -> str:
+    """Read `webhooks/{webhook}/deliveries/{delivery}` or `{webhook}/{delivery}`."""
+    head, slash, tail = name.partition("/")
+    if slash and "/" not in tail:
+        name = f"webhooks/{head}/deliveries/{tail}"
+    return str(WebhookDeliveryName.parse(name, "delivery"))
 
 
 def _under(collection: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Keys while calls are made: revocation under load and of streams, and a registry that is away."""
+"""Keys over time: revocation under load and of open streams, and a registry that is away."""
 
 import contextlib
 import threading

@@ -14,6 +14,9 @@ from gnomon.bundle import (
     Threshold,
 )
 from gnomon.instances import InputShape, OutputType, Step
+from tests.scorer.evaluators import onnx_model, tokenizer_json
+
+TOKENIZER = tokenizer_json()
 
 EVALUATOR = Evaluator(
     metric="metrics/tox",
@@ -31,14 +34,23 @@ EVALUATOR = Evaluator(
 )
 
 
+def model(salt=""):
+    """Return a model; each salt makes another."""
+    note = str(salt).encode()
+    return _models[2] + b"\x12" + bytes([len(note)]) + note  # producer_name, again: the last one counts
+
+
+_models = {2: onnx_model(classes=2)}
+
+
 def files(metric="tox", salt="", report=None, **changes):
     """Return a bundle's contents by path; `salt` makes another model, `changes` another evaluator."""
     evaluator = dataclasses.replace(EVALUATOR, metric=f"metrics/{metric}", **changes)
     report = report if report is not None else {"test_rows": 160, "warnings": ["small"]}
     return {
         "evaluator.json": evaluator.to_json().encode(),
-        "tokenizer.json": b"{}",
-        "model.onnx": f"weights {salt}".encode(),
+        "tokenizer.json": TOKENIZER,
+        "model.onnx": model(salt),
         "report.json": report if isinstance(report, bytes) else json.dumps(report).encode(),
         "MODEL_CARD.md": b"# Card\n",
     }

@@ -5,6 +5,7 @@ import contextlib
 import copy
 import dataclasses
 import hashlib
+import io
 import threading
 from dataclasses import dataclass, field
 
@@ -189,6 +190,11 @@ class FakeBlobStore:
         if sha256 not in self.stored:
             raise NotFoundError("The blob is not stored.", resource=f"blobs/{sha256}")
         return FakeDownload(self.stored[sha256], sha256)
+
+    def open(self, sha256):
+        if sha256 not in self.stored:
+            raise NotFoundError("The blob is not stored.", resource=f"blobs/{sha256}")
+        return io.BytesIO(self.stored[sha256])
 
     def put_manifest(self, digest, content):
         self.manifests[digest] = content

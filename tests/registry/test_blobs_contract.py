@@ -188,3 +188,17 @@ def test_cleaning_removes_what_nobody_writes_any_more(tmp_path):
 def test_cleaning_a_store_that_is_not_there_yet_does_nothing(tmp_path):
     FileBlobStore(f"file://{tmp_path / 'new'}").clean()
     FileBlobStore("memory://new").clean()
+
+
+def test_a_blob_is_read_anywhere(store):
+    put(store, CONTENT)
+    with store.blobs.open(sha256(CONTENT)) as file:
+        file.seek(1_000_000)
+        assert file.read(10) == CONTENT[1_000_000:1_000_010]
+        file.seek(3)
+        assert file.read(2) == CONTENT[3:5]
+
+
+def test_a_blob_that_is_not_stored_cannot_be_opened(store):
+    with pytest.raises(NotFoundError):
+        store.blobs.open("a" * 64)

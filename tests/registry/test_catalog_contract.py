@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry
 
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.names import AliasName, ApiKeyName, MetricName, ProjectName
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.catalog import SqlCatalog
 from gnomon_registry.adapters.prometheus import PrometheusObserver
 from gnomon_registry.domain.api_key import ApiKey
@@ -26,6 +25,7 @@ from gnomon_registry.domain.entities import (
     Project,
 )
 from gnomon_registry.domain.observing import ObservedCatalog
+from tests.databases import ENGINES, registry_database
 from tests.registry import bundles
 from tests.registry.fakes import FakeCatalog
 
@@ -83,18 +83,18 @@ def api_key(key_id, **changes):
     return dataclasses.replace(key, **changes)
 
 
-@pytest.fixture(params=["fake", "sqlite", "observed"])
+@pytest.fixture(params=["fake", "observed", *ENGINES])
 def store(request, tmp_path):
     if request.param == "fake":
         yield FakeCatalog()
         return
-    engine = database.connect(f"sqlite:///{tmp_path / 'catalog.db'}", 5.0)
-    database.migrate(engine)
-    catalog = SqlCatalog(engine, 5.0, on_commit=lambda: None)
+    engine = "sqlite" if request.param == "observed" else request.param
+    database = registry_database(engine, request, tmp_path)
+    catalog = SqlCatalog(database, on_commit=lambda: None)
     if request.param == "observed":
         catalog = ObservedCatalog(catalog, PrometheusObserver(CollectorRegistry()))
     yield catalog
-    engine.dispose()
+    database.close()
 
 
 @pytest.fixture

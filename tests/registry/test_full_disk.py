@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from gnomon.errors import ArtifactCorruptError, ServiceUnavailableError, StorageFullError
 from gnomon.v1 import registry_service_pb2 as rpc
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
+from gnomon_storage import troubles
 from tests.registry import bundles
 from tests.registry.running import error_of, registry, version_request
 
@@ -145,5 +145,5 @@ async def test_a_disk_that_runs_full_at_any_step_leaves_no_part(tmp_path, monkey
 def test_what_the_database_says_is_put_in_words(code, expected):
     cause = sqlite3.OperationalError("text that may change")
     cause.sqlite_errorcode = code
-    with pytest.raises(expected), database.errors_in_words():
+    with pytest.raises(expected), troubles.in_words("registry"):
         raise OperationalError("INSERT", {}, cause)

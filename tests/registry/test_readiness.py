@@ -31,7 +31,7 @@ async def test_it_is_not_ready_while_its_artifacts_are_away(tmp_path):
 async def test_it_is_not_ready_while_its_database_is_damaged(tmp_path):
     async with registry(tmp_path, health_every_s=0.02) as caller:
         await becomes(caller, "SERVING")
-        caller.app._catalog.last_change = lambda: 1 / 0
+        caller.app._database.check = lambda: 1 / 0
         await becomes(caller, "NOT_SERVING")
-        del caller.app._catalog.last_change
+        del caller.app._database.check
         await becomes(caller, "SERVING")

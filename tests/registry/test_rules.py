@@ -164,10 +164,18 @@ def test_a_report_of_a_newer_release_is_read_as_far_as_it_is_known():
     assert parse_report(b'{"test_rows": 3, "moon_phase": "full"}') == b"\x08\x03"
 
 
-def test_the_settings_want_a_sqlite_file(monkeypatch):
-    monkeypatch.setenv("GNOMON_REGISTRY_DATABASE_URL", "sqlite:////data/registry.db")
-    assert RegistrySettings().database_url == "sqlite:////data/registry.db"
-    for wrong in ("", "registry.db", "sqlite://", "sqlite:///:memory:", "postgresql://db/registry"):
+def test_the_settings_want_a_sqlite_file_or_a_server(monkeypatch):
+    for right in ("sqlite:////data/registry.db", "postgresql://db/registry"):
+        monkeypatch.setenv("GNOMON_REGISTRY_DATABASE_URL", right)
+        assert RegistrySettings().database_url == right
+    for wrong in (
+        "",
+        "registry.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://db",
+        "mysql://db/registry",
+    ):
         monkeypatch.setenv("GNOMON_REGISTRY_DATABASE_URL", wrong)
         with pytest.raises(ValueError, match="sqlite:///path"):
             RegistrySettings()

@@ -71,6 +71,7 @@ def test_the_synchronous_client_is_made_from_the_asynchronous_one() -> None:
         "metrics",
         "versions",
         "aliases",
+        "webhooks",
         "datasets",
         "reviews",
         "recipes",

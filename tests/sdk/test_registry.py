@@ -13,10 +13,11 @@ import pytest
 
 import gnomon
 from gnomon import errors
-from gnomon.bundle import Calibration, Evaluator, Format, Threshold
+from gnomon.bundle import MANIFEST_FILE, Calibration, Evaluator, Format, Threshold
 from gnomon.instances import InputShape, OutputType, Step
 from gnomon.local import ServiceProcess
 from gnomon.v1 import registry_service_pb2 as pb
+from tests.scorer.evaluators import onnx_model, tokenizer_json
 from tests.sdk.serving import collected, connected
 
 EVALUATOR = Evaluator(
@@ -32,6 +33,9 @@ EVALUATOR = Evaluator(
     threshold=Threshold(0.5),
     formats=(Format("onnx-fp32", "model.onnx"),),
 )
+_SIZE = 256 * 12_000
+_HEADER = f'{{"weight": {{"dtype": "U8", "shape": [{_SIZE}], "data_offsets": [0, {_SIZE}]}}}}'.encode()
+HEAD = len(_HEADER).to_bytes(8, "little") + _HEADER + bytes(range(256)) * 12_000
 TONE: Any = {
     "output_type": "categorical",
     "input_shape": "output",
@@ -55,14 +59,15 @@ def registry(tmp_path: Path) -> Iterator[ServiceProcess]:
 def write_bundle(folder: Path, evaluator: Evaluator = EVALUATOR) -> Path:
     folder.mkdir()
     (folder / "evaluator.json").write_text(evaluator.to_json())
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.onnx").write_bytes(bytes(range(256)) * 12_000)  # three parts of an upload
+    (folder / "tokenizer.json").write_bytes(tokenizer_json())
+    (folder / "model.onnx").write_bytes(onnx_model())
+    (folder / "head.safetensors").write_bytes(HEAD)  # three parts of an upload
     (folder / "report.json").write_text('{"test_rows": 10, "measures": [{"key": "macro_f1", "value": 0.5}]}')
     return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST_FILE}
 
 
 def create_metric(client: gnomon.Client) -> None:

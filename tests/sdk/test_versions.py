@@ -76,7 +76,9 @@ class InMemory:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return a bundle's files; its manifest is none of them."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != bundle.MANIFEST_FILE]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
 @pytest.fixture

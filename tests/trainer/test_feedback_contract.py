@@ -1,4 +1,4 @@
-"""What every store of feedback promises: the fake and SQLite."""
+"""What every store of feedback promises: the fake, SQLite and PostgreSQL."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
 from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.feedback import Feedback, FeedbackDraft, FeedbackStore
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fake_feedback import FakeFeedbackStore
 from tests.trainer.fakes import FakeStores
 
@@ -21,13 +22,12 @@ METRIC = "metrics/toxicity"
 REQUEST = Request("4b5e8c1e-5a0f-4f0e-9a59-0d7f2c7a0b11", "body")
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FeedbackStore]:
     if request.param == "fake":
         yield FakeFeedbackStore(FakeStores())
         return
-    database = Database(f"sqlite:///{tmp_path / 'trainer.db'}")
-    database.migrate()
+    database = trainer_database(request.param, request, tmp_path)
     yield SqlFeedbackStore(database, secrets.token_bytes)
     database.close()
 

@@ -3,19 +3,21 @@
 import errno
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from gnomon.errors import LeaseLostError, StorageFullError
+from gnomon.errors import LeaseLostError, ServiceUnavailableError, StorageFullError
 from gnomon_trainer import worker
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.domain import held_run
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.held_run import HeldRun
 from gnomon_trainer.domain.leases import Confirmed
+from gnomon_trainer.domain.run_store import Change, Lease
 from gnomon_trainer.domain.runs import Progress, Run, RunState
 from gnomon_trainer.domain.training import (
     Point,
@@ -144,6 +146,25 @@ def test_points_wait_while_the_database_cannot_be_written(
     held.point(Point(2, loss=1.0))
 
     assert [p.step for _, p in bench.stores.runs.points(bench.run.uid)] == [1, 2]
+
+
+def test_a_run_is_put_off_and_not_failed_while_the_database_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, away = bench.stores.runs.write_leased, threading.Event()
+
+    def write_leased(lease: Lease, change: Change, points: Sequence[Point] = ()) -> Run:
+        if change(bench.now()).state is RunState.FINE_TUNED and not away.is_set():
+            away.set()
+            raise ServiceUnavailableError("Away.", retry_after_s=1.0)
+        return write(lease, change, points)
+
+    monkeypatch.setattr(bench.stores.runs, "write_leased", write_leased)
+    bench.work.take_one()
+    assert (bench.now().state, bench.now().worker, bench.now().crashes) == (RunState.TRAINING, "", 0)
+    bench.work.take_one()
+
+    assert bench.now().state is RunState.REGISTERED
 
 
 def test_cancelling_and_stopping_end_the_work_between_steps(bench: Bench) -> None:

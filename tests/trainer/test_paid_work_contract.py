@@ -1,4 +1,4 @@
-"""What every store of paid work, and every journal of answers, promises: the fakes and SQLite."""
+"""What every store of paid work, and every journal of answers, promises: the fakes, SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,6 @@ from gnomon.errors import (
     ResourceInUseError,
     WorkStateError,
 )
-from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_journal import SqlJournal
 from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
@@ -26,6 +25,7 @@ from gnomon_trainer.domain.chat_budget import Allowance, Prices, Tokens
 from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.paid_work import PaidWork, WorkKind, WorkState
 from gnomon_trainer.domain.paid_work_store import Outcome, WorkLease
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fake_paid_work import FakePaidWorkStore
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft
@@ -42,7 +42,7 @@ class Stores:
     journal: Any
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     if request.param == "fake":
         fakes = FakeStores()
@@ -51,8 +51,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
         stores.datasets.add([draft("logs")], None, 1.0)
         yield stores
         return
-    database = Database(f"sqlite:///{tmp_path / 'trainer.db'}")
-    database.migrate()
+    database = trainer_database(request.param, request, tmp_path)
     stores = Stores(SqlDatasetStore(database), SqlPaidWorkStore(database), SqlJournal(database))
     stores.datasets.add([draft("logs")], None, 1.0)
     yield stores

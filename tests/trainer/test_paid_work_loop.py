@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.errors import LeaseLostError, ProviderRefusedError, StorageFullError
+from gnomon.errors import LeaseLostError, ProviderRefusedError, ServiceUnavailableError, StorageFullError
 from gnomon_trainer.adapters.presence import PresenceFiles
 from gnomon_trainer.domain import paid_work as rules
 from gnomon_trainer.domain.chat import ChatAnswer, ChatMessage, ChatRequest, Endpoint, Role
@@ -123,6 +123,25 @@ async def test_work_that_fails_says_why_without_the_words_of_a_defect(
     work = await until(store, lambda work: work.is_done)
     assert (work.state, work.error.reason) == (WorkState.FAILED, reason)
     assert "text" not in work.error.message
+
+
+async def test_work_is_put_off_and_not_failed_while_the_database_is_away(
+    store: Any, loops: list[Any]
+) -> None:
+    away = [True, True]
+
+    async def does(held: HeldWork) -> Any:
+        if away:
+            away.pop()
+            raise ServiceUnavailableError("Away.", retry_after_s=1.0)
+        return lambda work: rules.done(work, {}, 9.0)
+
+    store.create(new_work(), None)
+    loops.append(loop_of(store, does))
+    loops[0].start()
+
+    work = await until(store, lambda work: work.is_done)
+    assert (work.state, work.attempts, work.crashes) == (WorkState.DONE, 3, 0)
 
 
 async def test_cancelled_work_stops_within_a_second(store: Any, loops: list[Any]) -> None:

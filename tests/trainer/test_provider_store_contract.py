@@ -1,4 +1,4 @@
-"""What every store of providers promises: the fake and SQLite."""
+"""What every store of providers promises: the fake, SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,10 +9,10 @@ import pytest
 
 from gnomon.errors import AlreadyExistsError, EtagMismatchError, NotFoundError, RequestIdReusedError
 from gnomon.names import ProviderName
-from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_providers import SqlProviderStore
 from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.providers import KeyState, Provider
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fakes import FakeStores
 
 MAIN = ProviderName("main")
@@ -24,13 +24,12 @@ def provider(name: str = "main", **fields: Any) -> Provider:
     return replace(made, **fields)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "fake":
         yield FakeStores().providers
         return
-    database = Database(f"sqlite:///{tmp_path / 'trainer.db'}")
-    database.migrate()
+    database = trainer_database(request.param, request, tmp_path)
     yield SqlProviderStore(database)
     database.close()
 

@@ -1,4 +1,4 @@
-"""What every store of reviews promises: the fake and SQLite."""
+"""What every store of reviews promises: the fake, SQLite and PostgreSQL."""
 
 import itertools
 import random
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import event, text
 
 from gnomon.errors import (
@@ -22,12 +20,14 @@ from gnomon.errors import (
     ReviewStateError,
 )
 from gnomon.names import DatasetName, ReviewName
-from gnomon_trainer.adapters import database, sql_reviews
+from gnomon_storage.engines import WRITE
+from gnomon_trainer.adapters import sql_reviews
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.reviews import Answer, Decision, Item, Reason, Said, Signals
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fake_reviews import FakeReviewStore
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft, new_review
@@ -41,19 +41,18 @@ ITEMS = [
 
 
 class SqlStores:
-    def __init__(self, path: Path) -> None:
-        self.database = Database(f"sqlite:///{path}")
-        self.database.migrate()
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.datasets = SqlDatasetStore(self.database)
         self.reviews = SqlReviewStore(self.database)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "fake":
         yield fake_stores()
     else:
-        stores = sql_stores(tmp_path / "trainer.db")
+        stores = filled(trainer_database(request.param, request, tmp_path))
         yield stores
         stores.database.close()
 
@@ -66,7 +65,13 @@ def fake_stores() -> Any:
 
 
 def sql_stores(path: Path) -> SqlStores:
-    stores = SqlStores(path)
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    return filled(database)
+
+
+def filled(database: Database) -> SqlStores:
+    stores = SqlStores(database)
     stores.datasets.add([draft("train")], None, 1.0)
     return stores
 
@@ -213,7 +218,7 @@ def test_a_long_queue_is_not_read_while_others_wait_to_write(tmp_path: Path) -> 
 
     def note(connection: Any) -> None:
         nonlocal writes
-        writes = connection.get_execution_options().get("write", False)
+        writes = connection.get_execution_options().get(WRITE, False)
 
     def work(many: list[Item], review: str) -> int:
         stores.reviews.create(new_review(review, item_count=len(many)), many, None)
@@ -332,12 +337,8 @@ def test_a_review_is_not_applied_as_it_was_read_when_it_or_its_dataset_has_chang
 
 def test_datasets_of_an_earlier_release_were_made_by_no_review(tmp_path: Path) -> None:
     old = Database(f"sqlite:///{tmp_path / 'old.db'}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
+    old.migrate("0001")
     with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
         connection.execute(
             text(
                 "INSERT INTO dataset_versions VALUES ('train', 1, 'metrics/toxicity', 'abc', '[]', 1, '{}', "

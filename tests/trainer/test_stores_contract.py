@@ -1,4 +1,4 @@
-"""What every store of datasets and runs promises: the fake and SQLite."""
+"""What every store of datasets and runs promises: the fake, SQLite and PostgreSQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ from gnomon_trainer.domain.findings import matched
 from gnomon_trainer.domain.run_store import Lease
 from gnomon_trainer.domain.runs import Progress, RunState
 from gnomon_trainer.domain.training import Point, Stage
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fakes import FakeStores
 from tests.trainer.things import draft, new_run
 
@@ -37,19 +38,24 @@ FIRST = RunName("demo", "first")
 
 
 class SqlStores:
-    def __init__(self, path: Path) -> None:
-        self.database = Database(f"sqlite:///{path}")
-        self.database.migrate()
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.datasets = SqlDatasetStore(self.database)
         self.runs = SqlRunStore(self.database)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+def sqlite_stores(path: Path) -> SqlStores:
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    return SqlStores(database)
+
+
+@pytest.fixture(params=["fake", *ENGINES])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "fake":
         yield FakeStores()
     else:
-        stores = SqlStores(tmp_path / "trainer.db")
+        stores = SqlStores(trainer_database(request.param, request, tmp_path))
         yield stores
         stores.database.close()
 
@@ -386,7 +392,7 @@ def fine_tuned(run: Any) -> Any:
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_stored(tmp_path: Path) -> None:
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
     stores.datasets.add([draft("train")], None, 1.0)
 
     def fill(connection: Any, *_: object) -> None:
@@ -406,7 +412,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_stored(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_is_told(tmp_path: Path) -> None:
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
     stores.datasets.add([draft("train")], None, 1.0)
     stores.database.close()
     (tmp_path / "trainer.db").write_bytes(b"no database at all" * 1000)
@@ -417,7 +423,7 @@ def test_a_damaged_database_is_told(tmp_path: Path) -> None:
 
 
 def test_a_disk_too_full_for_shared_memory_is_told_as_full(tmp_path: Path) -> None:
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
     cause = sqlite3.OperationalError("disk I/O error")
     cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
 
@@ -427,7 +433,7 @@ def test_a_disk_too_full_for_shared_memory_is_told_as_full(tmp_path: Path) -> No
 
 
 def test_errors_of_the_database_do_not_tell_what_users_wrote(tmp_path: Path) -> None:
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
 
     with pytest.raises(DBAPIError) as raised, stores.database.read() as connection:
         connection.execute(text("SELECT :what FROM nowhere"), {"what": "a secret"})
@@ -437,7 +443,7 @@ def test_errors_of_the_database_do_not_tell_what_users_wrote(tmp_path: Path) -> 
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
     stores.datasets.add([draft()], None, 1.0)
 
     stores.database.migrate()
@@ -452,7 +458,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> N
 
     from gnomon_trainer.adapters.tables import metadata
 
-    stores = SqlStores(tmp_path / "trainer.db")
+    stores = sqlite_stores(tmp_path / "trainer.db")
     with stores.database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     stores.database.close()

@@ -1,4 +1,4 @@
-"""What every store of runs promises of runs that wait for their training set: the fake and SQLite."""
+"""What every store of runs promises of waiting runs: the fake, SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +14,7 @@ from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.run_store import Lease
 from gnomon_trainer.domain.runs import Run, RunState
 from gnomon_trainer.domain.work_progress import WorkProgress
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.fakes import FakeStores
 from tests.trainer.test_stores_contract import SqlStores
 from tests.trainer.things import draft, new_run, waiting_run
@@ -21,12 +22,13 @@ from tests.trainer.things import draft, new_run, waiting_run
 NOW = 100.0
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", *ENGINES])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    stores: Any = FakeStores() if request.param == "fake" else SqlStores(tmp_path / "trainer.db")
+    is_fake = request.param == "fake"
+    stores: Any = FakeStores() if is_fake else SqlStores(trainer_database(request.param, request, tmp_path))
     stores.datasets.add([draft("train"), draft("test", "b" * 64)], None, 1.0)
     yield stores
-    if request.param == "sqlite":
+    if not is_fake:
         stores.database.close()
 
 

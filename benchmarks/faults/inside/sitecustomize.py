@@ -6,7 +6,8 @@ variables say, and nothing without them:
     FAULTS_CLOCK   a file whose number of seconds is added to what services read as `time.time`
     FAULTS_KILL    JSON {"at": "module:Class.method", "call": 3, "when": "before" | "after", "once": FILE}:
                    SIGKILL to this process at the third call, unless FILE is there, which it makes
-    FAULTS_TRACE   JSON {"at": "module:Class.method", "file": FILE}: a line for every call, with the process
+    FAULTS_TRACE   JSON [{"at": "module:Class.method", "when": …, "arguments": 1, "file": FILE}]: a line for
+                   every call, with the process, the method and its first argument
     FAULTS_WORKER  the module that the trainer starts as worker
     FAULTS_AUDIT   a file that gets a line for every path that is opened, listed, made, renamed or removed
 """
@@ -107,12 +108,22 @@ def _killing(wanted: dict[str, Any]) -> tuple[str, Patch]:
 
 
 def _tracing(wanted: dict[str, Any]) -> tuple[str, Patch]:
+    name = wanted["at"].partition(":")[2]
+
     def wrap(function: Any) -> Any:
+        def tell(arguments: tuple[Any, ...]) -> None:
+            shown = " ".join(map(str, arguments[1 : 1 + wanted["arguments"]]))
+            with open(wanted["file"], "a") as file:  # noqa: PTH123
+                file.write(f"{os.getpid()} {name} {shown}\n")
+
         @functools.wraps(function)
         def called(*arguments: Any, **named: Any) -> Any:
-            with open(wanted["file"], "a") as file:  # noqa: PTH123
-                file.write(f"{os.getpid()} {' '.join(map(str, arguments[1:]))}\n")
-            return function(*arguments, **named)
+            if wanted["when"] == "before":
+                tell(arguments)
+            result = function(*arguments, **named)
+            if wanted["when"] == "after":
+                tell(arguments)
+            return result
 
         return called
 
@@ -155,10 +166,11 @@ def _audited(file: str) -> None:
 
 def _install() -> None:
     patches: dict[str, list[Patch]] = {}
-    for variable, make in (("FAULTS_KILL", _killing), ("FAULTS_TRACE", _tracing)):
-        if variable in os.environ:
-            module, patch = make(json.loads(os.environ[variable]))
-            patches.setdefault(module, []).append(patch)
+    made = [_tracing(each) for each in json.loads(os.environ.get("FAULTS_TRACE", "[]"))]
+    if "FAULTS_KILL" in os.environ:
+        made.append(_killing(json.loads(os.environ["FAULTS_KILL"])))
+    for module, patch in made:
+        patches.setdefault(module, []).append(patch)
     if "FAULTS_WORKER" in os.environ:
         patches.setdefault("gnomon_trainer.wiring", []).append(_with_worker)
     if patches:

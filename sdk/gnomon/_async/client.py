@@ -23,6 +23,7 @@ from gnomon._async.reviews import AsyncReviews
 from gnomon._async.runs import AsyncRuns
 from gnomon._async.scoring import AsyncScoring
 from gnomon._async.versions import AsyncVersions
+from gnomon._async.webhooks import AsyncWebhooks
 from gnomon._requests import scorer_metadata
 from gnomon._security import security_of
 from gnomon.addresses import address_of
@@ -108,6 +109,7 @@ class AsyncClient(AsyncScoring):
         self.metrics = AsyncMetrics(self._registry)
         self.versions = AsyncVersions(self._registry)
         self.aliases = AsyncAliases(self._registry)
+        self.webhooks = AsyncWebhooks(self._registry)
         self.datasets = AsyncDatasets(self._trainer)
         self.providers = AsyncProviders(self._trainer)
         self.judges = AsyncJudges(self._trainer)

@@ -27,6 +27,7 @@ from gnomon._sync.reviews import Reviews
 from gnomon._sync.runs import Runs
 from gnomon._sync.scoring import Scoring
 from gnomon._sync.versions import Versions
+from gnomon._sync.webhooks import Webhooks
 from gnomon.addresses import address_of
 from gnomon.v1 import registry_service_pb2 as registry_pb
 
@@ -108,6 +109,7 @@ class Client(Scoring):
         self.metrics = Metrics(self._registry)
         self.versions = Versions(self._registry)
         self.aliases = Aliases(self._registry)
+        self.webhooks = Webhooks(self._registry)
         self.datasets = Datasets(self._trainer)
         self.providers = Providers(self._trainer)
         self.judges = Judges(self._trainer)

@@ -24,6 +24,7 @@ from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
 
 if TYPE_CHECKING:
+    from gnomon.bundle_checks import Policy
     from gnomon.tensorrt import Engine
     from gnomon.triton import Serving
 
@@ -53,11 +54,63 @@ class Versions:
             NotADirectoryError: there is no such folder.
         """
         files = in_thread(bundle_files, Path(folder))
-        self._upload_missing(Path(folder), files)
+        return self._create(metric, Path(folder), files, description=description, request_id=request_id)
+
+    def import_bundle(
+        self,
+        metric: str,
+        path: str | Path,
+        *,
+        description: str = "",
+        origin: str | None = None,
+        importer: str = "",
+        policy: "Policy | None" = None,
+        request_id: str | None = None,
+    ) -> pb.MetricVersion:
+        """Register a bundle that was made elsewhere as the metric's next version, after checks.
+
+        The bundle is checked here before anything is sent, and by the registry
+        before it is registered; see docs/imports.md. It may call the metric
+        otherwise. Its report is kept, and says that none of it was measured here.
+
+        Args:
+            path: a folder, or an archive (zip, tar, tar.gz), with its manifest.
+            origin: what it is imported from, for the lineage; else the file's name.
+            importer: who imports it.
+            policy: what is allowed, checked here; the registry has its own.
+
+        Raises:
+            BundleInvalidError: a file breaks a rule; the metadata `path` and `rule` say which.
+            FileNotFoundError: there is no such file or folder.
+        """
+        from gnomon._imports import staged
+
+        source = registry.ImportSource(origin=origin or Path(path).name[:200] or str(path), importer=importer)
+        staging = staged(Path(path), policy)
+        folder, files = in_thread(staging.__enter__)
+        try:
+            return self._create(
+                metric, folder, files, description=description, request_id=request_id, source=source
+            )
+        finally:
+            in_thread(staging.__exit__, None, None, None)
+
+    def _create(
+        self,
+        metric: str,
+        folder: Path,
+        files: tuple[bundle.BundleFile, ...],
+        *,
+        description: str,
+        request_id: str | None,
+        source: registry.ImportSource | None = None,
+    ) -> pb.MetricVersion:
+        self._upload_missing(folder, files)
         request = registry.CreateMetricVersionRequest(
             parent=shorthand.metric(metric),
             metric_version=pb.MetricVersion(description=description, bundle=_bundle_message(files)),
             request_id=request_id or new_request_id(),
+            import_source=source,
         )
         return self._registry.unary(f"{_SERVICE}/CreateMetricVersion", request, pb.MetricVersion)
 
@@ -112,10 +165,30 @@ class Versions:
         try:
             for file in files:
                 self._download(file, target.path / file.path, version.name)
+            in_thread(target.write, bundle.MANIFEST_FILE, bundle.manifest(files))
             in_thread(target.publish)
         finally:
             in_thread(target.discard)
         return version
+
+    def export_bundle(self, version: str | pb.MetricVersion, file: str | Path) -> pb.MetricVersion:
+        """Write a version's bundle and its manifest as an archive, which `import_bundle` takes elsewhere.
+
+        Args:
+            version: its name, or the message that `get` returned.
+            file: ends with .zip, .tar, .tar.gz or .tgz, and must not exist.
+
+        Raises:
+            ArtifactCorruptError: a file is missing, cut or altered.
+            FileExistsError: the file exists.
+            InvalidRequestError: its name ends otherwise.
+        """
+        from gnomon.bundle_archives import pack
+
+        with tempfile.TemporaryDirectory() as folder:
+            found = self.download(version, Path(folder) / "bundle")
+            in_thread(pack, Path(folder) / "bundle", Path(file))
+        return found
 
     def export_triton(
         self,

@@ -33,6 +33,7 @@ from gnomon.cli import (
     traffic,
     up,
     versions,
+    webhooks,
 )
 
 # Every error in a command line derives from this one; it has moved between releases of typer.
@@ -83,6 +84,7 @@ for _group in (
     runs,
     versions,
     aliases,
+    webhooks,
     feedback,
     keys,
     audit,

@@ -76,7 +76,7 @@ def connect(options: Mapping[str, Any]) -> "Client":
         trainer=options.get("trainer"),
         scorer=options.get("scorer"),
         project=options.get("as_project"),
-        **{name: options.get(name) for name in _SECURITY},
+        **_shown(options),
     )
 
 
@@ -87,7 +87,11 @@ def security(options: Mapping[str, Any]) -> "Security":
     """Return what the client of these options shows and trusts, for those who speak without one."""
     from gnomon._security import security_of
 
-    return security_of(**{name: options.get(name) for name in _SECURITY})
+    return security_of(**_shown(options))
+
+
+def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options.get(name) for name in _SECURITY}
 
 
 @dataclass

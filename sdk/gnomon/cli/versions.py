@@ -1,8 +1,9 @@
 """`gnomon versions`: the immutable numbered releases of a metric."""
 
+import getpass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -17,6 +18,9 @@ from gnomon.convert import step_from_proto
 from gnomon.instances import Instance
 from gnomon.triton import Serving
 from gnomon.v1 import resources_pb2 as pb
+
+if TYPE_CHECKING:
+    from gnomon.bundle_checks import Policy
 
 app = typer.Typer(
     name="versions", help="Versions are the numbered releases of a metric.", no_args_is_help=True
@@ -165,6 +169,68 @@ def register(
     """Register a bundle as the next version of a metric."""
     version = session.client.versions.create(metric, folder, description=description)
     session.output.done(version, f"Registered {version.name}.")
+
+
+@app.command("export")
+@command
+def export(
+    session: Session,
+    *,
+    version: Version,
+    file: Annotated[Path, typer.Argument(help="The archive to make: .zip, .tar, .tar.gz or .tgz.")],
+) -> None:
+    """Write a version's bundle as an archive that another deployment can import."""
+    session.client.versions.export_bundle(version, file)
+    session.output.done({"version": version, "file": str(file)}, f"Wrote {version} to {file}.")
+
+
+@app.command("import")
+@command
+def import_(
+    session: Session,
+    *,
+    metric: Annotated[str, typer.Argument(help="The metric.")],
+    path: Annotated[
+        Path, typer.Argument(help="A bundle's folder, or an archive of it, with its manifest.", exists=True)
+    ],
+    description: Annotated[str, typer.Option(help="What is special about this version.")] = "",
+    origin: Annotated[
+        str | None, typer.Option("--from", help="Where it was made; else its file name.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who imports it; else the user of this machine.")] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file of what is allowed, checked before sending.", exists=True, dir_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Register a bundle that was made elsewhere as the next version of a metric, after checks."""
+    version = session.client.versions.import_bundle(
+        metric,
+        path,
+        description=description,
+        origin=origin,
+        importer=by if by is not None else _user(),
+        policy=_policy(policy) if policy else None,
+    )
+    session.output.done(version, f"Registered {version.name}. Its report was not measured here.")
+
+
+def _policy(file: Path) -> "Policy":
+    from gnomon.bundle_checks import read_policy
+
+    try:
+        return read_policy(file)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a process without a name
+        return ""
 
 
 @app.command("delete")

@@ -13,7 +13,10 @@ from gnomon.cli.output import grid
 from gnomon.v1 import resources_pb2 as pb
 
 _MOST_ROWS = 20  # of a finding
-_ALONE = {"apiKeys", "metrics", "projects", "datasets", "recipes", "providers", "labellings", "generations"}
+_ALONE = {
+    *("apiKeys", "metrics", "projects", "datasets", "recipes", "providers", "labellings", "generations"),
+    "webhooks",
+}
 
 
 def short(name: str) -> str:
@@ -25,6 +28,8 @@ def short(name: str) -> str:
             return f"{project}/{run}"
         case ["datasets", dataset, "reviews", review]:
             return f"{dataset}/{review}"
+        case ["webhooks", webhook, "deliveries", delivery]:
+            return f"{webhook}/{delivery}"
         case [collection, resource] if collection in _ALONE:
             return resource
     return name

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from gnomon import local
 from gnomon.addresses import address_of
@@ -56,7 +57,7 @@ class Site:
 
     def tls(self) -> Tls | None:
         """Return how the clients of this environment trust services; None for plain text."""
-        files = {
+        files: dict[str, Any] = {
             name: Path(path)
             for name in ("ca_file", "certificate_file", "certificate_key_file")
             if (path := self.environment.get(f"GNOMON_{name.upper()}"))

@@ -65,6 +65,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
     AUDIT_UNAVAILABLE: _ClassVar[ErrorReason]
+    WEBHOOK_SECRET_MISSING: _ClassVar[ErrorReason]
+    WEBHOOK_UNDELIVERED: _ClassVar[ErrorReason]
     UNAUTHENTICATED: _ClassVar[ErrorReason]
     API_KEY_MISSING: _ClassVar[ErrorReason]
     API_KEY_MALFORMED: _ClassVar[ErrorReason]
@@ -137,6 +139,8 @@ GENERATION_YIELD_TOO_LOW: ErrorReason
 TRAINING_SET_WORK_STOPPED: ErrorReason
 TRAINING_SET_WORK_UNSUITABLE: ErrorReason
 AUDIT_UNAVAILABLE: ErrorReason
+WEBHOOK_SECRET_MISSING: ErrorReason
+WEBHOOK_UNDELIVERED: ErrorReason
 UNAUTHENTICATED: ErrorReason
 API_KEY_MISSING: ErrorReason
 API_KEY_MALFORMED: ErrorReason

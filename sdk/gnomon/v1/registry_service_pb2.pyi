@@ -1,5 +1,6 @@
 from gnomon.v1 import resources_pb2 as _resources_pb2
 from gnomon.v1 import scopes_pb2 as _scopes_pb2
+from gnomon.v1 import webhooks_pb2 as _webhooks_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
@@ -146,14 +147,24 @@ class DownloadBlobResponse(_message.Message):
     def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class CreateMetricVersionRequest(_message.Message):
-    __slots__ = ("parent", "metric_version", "request_id")
+    __slots__ = ("parent", "metric_version", "request_id", "import_source")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     METRIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     parent: str
     metric_version: _resources_pb2.MetricVersion
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., metric_version: _Optional[_Union[_resources_pb2.MetricVersion, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    import_source: ImportSource
+    def __init__(self, parent: _Optional[str] = ..., metric_version: _Optional[_Union[_resources_pb2.MetricVersion, _Mapping]] = ..., request_id: _Optional[str] = ..., import_source: _Optional[_Union[ImportSource, _Mapping]] = ...) -> None: ...
+
+class ImportSource(_message.Message):
+    __slots__ = ("origin", "importer")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    IMPORTER_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    importer: str
+    def __init__(self, origin: _Optional[str] = ..., importer: _Optional[str] = ...) -> None: ...
 
 class GetMetricVersionRequest(_message.Message):
     __slots__ = ("name",)

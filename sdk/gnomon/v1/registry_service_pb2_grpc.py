@@ -5,6 +5,7 @@ import warnings
 
 from gnomon.v1 import registry_service_pb2 as gnomon_dot_v1_dot_registry__service__pb2
 from gnomon.v1 import resources_pb2 as gnomon_dot_v1_dot_resources__pb2
+from gnomon.v1 import webhooks_pb2 as gnomon_dot_v1_dot_webhooks__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -28,8 +29,8 @@ if _version_not_supported:
 
 
 class RegistryServiceStub:
-    """The catalog: projects, metrics, their immutable versions, and the aliases
-    that point at them.
+    """The catalog: projects, metrics, their immutable versions, the aliases that
+    point at them, and the webhooks that are told of changes.
     """
 
     def __init__(self, channel):
@@ -158,11 +159,56 @@ class RegistryServiceStub:
                 request_serializer=gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogRequest.SerializeToString,
                 response_deserializer=gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogResponse.FromString,
                 _registered_method=True)
+        self.CreateWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/CreateWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/GetWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/gnomon.v1.RegistryService/ListWebhooks',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/UpdateWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/DeleteWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/gnomon.v1.RegistryService/RotateWebhookSecret',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.TestWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/TestWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.TestWebhookRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.TestWebhookResponse.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/gnomon.v1.RegistryService/ListWebhookDeliveries',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.RedeliverWebhook = channel.unary_unary(
+                '/gnomon.v1.RegistryService/RedeliverWebhook',
+                request_serializer=gnomon_dot_v1_dot_webhooks__pb2.RedeliverWebhookRequest.SerializeToString,
+                response_deserializer=gnomon_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
-    """The catalog: projects, metrics, their immutable versions, and the aliases
-    that point at them.
+    """The catalog: projects, metrics, their immutable versions, the aliases that
+    point at them, and the webhooks that are told of changes.
     """
 
     def CreateProject(self, request, context):
@@ -336,6 +382,77 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhook(self, request, context):
+        """Creates a webhook, which is told of changes from now on. Fails with
+        `RESOURCE_EXISTS` if the ID is taken, with `INVALID_REQUEST` if the URL may
+        not be called, and with `MASTER_KEY_MISSING` if there is nothing to seal the
+        secret with. Does not call the URL: `TestWebhook` does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """Gets a webhook, without its secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """Lists webhooks, ordered by name, without their secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Updates the fields of a webhook that `update_mask` names. Ending a pause
+        gives everything that waits a new schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Deletes a webhook, its secret and its history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Gives a webhook another secret. Requests carry signatures of both until the
+        overlap is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhook(self, request, context):
+        """Sends an event of the type `webhook.test` once, paused or not, and tells
+        what came of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """Lists what a webhook was told or is to be told, newest first. What has ended
+        is forgotten after a month, or when the operator says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeliverWebhook(self, request, context):
+        """Sends a delivery again, with the same `webhook-id`, whatever came of it. One
+        that waits is tried now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -459,6 +576,51 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogRequest.FromString,
                     response_serializer=gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogResponse.SerializeToString,
             ),
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.GetWebhookRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.Webhook.SerializeToString,
+            ),
+            'TestWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.TestWebhookRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.TestWebhookResponse.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+            'RedeliverWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeliverWebhook,
+                    request_deserializer=gnomon_dot_v1_dot_webhooks__pb2.RedeliverWebhookRequest.FromString,
+                    response_serializer=gnomon_dot_v1_dot_webhooks__pb2.WebhookDelivery.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gnomon.v1.RegistryService', rpc_method_handlers)
@@ -468,8 +630,8 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
-    """The catalog: projects, metrics, their immutable versions, and the aliases
-    that point at them.
+    """The catalog: projects, metrics, their immutable versions, the aliases that
+    point at them, and the webhooks that are told of changes.
     """
 
     @staticmethod
@@ -1110,6 +1272,249 @@ class RegistryService:
             '/gnomon.v1.RegistryService/WatchCatalog',
             gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogRequest.SerializeToString,
             gnomon_dot_v1_dot_registry__service__pb2.WatchCatalogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/CreateWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/GetWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.GetWebhookRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/ListWebhooks',
+            gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/UpdateWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.UpdateWebhookRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/DeleteWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/RotateWebhookSecret',
+            gnomon_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/TestWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.TestWebhookRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.TestWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/ListWebhookDeliveries',
+            gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeliverWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.RegistryService/RedeliverWebhook',
+            gnomon_dot_v1_dot_webhooks__pb2.RedeliverWebhookRequest.SerializeToString,
+            gnomon_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
             options,
             channel_credentials,
             insecure,

@@ -269,7 +269,7 @@ class Artifact(_message.Message):
     def __init__(self, format: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
 
 class Lineage(_message.Message):
-    __slots__ = ("run", "recipe", "base_model", "base_model_digest", "training_set", "training_set_digest", "test_set", "test_set_digest", "code_version", "seed", "generation", "generator")
+    __slots__ = ("run", "recipe", "base_model", "base_model_digest", "training_set", "training_set_digest", "test_set", "test_set_digest", "code_version", "seed", "generation", "generator", "imported_from", "imported_by")
     RUN_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -282,6 +282,8 @@ class Lineage(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     GENERATOR_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_BY_FIELD_NUMBER: _ClassVar[int]
     run: str
     recipe: str
     base_model: str
@@ -294,7 +296,9 @@ class Lineage(_message.Message):
     seed: int
     generation: str
     generator: str
-    def __init__(self, run: _Optional[str] = ..., recipe: _Optional[str] = ..., base_model: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., training_set: _Optional[str] = ..., training_set_digest: _Optional[str] = ..., test_set: _Optional[str] = ..., test_set_digest: _Optional[str] = ..., code_version: _Optional[str] = ..., seed: _Optional[int] = ..., generation: _Optional[str] = ..., generator: _Optional[str] = ...) -> None: ...
+    imported_from: str
+    imported_by: str
+    def __init__(self, run: _Optional[str] = ..., recipe: _Optional[str] = ..., base_model: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., training_set: _Optional[str] = ..., training_set_digest: _Optional[str] = ..., test_set: _Optional[str] = ..., test_set_digest: _Optional[str] = ..., code_version: _Optional[str] = ..., seed: _Optional[int] = ..., generation: _Optional[str] = ..., generator: _Optional[str] = ..., imported_from: _Optional[str] = ..., imported_by: _Optional[str] = ...) -> None: ...
 
 class Alias(_message.Message):
     __slots__ = ("name", "metric_version", "protected", "etag", "update_time")

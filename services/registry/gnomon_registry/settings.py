@@ -6,10 +6,10 @@ import fsspec
 from fsspec.utils import get_protocol
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from gnomon.bundle_checks import read_policy
 from gnomon_rpc.settings import ServerSettings, own_folder
+from gnomon_storage import urls
 
 _HOME = own_folder("registry")
 
@@ -17,17 +17,34 @@ _HOME = own_folder("registry")
 class RegistrySettings(ServerSettings):
     """Variables begin with `GNOMON_REGISTRY_`."""
 
-    model_config = SettingsConfigDict(env_prefix="GNOMON_REGISTRY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GNOMON_REGISTRY_", frozen=True, hide_input_in_errors=True)
 
     listen: str = Field(
         default="127.0.0.1:7410", description="Address to listen at; port 0 takes a free one."
     )
     database_url: str = Field(
-        default=f"sqlite:///{_HOME / 'registry.db'}", description="The catalog: sqlite:///path."
+        default=f"sqlite:///{_HOME / 'registry.db'}",
+        repr=False,  # may hold a password
+        description="The catalog: sqlite:///path or postgresql://user@host/database.",
+    )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="A file with the password of a PostgreSQL database, read at every connection. libpq's "
+        "own PGPASSFILE does as well.",
+    )
+    migrate_on_start: bool = Field(
+        default=True,
+        description="Bring the database up to date at the start; if false, refuse one that is not, and "
+        "leave that to `gnomon db upgrade`.",
     )
     artifact_url: str = Field(
         default=f"file://{_HOME / 'artifacts'}",
         description="Where blobs and manifests are stored: file:///path or another fsspec URL.",
+    )
+    bundle_policy_file: Path | None = Field(
+        default=None,
+        description="A TOML file that says what bundles may hold: formats, base models, operators, sizes; "
+        "see docs/imports.md. What it does not name keeps its default.",
     )
     max_blob_bytes: int = Field(default=8 * 1024**3, ge=1, description="The largest blob that is accepted.")
     busy_timeout_s: float = Field(
@@ -56,15 +73,56 @@ class RegistrySettings(ServerSettings):
     scorer_key_file: Path | None = Field(default=None, description="A file with that key.")
     heartbeat_s: float = Field(default=5.0, gt=0, description="How often a quiet watch stream says it lives.")
 
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="Seals the secrets of webhooks: 32 bytes in base64 or hex, as `openssl rand -base64 32` "
+        "makes them. Without one there are no webhooks. Who loses it rotates the secrets.",
+    )
+    master_key_file: Path | None = Field(
+        default=None, description="A file with the master key, for those who keep secrets out of variables."
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Hosts that webhooks may be at beside public HTTPS, with their ports, separated by "
+        "commas: localhost:8080,10.0.0.7:8000.",
+    )
+    webhook_timeout_s: float = Field(
+        default=15.0, gt=0, description="How long a receiver may take for its whole answer."
+    )
+    webhook_concurrency: int = Field(
+        default=32, ge=2, description="Requests to receivers that are under way at once in this process."
+    )
+    webhook_first_retry_s: float = Field(
+        default=5.0, gt=0, description="The wait after the first failed attempt; it triples with each."
+    )
+    webhook_longest_retry_s: float = Field(
+        default=12 * 3600.0,
+        gt=0,
+        description="The longest wait, also where a receiver asks for a longer one.",
+    )
+    webhook_give_up_s: float = Field(
+        default=3 * 86400.0, gt=0, description="How long a delivery is tried before it is given up."
+    )
+    webhook_pause_after_s: float = Field(
+        default=5 * 86400.0, gt=0, description="A webhook that has taken nothing for this long is paused."
+    )
+    webhook_history_s: float = Field(
+        default=30 * 86400.0, gt=0, description="How long deliveries are remembered after they have ended."
+    )
+
     @field_validator("database_url")
     @classmethod
-    def _is_a_sqlite_file(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except ArgumentError as error:
-            raise ValueError("must be of the form sqlite:///path") from error
-        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-            raise ValueError("must be of the form sqlite:///path; other databases are not supported yet")
+    def _is_a_database(cls, value: str) -> str:
+        return urls.checked(value)
+
+    @field_validator("bundle_policy_file")
+    @classmethod
+    def _is_a_policy(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                read_policy(value)
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error}") from error
         return value
 
     @field_validator("artifact_url")

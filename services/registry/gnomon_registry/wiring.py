@@ -5,13 +5,12 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from gnomon.api_keys import new_key
+from gnomon.bundle_checks import Policy, read_policy
 from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
-from gnomon_registry.adapters import database
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
+from gnomon_registry.adapters.database import Database
 from gnomon_registry.adapters.feed import PolledFeed
 from gnomon_registry.adapters.key_source import OwnKeys
 from gnomon_registry.adapters.operator_keys import operator_keys
@@ -30,6 +29,7 @@ from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
+from gnomon_registry.webhook_wiring import telling
 from gnomon_rpc import audit_service, usage_service
 from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
@@ -37,6 +37,7 @@ from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import secret_of
 from gnomon_rpc.telemetry import Telemetry
 from gnomon_storage.audit_log import SqlAuditLog
+from gnomon_storage.urls import sqlite_file
 
 NAME = "gnomon.v1.RegistryService"
 
@@ -45,12 +46,17 @@ class App:
     """A built registry."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._engine = database.connect(settings.database_url, settings.busy_timeout_s)
+        self._settings = settings
+        self._database = Database(
+            settings.database_url, settings.busy_timeout_s, settings.database_password_file
+        )
+        self._policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
         self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
-        self._catalog = SqlCatalog(self._engine, settings.busy_timeout_s, on_commit=self._feed.wake)
+        self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
-        audit_log = SqlAuditLog(self._catalog.transaction, lambda: database.reading(self._engine))
+        self._telling = telling(settings, self._database, self._feed, _now)
+        audit_log = SqlAuditLog(self._database.write, self._database.read)
         audit = AuditWriter(audit_log)
         self._telemetry = Telemetry("registry", settings)
         self._server = Server(
@@ -67,7 +73,7 @@ class App:
         )
         self._readiness = Readiness(
             {
-                "database": lambda: asyncio.to_thread(self._catalog.last_change),
+                "database": lambda: asyncio.to_thread(self._database.check),
                 "artifacts": lambda: asyncio.to_thread(self._blobs.check),
             },
             lambda ready: self._server.set_ready(NAME, ready),
@@ -75,19 +81,21 @@ class App:
         )
 
     def _service(self, settings: RegistrySettings) -> Service:
-        catalog, blobs = self._observed(settings)
+        catalog, blobs = self._observed()
         servicer = RegistryServicer(
             projects=Projects(catalog, _now, _new_etag),
             metrics=Metrics(catalog, _now, _new_etag),
-            versions=Versions(catalog, blobs, parse_report, _now),
+            versions=Versions(catalog, blobs, parse_report, _now, self._policy),
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
             stored=StoredBytes(catalog, blobs),
+            webhooks=self._telling.webhooks,
+            dispatch_now=self._telling.dispatcher.wake,
         )
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 
-    def _observed(self, settings: RegistrySettings) -> tuple[CatalogStore, BlobStore]:
+    def _observed(self) -> tuple[CatalogStore, BlobStore]:
         """Return the stores, behind what counts their work where somebody wants to know."""
         if self._telemetry.registry is None:
             return self._catalog, self._blobs
@@ -95,8 +103,8 @@ class App:
 
         observer = PrometheusObserver(self._telemetry.registry)
         folders = {"artifacts": Path(self._blobs.local_folder)} if self._blobs.local_folder else {}
-        if file := make_url(settings.database_url).database:
-            folders["database"] = Path(file).parent
+        if file := sqlite_file(self._database.url):
+            folders["database"] = file.parent
         numbers = CatalogNumbers(self._catalog.sizes, lambda: self._feed.looked_at, folders)
         self._telemetry.registry.register(numbers)
         return ObservedCatalog(self._catalog, observer), ObservedBlobs(self._blobs, observer)
@@ -107,18 +115,20 @@ class App:
 
     async def start(self) -> None:
         """Bring the database up to date, clean up after a crash, and accept calls."""
-        await asyncio.to_thread(database.migrate, self._engine)
+        await asyncio.to_thread(self._database.prepare, migrate=self._settings.migrate_on_start)
         await asyncio.to_thread(self._blobs.clean)
         self._feed.start(self._catalog.last_change)
         await self._server.start()
         self._readiness.start()
+        self._telling.dispatcher.start()
 
     async def stop(self) -> None:
-        """End the watches, which never end by themselves, then the other calls."""
+        """End the watches, which never end by themselves, then the other calls and requests to receivers."""
         await self._readiness.stop()
         await self._feed.close()
-        await self._server.stop()
-        await asyncio.to_thread(self._engine.dispose)
+        await asyncio.gather(self._server.stop(), self._telling.dispatcher.stop(self._settings.grace_s))
+        await self._telling.outbound.close()
+        await asyncio.to_thread(self._database.close)
 
 
 def _operators(settings: RegistrySettings) -> dict[str, ApiKey]:

@@ -6,6 +6,7 @@ our own methods. Methods of other people's services stand here.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor
@@ -13,6 +14,7 @@ from google.protobuf.descriptor import Descriptor
 from gnomon.v1 import scopes_pb2
 
 ANY = "any"
+_SCOPES: Any = scopes_pb2.scopes
 _READ_WORK = ("train", "label")
 
 FOREIGN: dict[str, tuple[str, ...]] = {
@@ -45,5 +47,5 @@ def described(path: str) -> Method:
         found = descriptor_pool.Default().FindServiceByName(service).methods_by_name.get(name)
     except KeyError:
         found = None
-    scopes = FOREIGN.get(path) or (tuple(found.GetOptions().Extensions[scopes_pb2.scopes]) if found else ())
+    scopes = FOREIGN.get(path) or (tuple(found.GetOptions().Extensions[_SCOPES]) if found else ())
     return Method(frozenset(scopes) if scopes else None, found.input_type if found else None)

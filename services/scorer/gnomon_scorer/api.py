@@ -14,6 +14,7 @@ from gnomon.names import MetricVersionName
 from gnomon.status import to_status
 from gnomon.v1 import resources_pb2, scorer_service_pb2_grpc
 from gnomon.v1 import scorer_service_pb2 as pb
+from gnomon_rpc.caller import current
 from gnomon_rpc.pages import make_token, page_size, read_token
 from gnomon_rpc.required import check_required
 from gnomon_scorer.domain.lanes import Lane
@@ -79,7 +80,9 @@ class ScorerApi(scorer_service_pb2_grpc.ScorerServiceServicer):
 
 
 def caller_of(context: Any) -> str:
-    """Return who sends the call, as the header says; an API key will say it better."""
+    """Return who takes turns with others: the API key, which nobody can choose, else what the header says."""
+    if name := current().name:
+        return name
     metadata = context.invocation_metadata() or ()
     return next((str(value)[:100] for key, value in metadata if key == CALLER_HEADER), "")
 
@@ -87,7 +90,7 @@ def caller_of(context: Any) -> str:
 def tells_scores(context: Any) -> bool | None:
     """Return whether the caller wants an event for each score; None if it does not say `on` or `off`."""
     metadata = context.invocation_metadata() or ()
-    said = next((value for key, value in metadata if key == EVENTS_HEADER), None)
+    said = next((str(value) for key, value in metadata if key == EVENTS_HEADER), "")
     return {"on": True, "off": False}.get(said)
 
 

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from gnomon.bundle_checks import read_policy
 from gnomon_rpc.settings import RegistryClientSettings, own_folder
 
 
@@ -27,6 +28,16 @@ class ScorerSettings(RegistryClientSettings):
     cache_dir: Path = Field(
         default=own_folder("scorer") / "bundles",
         description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",
+    )
+    bundle_policy_file: Path | None = Field(
+        default=None,
+        description="A TOML file that says what bundles may hold, as the registry's; see docs/imports.md.",
+    )
+    quarantine_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="How much processor time the first load of a bundle may take, in a process of its "
+        "own with little memory and no rights; once a bundle and machine. 0: bundles open here at once.",
     )
     threads: int = Field(
         default_factory=_cores, ge=1, description="How many cores inference keeps busy; all, if not given."
@@ -79,6 +90,17 @@ class ScorerSettings(RegistryClientSettings):
         description="Which scores become events for OpenTelemetry: those of calls whose trace is recorded, "
         "all, or none. A call that says `on` or `off` itself goes before.",
     )
+
+    @field_validator("bundle_policy_file")
+    @classmethod
+    def _is_a_policy(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                read_policy(value)
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error}") from error
+        return value
+
     registry_silence_s: float = Field(
         default=30.0, gt=0, description="How long the registry may send nothing before it counts as away."
     )

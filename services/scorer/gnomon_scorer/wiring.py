@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from gnomon.bundle_checks import Policy, read_policy
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
 from gnomon_rpc.limits import Limits
 from gnomon_rpc.registry_keys import registry_keys, registry_options
@@ -16,6 +17,7 @@ from gnomon_scorer.adapters.bundles import BundleCache
 from gnomon_scorer.adapters.engines import Engine
 from gnomon_scorer.adapters.onnx_runtime import ConflictError, OnnxRuntime
 from gnomon_scorer.adapters.openvino_runtime import OpenVinoRuntime
+from gnomon_scorer.adapters.quarantine import ProcessQuarantine
 from gnomon_scorer.adapters.registry import Registry
 from gnomon_scorer.adapters.runtimes import Runtimes
 from gnomon_scorer.adapters.tokenizers import TokenizerFiles
@@ -24,7 +26,7 @@ from gnomon_scorer.api import PER_ITEM, SERVICE
 from gnomon_scorer.api_stream import StreamingScorerApi
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.observing import Observer, Silent
-from gnomon_scorer.domain.ports import Runtime
+from gnomon_scorer.domain.ports import Quarantine, Runtime
 from gnomon_scorer.domain.response_cache import ResponseCache
 from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scoring import ScoringService, Tracer
@@ -40,16 +42,21 @@ class App:
     """A built scorer. `server.address` is known once it is started."""
 
     def __init__(
-        self, settings: ScorerSettings, runtime: Runtime, telemetry: Telemetry | None = None
+        self,
+        settings: ScorerSettings,
+        runtime: Runtime,
+        telemetry: Telemetry | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.telemetry = telemetry or Telemetry("scorer", settings)
         self._runtime = runtime
         if runtime.problem is not None:
             log.error("this scorer will not be ready", reason=runtime.problem)
         self.registry = Registry(registry_options(settings))
-        bundles = BundleCache(settings.cache_dir, self.registry)
+        policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
+        bundles = BundleCache(settings.cache_dir, self.registry, policy)
         self._load = priority.pool(1, settings.inference_nice, "load")
-        loader = Loader(bundles, TokenizerFiles(), runtime, self._load)
+        loader = Loader(bundles, TokenizerFiles(), runtime, self._load, quarantine)
         tracer = self._tracer(settings)
         self.versions = Versions(
             loader, settings.memory_budget_bytes, loading=tracer.loading if tracer else None
@@ -170,4 +177,6 @@ def build(settings: ScorerSettings) -> App:
         tuning_s=settings.tuning_s,
         nice=settings.inference_nice,
     )
-    return App(settings, runtime)
+    proved = settings.cache_dir / "proved"
+    quarantine = ProcessQuarantine(proved, engines, settings.format, settings.quarantine_s)
+    return App(settings, runtime, quarantine=quarantine if settings.quarantine_s else None)

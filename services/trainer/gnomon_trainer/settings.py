@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from gnomon_rpc.settings import RegistryClientSettings, own_folder
+from gnomon_storage import urls
 
 _HOME = own_folder("trainer")
 _MIB = 1024 * 1024
@@ -14,14 +15,27 @@ _MIB = 1024 * 1024
 class TrainerSettings(RegistryClientSettings):
     """The trainer's settings; a worker reads the same ones."""
 
-    model_config = SettingsConfigDict(env_prefix="GNOMON_TRAINER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="GNOMON_TRAINER_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     listen: str = Field(
         default="127.0.0.1:7411", description="Address to listen at; port 0 takes a free one."
     )
     database_url: str = Field(
         default=f"sqlite:///{_HOME / 'trainer.db'}",
-        description="Where datasets and runs are recorded, as SQLAlchemy writes it.",
+        repr=False,  # may hold a password
+        description="Where datasets and runs are recorded: sqlite:///path or postgresql://user@host/database.",
+    )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="A file with the password of a PostgreSQL database, read at every connection. libpq's "
+        "own PGPASSFILE does as well.",
+    )
+    migrate_on_start: bool = Field(
+        default=True,
+        description="Bring the database up to date at the start; if false, refuse one that is not, and "
+        "leave that to `gnomon db upgrade`.",
     )
     data_dir: Path = Field(
         default=_HOME / "data", description="Rows of datasets, and the work folders of runs with checkpoints."
@@ -83,3 +97,8 @@ class TrainerSettings(RegistryClientSettings):
         description="How much of the feedback, by class, is never trained on, so that versions can be "
         "compared on it.",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, value: str) -> str:
+        return urls.checked(value)

@@ -133,7 +133,7 @@ class TrainerApp:
         ]
 
     def _prepare(self) -> None:
-        self.database.migrate()
+        self.database.prepare(migrate=self.settings.migrate_on_start)
         incoming.sweep(self.settings.data_dir / "tmp")
         self.rows.sweep(self.datasets.digests())
 
@@ -166,7 +166,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     _trackers(settings)  # refused here rather than by every worker
     telemetry = Telemetry("trainer", settings)
     telling = Telling(_observer(telemetry), tracing_by(telemetry.spans))
-    database = Database(settings.database_url)
+    database = _database(settings)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(registry_options(settings), settings.registry_timeout_s)
@@ -260,7 +260,9 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
 
 def _audit_log(settings: TrainerSettings) -> tuple[Database, SqlAuditLog]:
     """Return the audit log, on connections of its own: an entry survives a power cut, rows need not."""
-    database = Database(settings.database_url, synchronous="FULL")
+    database = Database(
+        settings.database_url, password_file=settings.database_password_file, synchronous="FULL"
+    )
     return database, SqlAuditLog(database.write, database.read)
 
 
@@ -272,8 +274,8 @@ def build_work(
     spans: "Spans | None" = None,
 ) -> Work:
     """Build what a worker process runs."""
-    database = Database(settings.database_url)
-    database.migrate()
+    database = _database(settings)
+    database.prepare(migrate=settings.migrate_on_start)
     return Work(
         worker=worker,
         runs=SqlRunStore(database),
@@ -427,6 +429,10 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs, asking: Judging) ->
             operations.OperationsServicer(operated),
         ),
     ]
+
+
+def _database(settings: TrainerSettings) -> Database:
+    return Database(settings.database_url, password_file=settings.database_password_file)
 
 
 def _rows(settings: TrainerSettings) -> RowFiles:

@@ -15,7 +15,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -111,6 +111,14 @@ class FileBlobStore:
         except FileNotFoundError as error:
             resource = f"blobs/{sha256}"
             raise NotFoundError(f"The blob {sha256} is not stored.", resource=resource) from error
+
+    def open(self, sha256: str) -> IO[bytes]:
+        try:
+            file: IO[bytes] = self._files.open(self._blob(sha256), "rb")
+        except FileNotFoundError as error:
+            resource = f"blobs/{sha256}"
+            raise NotFoundError(f"The blob {sha256} is not stored.", resource=resource) from error
+        return file
 
     def put_manifest(self, digest: str, content: bytes) -> None:
         part = _Part(self._files, self._root, f"{self._root}/manifests/{digest}.json")

@@ -1,17 +1,16 @@
 """The catalog in a SQL database."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, insert, select, update
 
-from gnomon.errors import ServiceUnavailableError
 from gnomon.names import AliasName, MetricName, ProjectName
-from gnomon_registry.adapters import database, rows
+from gnomon_registry.adapters import rows
 from gnomon_registry.adapters.api_key_rows import from_api_key, to_api_key
+from gnomon_registry.adapters.database import Database
 from gnomon_registry.adapters.schema import (
     aliases,
     answered_requests,
@@ -34,34 +33,20 @@ class SqlCatalog:
     thread that wrote.
     """
 
-    def __init__(self, engine: Engine, busy_timeout_s: float, on_commit: Callable[[], None]) -> None:
-        self._engine = engine
-        self._busy_timeout_s = busy_timeout_s
+    def __init__(self, database: Database, on_commit: Callable[[], None]) -> None:
+        self._database = database
         self._on_commit = on_commit
-        self._turn = threading.Lock()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator["SqlReader"]:
-        with database.reading(self._engine) as connection:
+        with self._database.read() as connection:
             yield SqlReader(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["SqlWriter"]:
-        with self.transaction() as connection:
+        with self._database.write() as connection:
             yield SqlWriter(connection)
         self._on_commit()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """The only writer of the database, catalog or not."""
-        # Writers of this process queue here: SQLite's own waiting is by sleeps, and unfair.
-        if not self._turn.acquire(timeout=self._busy_timeout_s):
-            raise ServiceUnavailableError("The registry's database is busy. Try again.", retry_after_s=1.0)
-        try:
-            with database.writing(self._engine) as connection:
-                yield connection
-        finally:
-            self._turn.release()
 
     def last_change(self) -> int:
         with self.reading() as catalog:

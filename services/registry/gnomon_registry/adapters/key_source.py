@@ -22,4 +22,5 @@ class OwnKeys:
             return KeyAnswer(state, name)
         scopes, projects = frozenset(key.scopes), frozenset(key.projects)
         caller = Caller(name, key.display_name, scopes, projects, quotas=key.quotas)
-        return KeyAnswer(state, name, caller, found.end_time and found.end_time.timestamp())
+        ends = found.end_time.timestamp() if found.end_time is not None else None
+        return KeyAnswer(state, name, caller, ends)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -23,10 +22,11 @@ from sqlalchemy import (
 )
 
 from gnomon_storage.audit_log import audit_table
+from gnomon_storage.types import Integer
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time in UTC; SQLite has no zones, so they are taken off and put back."""
+    """A time in UTC, whatever a server's zone; SQLite has none, so it is taken off and put back."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -35,7 +35,7 @@ class UtcTime(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return value and value.replace(tzinfo=value.tzinfo or UTC)
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 metadata = MetaData(
@@ -115,6 +115,53 @@ changes = Table(
     Column("old_number", Integer),
     Column("create_time", UtcTime, nullable=False),
     Index(None, "metric", "alias", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Deliveries are made of `changes` after `position`, in the transaction that moves it.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook", String(63), primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),  # empty if it was dropped
+    Column("secret_number", Integer, nullable=False),
+    Column("sealed_old_secret", LargeBinary, nullable=False),
+    Column("old_secret_expire_time", UtcTime),
+    Column("pause_cause", String(32)),
+    Column("last_success_time", UtcTime),
+    Column("failing_since_time", UtcTime),
+    Column("last_error", Text, nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("webhook", String(63), ForeignKey("webhooks.webhook"), nullable=False),
+    Column("delivery", String(63), nullable=False),
+    Column("change_id", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("attempt_count", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("attempts", JSON, nullable=False),  # [[time, HTTP status, seconds, error], …]
+    Column("due_time", UtcTime),  # set while it waits; in the future while somebody sends it
+    Column("give_up_time", UtcTime),
+    Column("claim_time", UtcTime),
+    Column("create_time", UtcTime, nullable=False),
+    Column("end_time", UtcTime),
+    Index(None, "webhook", "delivery", unique=True),
+    Index(None, "due_time"),
+    Index(None, "end_time"),
     sqlite_autoincrement=True,
 )
 

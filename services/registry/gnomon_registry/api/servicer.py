@@ -1,5 +1,7 @@
 """All RPCs of the registry in one servicer."""
 
+from collections.abc import Callable
+
 from gnomon.v1 import registry_service_pb2_grpc
 from gnomon_registry.api.aliases import AliasRpcs
 from gnomon_registry.api.blobs import BlobRpcs
@@ -7,6 +9,7 @@ from gnomon_registry.api.metrics import MetricRpcs
 from gnomon_registry.api.projects import ProjectRpcs
 from gnomon_registry.api.versions import VersionRpcs
 from gnomon_registry.api.watching import WatchRpcs
+from gnomon_registry.api.webhooks import WebhookRpcs
 from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
@@ -14,6 +17,7 @@ from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
+from gnomon_registry.domain.webhook_use_cases import Webhooks
 
 
 class RegistryServicer(
@@ -23,6 +27,7 @@ class RegistryServicer(
     AliasRpcs,
     BlobRpcs,
     WatchRpcs,
+    WebhookRpcs,
     registry_service_pb2_grpc.RegistryServiceServicer,
 ):
     """Implements `gnomon.v1.RegistryService`."""
@@ -37,6 +42,8 @@ class RegistryServicer(
         blobs: Blobs,
         watching: Watching,
         stored: StoredBytes,
+        webhooks: Webhooks,
+        dispatch_now: Callable[[], None],
     ) -> None:
         self.projects = projects
         self.metrics = metrics
@@ -45,3 +52,6 @@ class RegistryServicer(
         self.blobs = blobs
         self.watching = watching
         self.stored = stored
+
+        self.webhooks = webhooks
+        self.dispatch_now = dispatch_now

@@ -11,7 +11,7 @@ from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import resources_pb2 as pb
 from gnomon_registry.api import messages
 from gnomon_registry.api.paging import number, page
-from gnomon_registry.domain.entities import MetricVersion
+from gnomon_registry.domain.entities import ImportSource, MetricVersion
 from gnomon_registry.domain.versions import Versions
 from gnomon_rpc.request_ids import request_key
 
@@ -26,7 +26,9 @@ class VersionRpcs:
         files = [BundleFile(file.path, file.sha256, file.size_bytes) for file in draft.bundle.files]
         metric = MetricName.parse(request.parent, "parent")
         create, key = self.versions.create, request_key(request)
-        return messages.version(await in_thread(create, metric, draft.description, files, key))
+        return messages.version(
+            await in_thread(create, metric, draft.description, files, key, _import_source(request))
+        )
 
     async def GetMetricVersion(self, request: rpc.GetMetricVersionRequest, context: Any) -> pb.MetricVersion:
         return messages.version(await in_thread(self.versions.get, MetricVersionName.parse(request.name)))
@@ -55,3 +57,9 @@ class VersionRpcs:
     ) -> pb.MetricVersion:
         name = MetricVersionName.parse(request.name)
         return messages.version(await in_thread(self.versions.undelete, name))
+
+
+def _import_source(request: rpc.CreateMetricVersionRequest) -> ImportSource | None:
+    if not request.HasField("import_source"):
+        return None
+    return ImportSource(request.import_source.origin, request.import_source.importer)

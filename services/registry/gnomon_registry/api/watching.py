@@ -8,7 +8,7 @@ from typing import Any
 
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon_registry.api.messages import alias_name, version_name
-from gnomon_registry.domain.entities import Alias
+from gnomon_registry.domain.entities import Alias, ChangeKind
 from gnomon_registry.domain.watching import Event, LiveVersion, Mark, Watching
 
 
@@ -35,8 +35,10 @@ def _response(event: Event) -> rpc.WatchCatalogResponse:
                 kind="ALIAS_SET", metric_version=str(event.version), alias=str(event.name)
             )
         case change:
+            # For a watcher a restored version is one that is there, as any other.
+            restored = change.kind is ChangeKind.VERSION_RESTORED
             return rpc.WatchCatalogResponse(
-                kind=change.kind.name,
+                kind="VERSION_CREATED" if restored else change.kind.name,
                 metric_version=version_name(change.metric, change.number),
                 alias=alias_name(change.metric, change.alias),
             )

@@ -63,6 +63,14 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportSource:
+    """Where a bundle was made, if not here, and who brought it; both as the caller says."""
+
+    origin: str
+    importer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MetricVersion:
     """An immutable numbered release of a metric; only `delete_time` and who points at it change.
 
@@ -104,6 +112,7 @@ class Alias:
 class ChangeKind(StrEnum):
     VERSION_CREATED = "version_created"
     VERSION_DELETED = "version_deleted"
+    VERSION_RESTORED = "version_restored"
     ALIAS_SET = "alias_set"
     ALIAS_DELETED = "alias_deleted"
 
@@ -112,7 +121,7 @@ class ChangeKind(StrEnum):
 class Change:
     """One entry of the catalog's log, which is also the history of every alias.
 
-    `number` is the version that was created or deleted, or that the alias
+    `number` is the version that was created, deleted or restored, or that the alias
     points at from now on; `old_number` is where the alias pointed before.
     """
 

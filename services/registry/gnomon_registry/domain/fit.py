@@ -7,10 +7,15 @@ from gnomon.errors import BundleInvalidError, Violation
 from gnomon_registry.domain.entities import Metric
 
 
-def check_fit(metric: Metric, evaluator: Evaluator, files: tuple[BundleFile, ...]) -> None:
-    """Raise BundleInvalidError, naming every difference, unless the evaluator computes the metric."""
+def check_fit(
+    metric: Metric, evaluator: Evaluator, files: tuple[BundleFile, ...], *, by_its_name: bool = True
+) -> None:
+    """Raise BundleInvalidError, naming every difference, unless the evaluator computes the metric.
+
+    `by_its_name`: it must name this metric, too. What was made elsewhere may call it otherwise.
+    """
     problems = [
-        *_differences(metric, evaluator),
+        *_differences(metric, evaluator, by_its_name),
         *_template_problems(evaluator),
         *_format_problems(evaluator, files),
         *_lineage_problems(evaluator.lineage),
@@ -20,10 +25,12 @@ def check_fit(metric: Metric, evaluator: Evaluator, files: tuple[BundleFile, ...
             f"The bundle does not fit {metric.name}: {problems[0].field} {problems[0].description}.",
             violations=problems,
             resource=str(metric.name),
+            path=EVALUATOR_FILE,
+            rule="fit",
         )
 
 
-def _differences(metric: Metric, evaluator: Evaluator) -> Iterator[Violation]:
+def _differences(metric: Metric, evaluator: Evaluator, by_its_name: bool) -> Iterator[Violation]:
     definition = metric.definition
     for field, found, wanted in (
         ("metric", evaluator.metric, str(metric.name)),
@@ -33,7 +40,7 @@ def _differences(metric: Metric, evaluator: Evaluator) -> Iterator[Violation]:
         ("classes", list(evaluator.classes), list(definition.labels)),
         ("flagged_classes", sorted(evaluator.flagged_classes), sorted(definition.flagged_labels)),
     ):
-        if found != wanted:
+        if found != wanted and (by_its_name or field != "metric"):
             yield _problem(field, f"is {_short(found)}; the metric's is {_short(wanted)}")
 
 

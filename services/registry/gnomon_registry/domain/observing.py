@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import IO, Protocol
 
 from gnomon.errors import ServiceUnavailableError, StorageFullError
 from gnomon_registry.domain.ports import (
@@ -83,6 +83,9 @@ class ObservedBlobs:
 
     def missing(self, sha256: Iterable[str]) -> list[str]:
         return self._store.missing(sha256)
+
+    def open(self, sha256: str) -> IO[bytes]:
+        return self._store.open(sha256)
 
     def put_manifest(self, digest: str, content: bytes) -> None:
         self._store.put_manifest(digest, content)

@@ -1,10 +1,10 @@
 """What the domain needs of the world. Every port has a contract suite in `tests/registry`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import IO, Protocol
 
 from gnomon.names import AliasName, MetricName, ProjectName
 from gnomon_registry.domain.api_key import ApiKey
@@ -16,8 +16,10 @@ Clock = Callable[[], datetime]
 NewEtag = Callable[[], str]
 """Returns a text that was never returned before."""
 
-ReportParser = Callable[[bytes], bytes]
+ReportParser = Callable[[bytes, Sequence[str]], bytes]
 """From the content of `report.json` to a serialised `gnomon.v1.EvaluationReport`.
+
+The warnings given are put before those of the report.
 
 Raises BundleInvalidError if it is not one.
 """
@@ -194,6 +196,10 @@ class BlobStore(Protocol):
 
     def download(self, sha256: str) -> BlobDownload:
         """Open a blob; raise NotFoundError if it is not stored."""
+        ...
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """Open a blob to read anywhere in it, unverified; raise NotFoundError if it is not stored."""
         ...
 
     def put_manifest(self, digest: str, content: bytes) -> None:

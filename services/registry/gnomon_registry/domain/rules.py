@@ -10,6 +10,7 @@ from gnomon.names import PresetEdition
 from gnomon_registry.domain.entities import Definition, LabelClass
 
 DISPLAY_NAME_LENGTH = 63
+ORIGIN_LENGTH = 200
 DESCRIPTION_LENGTH = 10_000
 LABEL_LENGTH = 63
 RUBRIC_LENGTH = 2_000
@@ -19,8 +20,10 @@ _LIMITS = {
     "display_name": DISPLAY_NAME_LENGTH,
     "description": DESCRIPTION_LENGTH,
     "judge_prompt": JUDGE_PROMPT_LENGTH,
+    "origin": ORIGIN_LENGTH,
+    "importer": ORIGIN_LENGTH,
 }
-_ONE_LINE = {"display_name"}
+_ONE_LINE = {"display_name", "origin", "importer"}
 _BOOLEAN = (LabelClass("false"), LabelClass("true", flagged=True))
 
 

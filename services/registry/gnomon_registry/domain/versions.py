@@ -1,11 +1,13 @@
 """Use cases of metric versions."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gnomon import bundle
-from gnomon.bundle import BundleFile, Evaluator
+from gnomon.bundle import BundleFile, Evaluator, LineageRecord
+from gnomon.bundle_checks import Policy, check_contents
+from gnomon.bundle_checks.refusing import refuse
 from gnomon.errors import (
     BlobMissingError,
     BundleInvalidError,
@@ -15,14 +17,15 @@ from gnomon.errors import (
 )
 from gnomon.names import MetricName, MetricVersionName
 from gnomon_registry.domain.blobs import read_whole
-from gnomon_registry.domain.entities import Change, ChangeKind, MetricVersion
+from gnomon_registry.domain.entities import Change, ChangeKind, ImportSource, MetricVersion
 from gnomon_registry.domain.fit import check_fit
 from gnomon_registry.domain.lookup import the_metric, the_version
 from gnomon_registry.domain.ports import BlobStore, CatalogReader, CatalogStore, Clock, ReportParser
 from gnomon_registry.domain.requests import RequestKey, answer_of, remember
 from gnomon_registry.domain.rules import check_texts
 
-_MAX_JSON_BYTES = 4 * 1024 * 1024  # evaluator.json and report.json are read into memory
+_MAX_JSON_BYTES = 4 * 1024 * 1024  # report.json is read into memory
+_NOT_MEASURED = "Imported: nothing in this report was measured here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +34,51 @@ class Versions:
     blobs: BlobStore
     parse_report: ReportParser
     clock: Clock
+    policy: Policy = field(default_factory=Policy)
 
     def create(
-        self, metric: MetricName, description: str, files: list[BundleFile], key: RequestKey | None
+        self,
+        metric: MetricName,
+        description: str,
+        files: list[BundleFile],
+        key: RequestKey | None,
+        source: ImportSource | None = None,
     ) -> MetricVersion:
         """Register the next version of a metric: all of it or nothing.
 
-        A file of size 0 gets the size of its blob.
+        A file of size 0 gets the size of its blob. `source`: the bundle was
+        made elsewhere; it may call the metric otherwise, and must have a
+        report, which then says that none of it was measured here.
 
         Raises:
-            BundleInvalidError: the files break a rule, or do not fit the metric.
+            BundleInvalidError: the files break a rule of the policy, or do not fit the metric.
             BlobMissingError: a file's blob was not uploaded.
             RequestIdReusedError: the request ID came with another body before.
         """
         check_texts("metric_version", description=description)
+        if source:
+            check_texts("import_source", origin=source.origin, importer=source.importer)
         with self.store.reading() as catalog:
             if answer := answer_of(catalog, key):
                 return _answered(catalog, answer)
             known = the_metric(catalog, metric)
         stored = self._stored(bundle.check_files(files))
-        evaluator = bundle.parse_evaluator(self._content(stored, bundle.EVALUATOR_FILE))
-        check_fit(known, evaluator, stored)
-        draft = _draft(metric, description, stored, evaluator, self._report(stored))
+        digests = {file.path: file.sha256 for file in stored}
+        evaluator = check_contents(stored, lambda path: self.blobs.open(digests[path]), self.policy)
+        evaluator = dataclasses.replace(evaluator, lineage=_told(evaluator.lineage, source))
+        check_fit(known, evaluator, stored, by_its_name=source is None)
+        draft = _draft(metric, description, stored, evaluator, self._report(stored, source))
         self.blobs.put_manifest(draft.digest, bundle.manifest(stored))
         return self._insert(draft, evaluator, key)
 
     def _insert(self, draft: MetricVersion, evaluator: Evaluator, key: RequestKey | None) -> MetricVersion:
+        by_its_name = not draft.lineage.imported_from
         with self.store.writing() as catalog:
             if answer := answer_of(catalog, key):
                 return _answered(catalog, answer)
             # The metric may have been deleted and made anew since it was read.
-            check_fit(the_metric(catalog, MetricName(draft.metric)), evaluator, draft.files)
+            metric = the_metric(catalog, MetricName(draft.metric))
+            check_fit(metric, evaluator, draft.files, by_its_name=by_its_name)
             number, now = catalog.last_number(draft.metric) + 1, self.clock()
             version = dataclasses.replace(draft, number=number, create_time=now)
             catalog.add_version(version)
@@ -101,10 +118,15 @@ class Versions:
             )
         return read_whole(self.blobs, file.sha256)
 
-    def _report(self, files: tuple[BundleFile, ...]) -> bytes:
-        if all(file.path != bundle.REPORT_FILE for file in files):
-            return b""
-        return self.parse_report(self._content(files, bundle.REPORT_FILE))
+    def _report(self, files: tuple[BundleFile, ...], source: ImportSource | None) -> bytes:
+        if any(file.path == bundle.REPORT_FILE for file in files):
+            warnings = [_NOT_MEASURED] if source else []
+            return self.parse_report(self._content(files, bundle.REPORT_FILE), warnings)
+        if source:
+            refuse(
+                bundle.REPORT_FILE, "report", "is missing; what was made elsewhere must say how good it is"
+            )
+        return b""
 
     def get(self, name: MetricVersionName) -> MetricVersion:
         with self.store.reading() as catalog:
@@ -145,8 +167,14 @@ class Versions:
         with self.store.writing() as catalog:
             if the_version(catalog, name, deleted=True).delete_time is not None:
                 catalog.set_delete_time(name.metric, number, None)
-                catalog.log(Change(ChangeKind.VERSION_CREATED, name.metric, number, self.clock()))
+                catalog.log(Change(ChangeKind.VERSION_RESTORED, name.metric, number, self.clock()))
             return the_version(catalog, name)
+
+
+def _told(lineage: LineageRecord, source: ImportSource | None) -> LineageRecord:
+    """Return the lineage as the registry tells it: who imported a bundle is not the bundle's to say."""
+    source = source or ImportSource("")
+    return dataclasses.replace(lineage, imported_from=source.origin, imported_by=source.importer)
 
 
 def _answered(catalog: CatalogReader, answer: str) -> MetricVersion:

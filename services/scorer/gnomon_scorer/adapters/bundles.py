@@ -18,14 +18,13 @@ from typing import Protocol
 import structlog
 
 from gnomon.bundle import (
-    EVALUATOR_FILE,
     REPORT_FILE,
     TOKENIZER_FILE,
     BundleFile,
     check_files,
     digest,
-    parse_evaluator,
 )
+from gnomon.bundle_checks import Policy, check_contents, folder_opener
 from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, BlobMissingError, NotFoundError
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.objective import Objective, objective_of
@@ -48,8 +47,9 @@ class Origin(Protocol):
 class BundleCache:
     """Fetches bundles and keeps them. Several processes may share the folder."""
 
-    def __init__(self, folder: Path, origin: Origin) -> None:
+    def __init__(self, folder: Path, origin: Origin, policy: Policy | None = None) -> None:
         self._folder = folder
+        self._policy = policy or Policy()
         self._origin = origin
         self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # versions never change
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
@@ -64,13 +64,13 @@ class BundleCache:
             if await asyncio.to_thread(folder.is_dir):
                 problem = await asyncio.to_thread(_problem, folder, files)
                 if problem is None:
-                    return await asyncio.to_thread(_read, folder, files)
+                    return await asyncio.to_thread(_read, folder, files, self._policy)
                 log.warning("a cached bundle is altered", version=str(version), problem=problem)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             await self._download(version, files, folder)
             if problem := await asyncio.to_thread(_problem, folder, files):  # what could not be removed
                 raise _corrupt(version, f"{problem} in {folder}, which cannot be replaced")
-            return await asyncio.to_thread(_read, folder, files)
+            return await asyncio.to_thread(_read, folder, files, self._policy)
 
     async def _download(
         self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
@@ -116,8 +116,9 @@ def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
     return None
 
 
-def _read(folder: Path, files: Iterable[BundleFile]) -> Bundle:
-    evaluator = parse_evaluator((folder / EVALUATOR_FILE).read_bytes())
+def _read(folder: Path, files: Iterable[BundleFile], policy: Policy) -> Bundle:
+    """Return a bundle whose files keep to the rules: the registry checks that as well, and is not trusted."""
+    evaluator = check_contents(files, folder_opener(folder), policy)
     tokenizer_sha256 = next(file.sha256 for file in files if file.path == TOKENIZER_FILE)
     return Bundle(folder, evaluator, folder / TOKENIZER_FILE, tokenizer_sha256, _objective(folder))
 

@@ -192,7 +192,16 @@ class Bundles(Protocol):
             NotFoundError: there is no such version.
             ArtifactCorruptError: a file is missing or altered, here and there.
             RegistryUnavailableError: it is not here, and the registry is away.
-            BundleInvalidError: `evaluator.json` cannot be read.
+            BundleInvalidError: a file breaks a rule of bundles.
+        """
+
+
+class Quarantine(Protocol):
+    async def check(self, bundle: Bundle) -> None:
+        """Open a bundle where it can do no harm, unless it passed before.
+
+        Raises:
+            VersionUnloadableError: it crashed, took too much, or does not score.
         """
 
 

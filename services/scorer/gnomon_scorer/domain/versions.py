@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
 from gnomon.errors import (
     ArtifactCorruptError,
+    BundleInvalidError,
     GnomonError,
     NotFoundError,
     RegistryUnavailableError,
@@ -28,7 +30,7 @@ from gnomon.errors import (
 )
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.loaded import LoadedVersion, first_line
-from gnomon_scorer.domain.ports import Bundles, Runtime, Tokenizers
+from gnomon_scorer.domain.ports import Bundles, Quarantine, Runtime, Tokenizers
 from gnomon_scorer.domain.probing import known_text
 
 log = structlog.get_logger(__name__)
@@ -60,7 +62,7 @@ class Loader:
     """Brings a version into memory: fetch, open, warm.
 
     `threads`: where it is opened and warmed; threads that a runtime starts
-    there inherit their priority.
+    there inherit their priority. `quarantine`: where it is opened first.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Loader:
         tokenizers: Tokenizers,
         runtime: Runtime,
         threads: Executor | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._bundles = bundles
         self._tokenizers = tokenizers
         self._runtime = runtime
         self._threads = threads
+        self._quarantine = quarantine
         self._one_at_a_time = asyncio.Semaphore(1)  # opening and warming compete with scoring
 
     async def load(self, name: MetricVersionName) -> LoadedVersion:
@@ -98,6 +102,8 @@ class Loader:
             return version
 
         async with self._one_at_a_time:
+            if self._quarantine is not None:
+                await self._quarantine.check(bundle)
             opening = asyncio.get_running_loop().run_in_executor(self._threads, open_and_warm)
             try:
                 return await asyncio.shield(opening)
@@ -312,7 +318,8 @@ class Versions:
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
     if isinstance(error, VersionUnloadableError):
         return error
+    broken: dict[str, Any] = dict(error.metadata) if isinstance(error, BundleInvalidError) else {}
     return VersionUnloadableError(
         f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
-        metric_version=str(name),
+        **broken | {"metric_version": str(name)},
     )

@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.names import DatasetName, ReviewName
@@ -193,12 +192,10 @@ def _still_free(
 
 
 def _hold(connection: Connection, review: Review, row: int, reviewer: str, expires: float) -> None:
-    values = {"review": review.number, "row": row, "reviewer": reviewer}
-    connection.execute(
-        upsert(holds)
-        .values(**values, expires=expires)
-        .on_conflict_do_update(index_elements=list(values), set_={"expires": expires})
-    )
+    mine = (holds.c.review == review.number, holds.c.row == row, holds.c.reviewer == reviewer)
+    connection.execute(delete(holds).where(*mine))
+    values = {"review": review.number, "row": row, "reviewer": reviewer, "expires": expires}
+    connection.execute(insert(holds).values(values))
 
 
 def _item_of(connection: Connection, review: Review, row: int) -> Item:

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Column,
     Float,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -16,10 +15,11 @@ from sqlalchemy import (
 )
 
 from gnomon_storage.audit_log import audit_table
+from gnomon_storage.types import Integer
 
 metadata = MetaData()
 
-_Serial = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts by itself in SQLite
+_Serial = Integer
 
 dataset_versions = Table(
     "dataset_versions",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gnomon.errors import GnomonError, InternalError, LeaseLostError
+from gnomon.errors import GnomonError, InternalError, LeaseLostError, ServiceUnavailableError
 from gnomon.threads import in_thread
 from gnomon_trainer.domain import paid_work
 from gnomon_trainer.domain.held_work import HeldWork
@@ -176,6 +176,9 @@ class PaidWorkLoop:
             return doing.result()
         if isinstance(error, LeaseLostError):
             raise error
+        if isinstance(error, ServiceUnavailableError):  # the database is away or busy: no fault of the work
+            log.warning("work put off: %s: %s", work.name, error.reason)
+            return paid_work.given_back
         known = error if isinstance(error, GnomonError) else _unforeseen(error, work)
         log.error("work failed: %s: %s", work.name, known.reason)
         return _failed(known, self.clock)

@@ -15,6 +15,7 @@ from gnomon.errors import (
     ArtifactCorruptError,
     GnomonError,
     LeaseLostError,
+    ServiceUnavailableError,
     StorageFullError,
     TrainingFailedError,
 )
@@ -145,6 +146,9 @@ class Work:
         except RunCancelledError:
             held.write(lambda run: runs.cancelled_by_worker(run, self.clock()))
         except WorkerStoppingError:
+            held.write(lambda run: runs.given_back(run, self.clock()))
+        except ServiceUnavailableError as error:  # the database is away or busy: no fault of the run
+            log.warning("run put off: %s: %s", held.run.name, error.reason)
             held.write(lambda run: runs.given_back(run, self.clock()))
         except Exception as error:
             known = _known(error, held.run)

@@ -1,9 +1,6 @@
-"""Alembic's entry: `Database.migrate` hands the connection over."""
+"""What Alembic runs: the steps, on the connection and in the transaction of the caller."""
 
-from alembic import context
-
+from gnomon_storage.migrating import run
 from gnomon_trainer.adapters.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()
+run(metadata)

@@ -1,0 +1,156 @@
+"""A `tokenizer.json`: what the library would do with it, read before the library is.
+
+The library keeps the format to itself; what is checked here is what can cost
+time or memory when text is tokenized.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gnomon.bundle_checks import patterns
+from gnomon.bundle_checks.policy import Policy
+from gnomon.bundle_checks.refusing import quoted, refuse
+
+_MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
+_MOST_ADDED = 10_000
+_MOST_PARTS = 32  # steps of a normalizer or a pre-tokenizer
+_LONGEST_TOKEN = 1_024
+_LONGEST_WORD = 1_000
+_MOST_IDS = 1 << 24
+_LONGEST = 1 << 20  # tokens, of truncation and padding
+_MOST_GROWTH = 64  # times that normalizers may lengthen a text by their replacements
+
+
+def check_tokenizer(path: str, content: Any, policy: Policy) -> None:
+    """Check a tokenizer that was read as JSON.
+
+    Raises:
+        BundleInvalidError: it breaks a rule, which the error names.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        refuse(path, "tokenizer-form", "is not a tokenizer of the library `tokenizers`: it has no model")
+    _check_model(path, content["model"], policy)
+    _check_added(path, content.get("added_tokens"))
+    for name in ("truncation", "padding"):
+        _check_lengths(path, name, content.get(name))
+    for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        _check_parts(path, name, content.get(name), policy)
+
+
+def _check_model(path: str, model: dict[str, Any], policy: Policy) -> None:
+    kind, vocabulary = model.get("type"), model.get("vocab")
+    if kind is not None and kind not in _MODELS:
+        refuse(path, "tokenizer-model", f"has the model {quoted(kind)}; known are {', '.join(_MODELS)}")
+    if not isinstance(vocabulary, dict | list):
+        refuse(path, "tokenizer-form", "has a model without a vocabulary")
+    if len(vocabulary) > policy.max_tokens:
+        refuse(
+            path,
+            "tokenizer-vocabulary",
+            f"has {len(vocabulary)} tokens; at most {policy.max_tokens} are allowed",
+        )
+    if isinstance(vocabulary, dict):
+        for token, number in vocabulary.items():
+            if type(number) is not int or not 0 <= number < _MOST_IDS or len(token) > _LONGEST_TOKEN:
+                refuse(
+                    path,
+                    "tokenizer-vocabulary",
+                    f"has the token {quoted(token)} with the ID {quoted(number)}",
+                )
+    else:
+        for entry in vocabulary:
+            if not isinstance(entry, list) or len(entry) != 2 or not _is_token(entry[0]):
+                refuse(
+                    path, "tokenizer-vocabulary", f"has {quoted(entry)} where a token and its score must be"
+                )
+    if model.get("dropout"):
+        refuse(path, "tokenizer-random", "drops merges at random, so that a text has several scores")
+    longest = model.get("max_input_chars_per_word", 100)
+    if type(longest) is not int or not 0 < longest <= _LONGEST_WORD:
+        refuse(
+            path,
+            "tokenizer-time",
+            f"reads words of {quoted(longest)} characters; at most {_LONGEST_WORD} are allowed",
+        )
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TOKEN
+
+
+def _check_added(path: str, added: Any) -> None:
+    if added is None:
+        return
+    if not isinstance(added, list) or len(added) > _MOST_ADDED:
+        refuse(path, "tokenizer-added", f"must add a list of at most {_MOST_ADDED} tokens")
+    for entry in added:
+        number = entry.get("id") if isinstance(entry, dict) else None
+        if type(number) is not int or not 0 <= number < _MOST_IDS or not _is_token(entry.get("content")):
+            refuse(path, "tokenizer-added", f"adds {quoted(entry)}, which is no token")
+        if not entry["content"]:
+            refuse(path, "tokenizer-added", "adds a token without a character")
+
+
+def _check_lengths(path: str, name: str, setting: Any) -> None:
+    if setting is None:
+        return
+    values = (
+        [setting.get(key, 0) for key in ("max_length", "stride", "pad_to_multiple_of")]
+        if isinstance(setting, dict)
+        else [None]
+    )
+    strategy = setting.get("strategy") if isinstance(setting, dict) else None
+    if isinstance(strategy, dict):
+        values += strategy.values()
+    for value in values:
+        if value is not None and (type(value) is not int or not 0 <= value <= _LONGEST):
+            refuse(
+                path,
+                "tokenizer-length",
+                f"has {name} of {quoted(value)} tokens; at most {_LONGEST} are allowed",
+            )
+    if not isinstance(setting, dict):
+        refuse(path, "tokenizer-form", f"has {name} that is no object")
+
+
+def _check_parts(path: str, name: str, part: Any, policy: Policy) -> None:
+    growth, count = 1, 0
+    for found in _objects(part):
+        count += "type" in found
+        if count > _MOST_PARTS:
+            refuse(path, "tokenizer-parts", f"has a {name} of more than {_MOST_PARTS} steps")
+        if (pattern := found.get("Regex")) is not None:
+            _check_pattern(path, name, pattern, policy)
+        if name == "normalizer":
+            added = max(len(str(found.get(key, ""))) for key in ("content", "prepend"))
+            growth *= max(1, added)
+            if growth > _MOST_GROWTH:
+                refuse(
+                    path,
+                    "tokenizer-growth",
+                    f"has replacements that make a text {growth} times as long or more",
+                )
+        if name == "post_processor":
+            sizes = [len(value) for value in found.values() if isinstance(value, list)]
+            if max(sizes, default=0) > _MOST_PARTS:
+                refuse(path, "tokenizer-parts", f"lays out more than {_MOST_PARTS} tokens around a text")
+
+
+def _check_pattern(path: str, name: str, pattern: Any, policy: Policy) -> None:
+    if pattern in policy.patterns:
+        return
+    found = patterns.problem(pattern) if isinstance(pattern, str) else "is no text"
+    if found is not None:
+        refuse(path, "tokenizer-pattern", f"has a {name} whose pattern {quoted(pattern)} {found}")
+
+
+def _objects(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in a part, outermost first; how deep they nest was checked."""
+    waiting = [part]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one

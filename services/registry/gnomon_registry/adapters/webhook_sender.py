@@ -1,0 +1,51 @@
+"""Posts to receivers through the guarded client."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from gnomon.errors import InvalidRequestError, Violation
+from gnomon_outbound.client import OutboundClient
+from gnomon_outbound.errors import OutboundError, RefusedError, TooLargeError
+from gnomon_registry.domain.webhook_ports import NoReplyError, Reply
+
+_MOST_BYTES = 64 * 1024  # of an answer, which nobody reads
+
+
+class OutboundSender:
+    """Implements `Sender`."""
+
+    def __init__(self, client: OutboundClient, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+
+    def check(self, url: str) -> None:
+        try:
+            self._client.check(url)
+        except RefusedError as error:
+            raise InvalidRequestError(
+                f"webhook.url: {error} The operator's setting is GNOMON_REGISTRY_ALLOWED_HOSTS.",
+                violations=[Violation("webhook.url", str(error))],
+            ) from error
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str], deadline_s: float) -> Reply:
+        try:
+            answer = await self._client.post(url, body, headers, deadline_s=deadline_s, max_bytes=_MOST_BYTES)
+        except TooLargeError as error:
+            raise NoReplyError(
+                f"{error} A receiver answers with a status and next to nothing else."
+            ) from error
+        except OutboundError as error:
+            raise NoReplyError(str(error), refused=isinstance(error, RefusedError)) from error
+        return Reply(answer.status, _seconds(answer.headers.get("retry-after", ""), self._clock()))
+
+
+def _seconds(text: str, now: datetime) -> float:
+    """Return what a `Retry-After` asks for, a number or a date; 0 if it is neither."""
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        then = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds())

@@ -1,0 +1,154 @@
+"""A service's database: transactions, migrations, errors in words."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from gnomon.errors import ServiceUnavailableError
+from gnomon_storage import engines, migrating, troubles
+from gnomon_storage.migrating import Migrations, State
+from gnomon_storage.urls import parse
+
+_MIGRATION_WAIT_S = 300.0
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 0.5
+
+
+class SqlDatabase:
+    """Opens transactions on SQLite or PostgreSQL.
+
+    `owner` is the service it belongs to, for messages. `busy_timeout_s` is how
+    long a transaction waits for other writers, and for a server that restarts.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        owner: str,
+        migrations: Migrations,
+        busy_timeout_s: float,
+        synchronous: str = "FULL",
+        password_file: Path | None = None,
+    ) -> None:
+        self.url = parse(url)
+        self._owner = owner
+        self._migrations = migrations
+        self._busy_timeout_s = busy_timeout_s
+        password = _reader(password_file) if password_file else None
+        self.engine = engines.engine_of(self.url, busy_timeout_s, synchronous=synchronous, password=password)
+        # Writers of this process queue here: SQLite's own waiting is by sleeps, and unfair, and on
+        # PostgreSQL each one would hold a connection.
+        self._turn = threading.Lock()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """The database as it was at the first statement, whatever is written meanwhile.
+
+        Raises:
+            ServiceUnavailableError: the database does not answer.
+            ArtifactCorruptError: it is damaged.
+        """
+        with troubles.in_words(self._owner), self._begun(engines.to_read(self.engine)) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, wait_s: float | None = None) -> Iterator[Connection]:
+        """All or nothing; the only writer from its first statement on.
+
+        `wait_s` is how long to wait for others; `busy_timeout_s` if not given.
+
+        Raises:
+            StorageFullError: the disk is full; nothing was written.
+            ServiceUnavailableError: another writer did not finish in time, or the database does not
+                answer. What was written may be there if the connection broke in the commit: repeat
+                the call with the same request ID.
+            ArtifactCorruptError: the database is damaged.
+        """
+        wait_s = self._busy_timeout_s if wait_s is None else wait_s
+        if not self._turn.acquire(timeout=wait_s):
+            raise ServiceUnavailableError(
+                f"The {self._owner}'s database is busy. Try again.", retry_after_s=troubles.RETRY_S
+            )
+        try:
+            engine = engines.to_write(self.engine, wait_s)
+            with troubles.in_words(self._owner), self._begun(engine) as connection:
+                yield connection
+        finally:
+            self._turn.release()
+
+    @contextlib.contextmanager
+    def _begun(self, engine: Engine) -> Iterator[Connection]:
+        with contextlib.ExitStack() as open_ones:
+            yield self._begin(engine, open_ones)
+
+    def _begin(self, engine: Engine, open_ones: contextlib.ExitStack) -> Connection:
+        """Begin a transaction; wait for a server that restarts, as nothing is lost before the begin."""
+        give_up, pause_s = time.monotonic() + self._busy_timeout_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                return open_ones.enter_context(engine.begin())
+            except DBAPIError as error:
+                if not troubles.is_no_answer(error) or time.monotonic() + pause_s >= give_up:
+                    raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema to this release's, in one transaction; do nothing where it is there already.
+
+        Several processes may do so at once. `revision` names a step on the way.
+
+        Raises:
+            ServiceUnavailableError: a newer release has changed it, or it is another service's.
+        """
+        with self.write(_MIGRATION_WAIT_S) as connection:
+            migrating.upgrade(connection, self._migrations, self._owner, revision)
+
+    def check(self) -> None:
+        """Look whether the database can be read; raises what `read` raises."""
+        with self.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM alembic_version")
+
+    def state(self) -> State:
+        """Return at which step of its migrations the database is.
+
+        Raises:
+            ServiceUnavailableError: a newer release has changed it, or it is another service's.
+        """
+        with self.read() as connection:
+            return migrating.state(connection, self._migrations, self._owner)
+
+    def prepare(self, *, migrate: bool) -> None:
+        """Migrate, or refuse a database that would need it. For the start of a process."""
+        if migrate:
+            self.migrate()
+            return
+        found = self.state()
+        if found.current != found.newest:
+            raise ServiceUnavailableError(
+                f"The {self._owner}'s database is at revision {found.current or 'none'}; this release needs "
+                f"{found.newest}. Run `gnomon db upgrade`, or start with migrate_on_start."
+            )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _reader(file: Path) -> Callable[[], str]:
+    """Return what reads a password, anew each time: it may be changed while a service runs."""
+
+    def read() -> str:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ServiceUnavailableError(
+                f"The database's password cannot be read from {file}: {error.strerror}."
+            ) from error
+
+    return read

@@ -1,0 +1,24 @@
+"""What tests of several parts share."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import postgres
+from tests.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of the session that ask for one."""
+    programs = postgres.binaries()
+    if programs is None:
+        reason = "no PostgreSQL was found: install it, or set PG_BIN to the folder of initdb and postgres"
+        if os.environ.get("GNOMON_REQUIRE_POSTGRES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = PostgresServer(programs)
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,55 @@
+"""The chart as Helm renders it, without a cluster."""
+
+from typing import Any
+
+import helm_python
+import yaml
+from tools.requirements import ROOT
+
+CHART = ROOT / "deploy/helm/gnomon"
+
+PLAIN = {"access": {"enabled": False}, "tls": {"enabled": False}}
+LARGE = {
+    "registry": {
+        "replicas": 3,
+        "database": {"url": "postgresql://gnomon@db/registry", "existingSecret": "db"},
+        "artifacts": {"url": "s3://bucket/gnomon"},
+        "envFrom": [{"secretRef": {"name": "s3"}}],
+    },
+    "trainer": {
+        "database": {"url": "postgresql://gnomon@db/trainer", "existingSecret": "db"},
+        "masterKeySecret": "master",
+        "env": {"GNOMON_TRAINER_ALLOWED_HOSTS": "vllm:8000"},
+        "nodeSelector": {"disk": "fast"},
+    },
+    "scorer": {"autoscaling": {"enabled": True}, "tolerations": [{"operator": "Exists"}]},
+    "tls": {"clientCertificates": True},
+    "imagePullSecrets": [{"name": "pull"}],
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+}
+BARE = {"networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
+VALUE_SETS: dict[str, dict[str, Any]] = {"default": {}, "plain": PLAIN, "large": LARGE, "bare": BARE}
+
+
+def render(values: dict[str, Any], name: str = "gnomon") -> list[dict[str, Any]]:
+    """Return every object that an installation would make."""
+    with helm_python.Chart.load(CHART) as chart:
+        chart.validate_schema(values)
+        files = chart.render(values, name=name, namespace="ml")
+    texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]
+    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+
+
+def one(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    [found] = [each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name]
+    return found
+
+
+def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the pod that each workload makes, by the workload's name."""
+    workloads = [each for each in objects if each["kind"] in {"Deployment", "StatefulSet", "Job"}]
+    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in workloads}
+
+
+def variables(pod: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in pod["containers"][0]["env"]}

@@ -1,0 +1,159 @@
+"""The chart's objects are valid, and say what the documentation promises."""
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.rendering import CHART, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
+
+SERVICES = ("registry", "trainer", "scorer")
+_OTHERS_KINDS = {"ServiceMonitor"}  # of the Prometheus operator
+
+
+@pytest.fixture(scope="module", params=VALUE_SETS)
+def objects(request):
+    return render(VALUE_SETS[request.param])
+
+
+def test_every_object_is_what_kubernetes_knows(objects):
+    oldest = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    for each in objects:
+        if each["kind"] not in _OTHERS_KINDS:
+            kubernetes_validate.validate(each, oldest.strip(">=").removesuffix(".0-0"), strict=True)
+
+
+def test_helm_has_no_error_to_tell():
+    said = helm_python.lint(CHART, strict=True)
+
+    assert said["errors"] == []
+    assert [message for message in said["messages"] if message["severity"] > 1] == []
+
+
+def test_pods_have_no_rights_that_they_do_not_need(objects):
+    for pod in pods(objects).values():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_secrets_are_files_and_never_values(objects):
+    assert [each for each in objects if each["kind"] == "Secret"] == []
+    for pod in pods(objects).values():
+        mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        for name, value in variables(pod).items():
+            assert "SECRET" not in name
+            if value.startswith("/etc/gnomon/"):
+                assert value.rpartition("/")[0] in mounted
+
+
+def test_every_mount_has_its_volume(objects):
+    claims = {
+        each["metadata"]["name"]: {
+            claim["metadata"]["name"] for claim in each["spec"]["volumeClaimTemplates"]
+        }
+        for each in objects
+        if each["kind"] == "StatefulSet"
+    }
+    for name, pod in pods(objects).items():
+        volumes = {volume["name"] for volume in pod["volumes"]} | claims.get(name, set())
+        assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == volumes
+
+
+def test_a_pod_is_given_the_time_that_its_service_takes_to_drain(objects):
+    for name, pod in pods(objects).items():
+        if not name.endswith("migration"):
+            service = name.removeprefix("gnomon-")
+            grace_s = float(variables(pod)[f"GNOMON_{service.upper()}_GRACE_S"])
+            wait_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+            assert pod["terminationGracePeriodSeconds"] > grace_s + wait_s
+
+
+def test_scorers_are_replaced_without_one_missing():
+    scorer = one(render({}), "Deployment", "gnomon-scorer")
+
+    assert scorer["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_probes_ask_for_life_and_for_readiness_apart(service):
+    container = pods(render(PLAIN))[f"gnomon-{service}"]["containers"][0]
+
+    assert container["livenessProbe"]["grpc"]["service"] == "live"
+    assert container["readinessProbe"]["grpc"]["service"] == f"gnomon.v1.{service.capitalize()}Service"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_behind_tls_a_probe_is_our_own_command(service):
+    container = pods(render({}))[f"gnomon-{service}"]["containers"][0]
+    words = container["readinessProbe"]["exec"]["command"]
+
+    assert words[:2] == ["gnomon", "health"]
+    assert f"--server-name=gnomon-{service}" in words
+
+
+def test_services_have_no_address_of_their_own():
+    for service in SERVICES:
+        assert one(render({}), "Service", f"gnomon-{service}")["spec"]["clusterIP"] == "None"
+
+
+def test_scorers_are_added_by_what_waits():
+    scaler = one(render(LARGE), "HorizontalPodAutoscaler", "gnomon-scorer")
+    [metric] = scaler["spec"]["metrics"]
+
+    assert metric["pods"]["metric"] == {"name": "gnomon_scorer_predicted_drain_seconds"}
+    assert "replicas" not in one(render(LARGE), "Deployment", "gnomon-scorer")["spec"]
+
+
+def test_a_scorer_reaches_the_registry_and_nothing_else():
+    policy = one(render(LARGE), "NetworkPolicy", "gnomon-scorer")
+    dns, registry = policy["spec"]["egress"]
+
+    assert {rule["port"] for rule in dns["ports"]} == {53}
+    [to] = registry["to"]
+    assert to["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "registry"
+
+
+def test_databases_of_a_server_are_migrated_before_the_pods_come():
+    objects = render(LARGE)
+    for service in ("registry", "trainer"):
+        job = one(objects, "Job", f"gnomon-{service}-migration")
+        assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert (
+            variables(pods(objects)[f"gnomon-{service}"])[f"GNOMON_{service.upper()}_MIGRATE_ON_START"]
+            == "false"
+        )
+    assert not any(name.endswith("migration") for name in pods(render({})))
+
+
+def test_without_protection_it_is_said_by_name():
+    for service in SERVICES:
+        said = variables(pods(render(PLAIN))[f"gnomon-{service}"])
+        assert said[f"GNOMON_{service.upper()}_UNPROTECTED"] == "without-keys,without-tls"
+        assert f"GNOMON_{service.upper()}_UNPROTECTED" not in variables(pods(render({}))[f"gnomon-{service}"])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"registry": {"replicas": 2}}, "registry.replicas"),
+        ({"tls": {"enabled": False}}, "tls.enabled"),
+        ({"scorer": {"replica": 3}}, "replica"),
+        ({"scorer": {"cores": 0}}, "cores"),
+        ({"trainer": {"database": {"url": "mysql://x"}}}, "url"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(values, said):
+    with pytest.raises(helm_python.HelmError, match=said):
+        render(values)
+
+
+def test_another_release_has_other_names():
+    assert one(render({}, name="blue"), "Service", "blue-gnomon-scorer")
