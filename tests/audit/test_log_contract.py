@@ -11,36 +11,40 @@ from gnomon.errors import ServiceUnavailableError
 from gnomon_storage.audit_log import SqlAuditLog
 from gnomon_trainer.adapters.database import Database
 from tests.audit.things import START, MemoryLog, record
+from tests.databases import ENGINES, trainer_database
 
 
-class SqlFolder:
-    """A database that several processes might share: each log has an engine of its own."""
+class SqlLogs:
+    """A database that several processes share: each log has connections of its own."""
 
-    def __init__(self, folder):
-        self.url = f"sqlite:///{folder / 'audit.db'}"
+    def __init__(self, url):
+        self.url = url
         self.databases = []
 
     def log(self):
         database = Database(self.url, synchronous="FULL")
-        database.migrate()
         self.databases.append(database)
         return SqlAuditLog(database.write, database.read)
 
-    def close(self):
-        for database in self.databases:
-            database.close()
+
+@pytest.fixture(params=ENGINES)
+def sql(request, tmp_path):
+    first = trainer_database(request.param, request, tmp_path)
+    logs = SqlLogs(first.url.render_as_string(hide_password=False))
+    first.close()
+    yield logs
+    for database in logs.databases:
+        database.close()
 
 
-@pytest.fixture
-def sql(tmp_path):
-    folder = SqlFolder(tmp_path)
-    yield folder
-    folder.close()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def log(request, sql):
-    return MemoryLog() if request.param == "memory" else sql.log()
+@pytest.fixture(params=["memory", *ENGINES])
+def log(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryLog()
+        return
+    database = trainer_database(request.param, request, tmp_path)
+    yield SqlAuditLog(database.write, database.read)
+    database.close()
 
 
 def test_what_was_appended_is_there_as_a_chain(log):

@@ -35,7 +35,8 @@ class Deployed:
 
     def client(self, quotas: Quotas) -> tuple[str, gnomon.Client]:
         name, text = self.services.key("score", "train", quotas=quotas)
-        return name, self.services.client(text)
+        addresses = {service: each.address for service, each in self.services.services.items()}
+        return name, gnomon.Client(**addresses, api_key=text, timeout_s=60.0)
 
     def refusals(self, quota: str) -> float:
         """Return how many calls the scorer has refused for a quota."""
@@ -124,15 +125,20 @@ def test_a_scorer_reads_so_many_tokens_a_minute_for_a_key(deployed: Deployed) ->
 
 
 def test_a_stream_waits_where_a_call_is_refused(deployed: Deployed) -> None:
-    _, client = deployed.client(Quotas(tokens_per_minute=1200))
-    rows = [{"output": " ".join(["good"] * 20 + ["bad"] * (i % 5) + [str(i)])} for i in range(64)]
+    rows = [{"output": f"good movie {index}"} for index in range(1300)]
+    with deployed.client(Quotas())[1] as other:
+        tokens = other.score("toxicity@1", output="good movie 7777").token_count
+    # A stream is read 1,024 rows ahead; of 1,000 a minute, the others wait for the debt of 24.
+    _, client = deployed.client(Quotas(tokens_per_minute=1000 * tokens))
     with client:
         started = time.monotonic()
         outcomes = list(client.score_stream("toxicity@1", rows))
         took_s = time.monotonic() - started
+        error = refused(lambda: score(client, timeout_s=0.2))
 
-    assert len(outcomes) == 64
-    assert took_s > 1.0  # the debt of the first part is paid before the next is read
+    assert len(outcomes) == 1300
+    assert took_s >= 1.0
+    assert error.metadata["quota"] == "tokens_per_minute"
 
 
 def test_datasets_fill_a_key_s_storage_and_deleting_them_gives_it_back(deployed: Deployed) -> None:

@@ -21,7 +21,7 @@ CHANGES = frozenset(
     {
         *("Create", "Update", "Delete", "Undelete", "Set", "Upload", "Split", "Record", "Withdraw"),
         *("Adjudicate", "Apply", "Approve", "Regenerate", "Resume", "Cancel", "Collect", "Train"),
-        *("Judge", "Test"),  # call a provider, with its key and for its price
+        *("Judge", "Test", "Redeliver"),  # call others, with a key or a secret, and for a price
         *("Rotate", "Revoke"),
     }
 )
