@@ -10,7 +10,14 @@ from pathlib import Path
 
 from google.longrunning import operations_pb2
 
-from gnomon.v1 import access_service_pb2, registry_service_pb2, scorer_service_pb2, trainer_service_pb2
+from gnomon.v1 import (
+    access_service_pb2,
+    audit_service_pb2,
+    registry_service_pb2,
+    scorer_service_pb2,
+    trainer_service_pb2,
+    usage_service_pb2,
+)
 from gnomon_rpc.methods import described
 from gnomon_rpc.projects import names_projects
 
@@ -20,6 +27,8 @@ BEGIN = "<!-- Made from the protos by tools/access.py. Do not edit below. -->\n"
 SERVICES = [
     registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
     access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
+    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
     trainer_service_pb2.DESCRIPTOR.services_by_name["TrainerService"],
     operations_pb2.DESCRIPTOR.services_by_name["Operations"],
     scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"],

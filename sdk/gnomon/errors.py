@@ -347,6 +347,18 @@ class RegistryUnavailableError(GnomonError):
     reason = "REGISTRY_UNAVAILABLE"
 
 
+class QuotaExceededError(GnomonError):
+    """`quota`, `limit` and `used` are in the metadata; `retry_after_s` is set where waiting helps."""
+
+    code = 8
+    reason = "QUOTA_EXCEEDED"
+
+
+class AuditUnavailableError(GnomonError):
+    code = 14
+    reason = "AUDIT_UNAVAILABLE"
+
+
 class AccessUnverifiedError(GnomonError):
     code = 14
     reason = "ACCESS_UNVERIFIED"

@@ -16,16 +16,31 @@ from gnomon import local
 from gnomon.api_keys import new_key
 from gnomon.local import ServiceProcess
 from gnomon.status import from_status
-from gnomon.v1 import access_service_pb2, registry_service_pb2, scorer_service_pb2, trainer_service_pb2
+from gnomon.v1 import (
+    access_service_pb2,
+    audit_service_pb2,
+    registry_service_pb2,
+    scorer_service_pb2,
+    trainer_service_pb2,
+    usage_service_pb2,
+)
+
+KEPT = [
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
+    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
+]
+"""What every service with a database serves."""
 
 SERVED = {
     "registry": [
         registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
         access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+        *KEPT,
     ],
     "trainer": [
         trainer_service_pb2.DESCRIPTOR.services_by_name["TrainerService"],
         operations_pb2.DESCRIPTOR.services_by_name["Operations"],
+        *KEPT,
     ],
     "scorer": [scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"]],
 }

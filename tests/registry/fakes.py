@@ -28,6 +28,7 @@ class State:
     changes: list = field(default_factory=list)
     answered: dict = field(default_factory=dict)
     api_keys: dict = field(default_factory=dict)
+    blob_owners: dict = field(default_factory=dict)
 
 
 class FakeCatalog:
@@ -57,6 +58,18 @@ def _page(items, after, limit):
 class FakeTransaction:
     def __init__(self, state):
         self._state = state
+
+    def blob_owner(self, sha256):
+        return self._state.blob_owners.get(sha256)
+
+    def stored_bytes(self, api_key):
+        return sum(o.size_bytes for o in self._state.blob_owners.values() if o.api_key == api_key)
+
+    def put_blob_owner(self, sha256, owner):
+        self._state.blob_owners[sha256] = owner
+
+    def remove_blob_owner(self, sha256):
+        self._state.blob_owners.pop(sha256, None)
 
     def project(self, name):
         return self._state.projects.get(name.project)

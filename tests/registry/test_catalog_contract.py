@@ -15,6 +15,7 @@ from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import (
     Alias,
     Answered,
+    BlobOwner,
     Change,
     ChangeKind,
     Definition,
@@ -301,3 +302,21 @@ def test_sizes_count_what_there_is(filled):
     assert (sizes.projects, sizes.metrics) == counts
     assert (sizes.versions, sizes.versions_published) == (live, live + 1)
     assert (sizes.aliases, sizes.last_change) == (aliases, last)
+
+
+def test_blobs_are_counted_for_the_key_that_stored_them(store):
+    first, second = "a" * 64, "b" * 64
+    with store.writing() as catalog:
+        catalog.put_blob_owner(first, BlobOwner("apiKeys/a", 2**40))
+        catalog.put_blob_owner(second, BlobOwner("apiKeys/a", 5))
+        catalog.put_blob_owner("c" * 64, BlobOwner("apiKeys/b", 7))
+    with store.reading() as catalog:
+        assert catalog.stored_bytes("apiKeys/a") == 2**40 + 5
+        assert catalog.stored_bytes("apiKeys/nobody") == 0
+        assert catalog.blob_owner(first) == BlobOwner("apiKeys/a", 2**40)
+        assert catalog.blob_owner("d" * 64) is None
+    with store.writing() as catalog:
+        catalog.put_blob_owner(second, BlobOwner("apiKeys/b", 5))
+        catalog.remove_blob_owner(first)
+    with store.reading() as catalog:
+        assert (catalog.stored_bytes("apiKeys/a"), catalog.stored_bytes("apiKeys/b")) == (0, 12)

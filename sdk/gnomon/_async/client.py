@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from gnomon._async.aliases import AsyncAliases
+from gnomon._async.audit import AsyncAudit
 from gnomon._async.connection import AsyncConnection
 from gnomon._async.datasets import AsyncDatasets
 from gnomon._async.feedback import AsyncFeedback
@@ -103,7 +104,7 @@ class AsyncClient(AsyncScoring):
             "trainer", address_of("trainer", trainer), timeout_s, security=security
         )
         self._scorer = AsyncConnection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
-        self.keys = AsyncKeys(self._registry)
+        self.keys = AsyncKeys(self._registry, self._trainer)
         self.projects = AsyncProjects(self._registry)
         self.metrics = AsyncMetrics(self._registry)
         self.versions = AsyncVersions(self._registry)
@@ -117,6 +118,7 @@ class AsyncClient(AsyncScoring):
         self.recipes = AsyncRecipes(self._trainer)
         self.reviews = AsyncReviews(self._trainer)
         self.runs = AsyncRuns(self._trainer)
+        self.audit = AsyncAudit({"registry": self._registry, "trainer": self._trainer})
         self.feedback = AsyncFeedback(self, self._trainer)
 
     async def __aenter__(self) -> Self:

@@ -1,12 +1,15 @@
 """`client.keys`."""
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from gnomon import shorthand
 from gnomon._async.connection import AsyncConnection
 from gnomon._requests import field_mask, new_request_id, one_or_several
+from gnomon.quotas import NO_QUOTAS, Quotas, Usage
 from gnomon.v1 import access_service_pb2 as access
+from gnomon.v1 import usage_service_pb2 as usage
 
 _SERVICE = "gnomon.v1.AccessService"
 
@@ -17,8 +20,9 @@ class AsyncKeys:
     All but `identify` want a key with the scope `admin`.
     """
 
-    def __init__(self, registry_connection: AsyncConnection) -> None:
+    def __init__(self, registry_connection: AsyncConnection, trainer_connection: AsyncConnection) -> None:
         self._registry = registry_connection
+        self._trainer = trainer_connection
 
     async def create(
         self,
@@ -27,12 +31,14 @@ class AsyncKeys:
         display_name: str = "",
         projects: str | Iterable[str] = (),
         expire_time: datetime | None = None,
+        quotas: Quotas = NO_QUOTAS,
     ) -> access.CreateApiKeyResponse:
         """Create a key; `key_text` of the answer is what its holder shows, and is told this once.
 
         `scopes` are of `score`, `label`, `train`, `registry:write`, `service`, `admin`. `projects`
         are the only ones that the key may act for; without any it may for all. `expire_time` has
-        a time zone.
+        a time zone. `quotas` say what the key may use, as
+        `gnomon.quotas.Quotas(calls_per_second=20)`.
 
         It is not called again where nobody knows what became of the call: that might leave a key behind
         that nobody has.
@@ -45,6 +51,7 @@ class AsyncKeys:
             display_name=display_name,
             scopes=one_or_several(scopes),
             projects=[shorthand.project(project) for project in one_or_several(projects)],
+            quotas=access.Quotas(**asdict(quotas)),
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)
@@ -64,7 +71,7 @@ class AsyncKeys:
                 yield key
 
     async def update(self, key: access.ApiKey, fields: Iterable[str] = ()) -> access.ApiKey:
-        """Write the named fields of a key, found by its name: `display_name`.
+        """Write the named fields of a key, found by its name: `display_name`, `quotas` (all of them).
 
         Raises:
             EtagMismatchError: `key` has an etag, and someone wrote since.
@@ -92,6 +99,16 @@ class AsyncKeys:
         """Tell what the key of this client may do."""
         request, response = access.IdentifyCallerRequest(), access.IdentifyCallerResponse
         return await self._registry.unary(f"{_SERVICE}/IdentifyCaller", request, response)
+
+    async def usage(self, name: str) -> dict[str, Usage]:
+        """Return what a key uses of the registry and of the trainer, by service."""
+        request = usage.GetUsageRequest(name=shorthand.api_key(name))
+        method = "gnomon.v1.UsageService/GetUsage"
+        found = {
+            "registry": await self._registry.unary(method, request, usage.Usage),
+            "trainer": await self._trainer.unary(method, request, usage.Usage),
+        }
+        return {service: Usage(each.storage_bytes, each.training_hours) for service, each in found.items()}
 
     async def verify(
         self, key_id: str, secret_sha256: bytes, *, timeout_s: float | None = None

@@ -11,6 +11,7 @@ from typing import Self
 from gnomon._requests import scorer_metadata
 from gnomon._security import security_of
 from gnomon._sync.aliases import Aliases
+from gnomon._sync.audit import Audit
 from gnomon._sync.connection import Connection
 from gnomon._sync.datasets import Datasets
 from gnomon._sync.feedback import Feedback
@@ -103,7 +104,7 @@ class Client(Scoring):
         )
         self._trainer = Connection("trainer", address_of("trainer", trainer), timeout_s, security=security)
         self._scorer = Connection("scorer", address_of("scorer", scorer), timeout_s, metadata, security)
-        self.keys = Keys(self._registry)
+        self.keys = Keys(self._registry, self._trainer)
         self.projects = Projects(self._registry)
         self.metrics = Metrics(self._registry)
         self.versions = Versions(self._registry)
@@ -117,6 +118,7 @@ class Client(Scoring):
         self.recipes = Recipes(self._trainer)
         self.reviews = Reviews(self._trainer)
         self.runs = Runs(self._trainer)
+        self.audit = Audit({"registry": self._registry, "trainer": self._trainer})
         self.feedback = Feedback(self, self._trainer)
 
     def __enter__(self) -> Self:

@@ -1,8 +1,9 @@
 """`gnomon keys`: who may call the services, and for what."""
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -12,6 +13,7 @@ from gnomon.api_keys import SCOPES, new_key
 from gnomon.cli import view
 from gnomon.cli.output import Columns, grid
 from gnomon.cli.session import Session, command, local_command
+from gnomon.quotas import DAYS, NAMES, NO_QUOTAS, Usage
 from gnomon.v1 import access_service_pb2 as pb
 
 app = typer.Typer(
@@ -19,6 +21,22 @@ app = typer.Typer(
 )
 
 Key = Annotated[str, typer.Argument(help="The key: its ID, or apiKeys/{api_key}. Never its text.")]
+
+CallsPerSecond = Annotated[
+    float | None, typer.Option(min=0, help="Calls a second that each process lets in; 0 is no limit.")
+]
+CallsInFlight = Annotated[
+    int | None, typer.Option(min=0, help="Calls that may be under way at once in each process.")
+]
+TokensPerMinute = Annotated[
+    int | None, typer.Option(min=0, help="Input tokens a minute that each scorer reads.")
+]
+StorageBytes = Annotated[
+    int | None, typer.Option(min=0, help="Bytes of datasets and blobs, in each service.")
+]
+TrainingHours = Annotated[
+    float | None, typer.Option(min=0, help=f"Hours of workers on its runs in {DAYS} days.")
+]
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ONCE = "This is shown once. Whoever has it can do what the key may."
@@ -76,11 +94,23 @@ def create(
     expires_in: Annotated[
         str | None, typer.Option(help="How long it is valid, such as 90d or 12h; else until it is revoked.")
     ] = None,
+    calls_per_second: CallsPerSecond = None,
+    calls_in_flight: CallsInFlight = None,
+    tokens_per_minute: TokensPerMinute = None,
+    storage_bytes: StorageBytes = None,
+    training_hours: TrainingHours = None,
 ) -> None:
     """Create a key and show its text, this once."""
     ends = datetime.now(UTC) + timedelta(seconds=_seconds(expires_in, "--expires-in")) if expires_in else None
     answer = session.client.keys.create(
-        scope, display_name=display_name or "", projects=for_project or (), expire_time=ends
+        scope,
+        display_name=display_name or "",
+        projects=for_project or (),
+        expire_time=ends,
+        quotas=dataclasses.replace(
+            NO_QUOTAS,
+            **_given(calls_per_second, calls_in_flight, tokens_per_minute, storage_bytes, training_hours),
+        ),
     )
     _tell(session, answer)
 
@@ -113,6 +143,41 @@ def rename(
     found.display_name = display_name
     updated = session.client.keys.update(found, fields=["display_name"])
     session.output.done(updated, f"Renamed {updated.name}.")
+
+
+@app.command("limit")
+@command
+def limit(
+    session: Session,
+    *,
+    key: Key,
+    calls_per_second: CallsPerSecond = None,
+    calls_in_flight: CallsInFlight = None,
+    tokens_per_minute: TokensPerMinute = None,
+    storage_bytes: StorageBytes = None,
+    training_hours: TrainingHours = None,
+) -> None:
+    """Change what a key may use, everywhere within a second; what is not given stays, and 0 is no limit."""
+    given = _given(calls_per_second, calls_in_flight, tokens_per_minute, storage_bytes, training_hours)
+    if not given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in NAMES)
+        raise typer.BadParameter(f"name what to limit: {options}")
+    found = session.client.keys.get(key)
+    for name, value in given.items():
+        setattr(found.quotas, name, value)
+    updated = session.client.keys.update(found, fields=["quotas"])
+    session.output.done(updated, f"Limited {updated.name}.")
+
+
+@app.command("usage")
+@command
+def usage(session: Session, *, key: Key) -> None:
+    """Show what a key may use, and what it uses of what is kept."""
+    quotas = session.client.keys.get(key).quotas
+    used = session.client.keys.usage(key)
+    limits = {name: getattr(quotas, name) for name in NAMES}
+    document = {"quotas": limits, "usage": {name: dataclasses.asdict(each) for name, each in used.items()}}
+    session.output.show(document, lambda _: _usage(limits, used))
 
 
 @app.command("rotate")
@@ -154,6 +219,26 @@ def _tell(session: Session, answer: pb.CreateApiKeyResponse | pb.RotateApiKeyRes
     output.answer.print(grid([("key", view.short(key.name)), ("scopes", ", ".join(key.scopes))]))
     output.answer.print(Text(answer.key_text, style="bold"), soft_wrap=True)
     output.note(_ONCE)
+
+
+def _given(*values: float | None) -> dict[str, Any]:
+    """Return the quotas that were given, in the order of their names, by name."""
+    return {name: value for name, value in zip(NAMES, values, strict=True) if value is not None}
+
+
+def _usage(limits: dict[str, Any], used: dict[str, Usage]) -> RenderableType:
+    stored = {service: each.storage_bytes for service, each in used.items()}
+    hours = sum(each.training_hours for each in used.values())
+    told = {
+        "storage_bytes": f"{stored['registry']} in the registry, {stored['trainer']} in the trainer",
+        "training_hours": f"{hours:.3f} in the last {DAYS} days",
+    }
+    lines = [(name.replace("_", " "), _limited(limits[name], told.get(name, ""))) for name in NAMES]
+    return grid(lines)
+
+
+def _limited(limit: float, used: str) -> str:
+    return f"{used}{', ' if used else ''}{f'limit {limit:g}' if limit else 'no limit'}"
 
 
 def _identity(found: pb.IdentifyCallerResponse) -> RenderableType:

@@ -10,6 +10,7 @@ import typer
 
 from gnomon.cli import (
     aliases,
+    audit,
     base_models,
     datasets,
     demo,
@@ -86,6 +87,7 @@ for _group in (
     webhooks,
     feedback,
     keys,
+    audit,
 ):
     app.add_typer(_group.app, rich_help_panel="Use")
 

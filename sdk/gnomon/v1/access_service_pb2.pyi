@@ -16,7 +16,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ApiKey(_message.Message):
-    __slots__ = ("name", "display_name", "scopes", "projects", "expire_time", "last_four", "created_by", "create_time", "rotate_time", "overlap_end_time", "revoke_time", "etag")
+    __slots__ = ("name", "display_name", "scopes", "projects", "expire_time", "last_four", "created_by", "create_time", "rotate_time", "overlap_end_time", "revoke_time", "etag", "quotas")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class ApiKey(_message.Message):
     OVERLAP_END_TIME_FIELD_NUMBER: _ClassVar[int]
     REVOKE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
@@ -41,7 +42,22 @@ class ApiKey(_message.Message):
     overlap_end_time: _timestamp_pb2.Timestamp
     revoke_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., projects: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_four: _Optional[str] = ..., created_by: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rotate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., overlap_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    quotas: Quotas
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., projects: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_four: _Optional[str] = ..., created_by: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rotate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., overlap_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ...) -> None: ...
+
+class Quotas(_message.Message):
+    __slots__ = ("calls_per_second", "calls_in_flight", "tokens_per_minute", "storage_bytes", "training_hours")
+    CALLS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CALLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_HOURS_FIELD_NUMBER: _ClassVar[int]
+    calls_per_second: float
+    calls_in_flight: int
+    tokens_per_minute: int
+    storage_bytes: int
+    training_hours: float
+    def __init__(self, calls_per_second: _Optional[float] = ..., calls_in_flight: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ..., storage_bytes: _Optional[int] = ..., training_hours: _Optional[float] = ...) -> None: ...
 
 class CreateApiKeyRequest(_message.Message):
     __slots__ = ("api_key", "request_id")
@@ -122,7 +138,7 @@ class VerifyApiKeyRequest(_message.Message):
     def __init__(self, api_key_id: _Optional[str] = ..., secret_sha256: _Optional[bytes] = ...) -> None: ...
 
 class VerifyApiKeyResponse(_message.Message):
-    __slots__ = ("state", "name", "display_name", "scopes", "project_ids", "expire_time")
+    __slots__ = ("state", "name", "display_name", "scopes", "project_ids", "expire_time", "quotas")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[VerifyApiKeyResponse.State]
@@ -141,13 +157,15 @@ class VerifyApiKeyResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     PROJECT_IDS_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     state: VerifyApiKeyResponse.State
     name: str
     display_name: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
     project_ids: _containers.RepeatedScalarFieldContainer[str]
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, state: _Optional[_Union[VerifyApiKeyResponse.State, str]] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., project_ids: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    quotas: Quotas
+    def __init__(self, state: _Optional[_Union[VerifyApiKeyResponse.State, str]] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., project_ids: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ...) -> None: ...
 
 class IdentifyCallerRequest(_message.Message):
     __slots__ = ()

@@ -103,8 +103,9 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateApiKey(self, request, context):
-        """Updates the fields of a key that `update_mask` names: `display_name`. What a
-        key may do does not change: create another, and revoke this one.
+        """Updates the fields of a key that `update_mask` names: `display_name`, `quotas`
+        (all of them). What a key may do does not change: create another, and revoke
+        this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,6 +64,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GENERATION_YIELD_TOO_LOW: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_STOPPED: _ClassVar[ErrorReason]
     TRAINING_SET_WORK_UNSUITABLE: _ClassVar[ErrorReason]
+    AUDIT_UNAVAILABLE: _ClassVar[ErrorReason]
     WEBHOOK_SECRET_MISSING: _ClassVar[ErrorReason]
     WEBHOOK_UNDELIVERED: _ClassVar[ErrorReason]
     UNAUTHENTICATED: _ClassVar[ErrorReason]
@@ -78,6 +79,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROJECT_UNSTATED: _ClassVar[ErrorReason]
     ACCESS_UNVERIFIED: _ClassVar[ErrorReason]
     API_KEY_NEEDS_TLS: _ClassVar[ErrorReason]
+    QUOTA_EXCEEDED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 INVALID_REQUEST: ErrorReason
 RESOURCE_NOT_FOUND: ErrorReason
@@ -136,6 +138,7 @@ GENERATION_SEEDS_MISSING: ErrorReason
 GENERATION_YIELD_TOO_LOW: ErrorReason
 TRAINING_SET_WORK_STOPPED: ErrorReason
 TRAINING_SET_WORK_UNSUITABLE: ErrorReason
+AUDIT_UNAVAILABLE: ErrorReason
 WEBHOOK_SECRET_MISSING: ErrorReason
 WEBHOOK_UNDELIVERED: ErrorReason
 UNAUTHENTICATED: ErrorReason
@@ -150,3 +153,4 @@ PROJECT_DENIED: ErrorReason
 PROJECT_UNSTATED: ErrorReason
 ACCESS_UNVERIFIED: ErrorReason
 API_KEY_NEEDS_TLS: ErrorReason
+QUOTA_EXCEEDED: ErrorReason

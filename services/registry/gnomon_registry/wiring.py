@@ -25,14 +25,18 @@ from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog
 from gnomon_registry.domain.ports import BlobStore, CatalogStore
 from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.settings import RegistrySettings
 from gnomon_registry.webhook_wiring import telling
+from gnomon_rpc import audit_service, usage_service
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import secret_of
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_storage.audit_log import SqlAuditLog
 from gnomon_storage.urls import sqlite_file
 
 NAME = "gnomon.v1.RegistryService"
@@ -52,12 +56,20 @@ class App:
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
         self._telling = telling(settings, self._database, self._feed, _now)
+        audit_log = SqlAuditLog(self._database.write, self._database.read)
+        audit = AuditWriter(audit_log)
         self._telemetry = Telemetry("registry", settings)
         self._server = Server(
             settings,
-            [self._service(settings), _access(keys)],
+            [
+                self._service(settings),
+                _access(keys),
+                audit_service.service(audit_log, audit),
+                usage_service.service(StoredBytes(self._catalog, self._blobs)),
+            ],
             telemetry=self._telemetry,
             keys=OwnKeys(keys),
+            audit=audit,
         )
         self._readiness = Readiness(
             {
@@ -77,6 +89,7 @@ class App:
             aliases=Aliases(catalog, _now, _new_etag),
             blobs=Blobs(blobs, settings.max_blob_bytes),
             watching=Watching(catalog, self._feed, settings.heartbeat_s),
+            stored=StoredBytes(catalog, blobs),
             webhooks=self._telling.webhooks,
             dispatch_now=self._telling.dispatcher.wake,
         )

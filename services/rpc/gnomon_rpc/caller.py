@@ -10,6 +10,8 @@ import dataclasses
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from gnomon.quotas import NO_QUOTAS, Quotas
+
 ADMIN = "admin"
 
 
@@ -19,7 +21,8 @@ class Caller:
 
     `name` is `apiKeys/{id}`, or empty where access control is off. `projects`
     are the IDs that the key is bound to; none stands for all. `project` is the
-    ID of the one that this call is for, or empty where it names none.
+    ID of the one that this call is for, or empty where it names none. `quotas`
+    are of the key.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Caller:
     scopes: frozenset[str]
     projects: frozenset[str] = frozenset()
     project: str = ""
+    quotas: Quotas = NO_QUOTAS
 
     @property
     def is_local(self) -> bool:

@@ -5,19 +5,20 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import structlog
 
-from gnomon.errors import GnomonError
+from gnomon.errors import GnomonError, PermissionDeniedError, QuotaExceededError
 from gnomon_rpc import caller
 from gnomon_rpc.access import settled
 from gnomon_rpc.call_ending import Ending
 from gnomon_rpc.errors import tell
 from gnomon_rpc.gate import Admitted, Gate, OpenGate
+from gnomon_rpc.limits import Limits
 from gnomon_rpc.methods import OPEN, described
 from gnomon_rpc.projects import named_projects, names_projects
 from gnomon_rpc.required import check_required
@@ -31,6 +32,14 @@ _REFLECTION = "/grpc.reflection."
 _admitted: ContextVar[Admitted] = ContextVar("gnomon_admitted")  # from the gate to the handler's wrapper
 
 
+Refused = Callable[[str, GnomonError], None]
+"""Is told of a method and why its call was refused; within the call's task."""
+
+
+def _not_told(method: str, error: GnomonError) -> None:
+    pass
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Wraps every handler of a server, whatever it streams.
 
@@ -38,6 +47,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     (as instances do) and so are not checked here, by the method's full name.
     `watches` are told of every call but those of health checks and reflection.
     `gate` lets calls in: one that is not is refused before its request is read.
+    `refused` is told of calls that the rules of access turn away, and of those
+    that are beyond a quota; `limits` are those of API keys at a time.
     """
 
     def __init__(
@@ -45,10 +56,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         per_item: dict[str, frozenset[str]] | None = None,
         watches: Sequence[Watch] = (),
         gate: Gate | None = None,
+        *,
+        refused: Refused = _not_told,
+        limits: Limits | None = None,
     ) -> None:
         self._per_item = per_item or {}
         self._watches = watches
         self._gate = gate or OpenGate()
+        self._refused = refused
+        self._limits = limits or Limits()
         self._wrapped: dict[str, Any] = {}  # by method; the methods of a server are few and fixed
 
     async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], call: Any) -> Any:
@@ -60,26 +76,49 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         metadata = call.invocation_metadata or ()
         try:
             admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
+            self._limits.admit(admitted.caller)
         except GnomonError as error:
             name = error.metadata.get("resource", "")
             caller.set_current(dataclasses.replace(caller.UNKNOWN, name=name) if name else caller.UNKNOWN)
-            return _refusing(handler, method, error, watches)
+            return _refusing(handler, method, error, watches, self._refused)
         _admitted.set(admitted)  # for this call's task, which runs the handler as well
         caller.set_current(admitted.caller)
         if method not in self._wrapped:
             skip = self._per_item.get(method, frozenset())
-            self._wrapped[method] = _wrapped(handler, method, skip, watches, self._gate)
+            self._wrapped[method] = _wrapped(
+                handler, method, skip, watches, self._gate, refused=self._refused, limits=self._limits
+            )
         return self._wrapped[method]
 
 
-def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[Watch], gate: Gate) -> Any:
+def _wrapped(
+    handler: Any,
+    method: str,
+    skip: frozenset[str],
+    watches: Sequence[Watch],
+    gate: Gate,
+    *,
+    refused: Refused,
+    limits: Limits,
+) -> Any:
     described_request = described(method).request
     may_name_projects = described_request is not None and names_projects(described_request)
+
+    def tell_quota(error: BaseException) -> None:
+        if isinstance(error, QuotaExceededError):
+            refused(method, error)
+
+    def settle(projects: Iterable[str]) -> None:
+        try:
+            caller.set_current(settled(caller.current(), projects))
+        except PermissionDeniedError as error:
+            refused(method, error)
+            raise
 
     def look(request: Any) -> None:
         """Check a message of the request: whose project it is about, then whether it is whole."""
         if may_name_projects:
-            caller.set_current(settled(caller.current(), named_projects(request)))
+            settle(named_projects(request))
         check_required(request, skip)
 
     async def checked(requests: Any) -> AsyncIterator[Any]:
@@ -89,7 +128,7 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
 
     def check(request: Any) -> Any:
         if not may_name_projects:
-            caller.set_current(settled(caller.current(), ()))
+            settle(())
         if handler.request_streaming:
             return checked(request)
         look(request)
@@ -98,8 +137,10 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     async def unary(request: Any, context: Any) -> Any:
         call = _Call(method, context, watches, gate)
         try:
-            return await behaviour(check(request), context)
+            with limits.in_flight(_admitted.get().caller):
+                return await behaviour(check(request), context)
         except BaseException as error:
+            tell_quota(error)
             await call.fail(error)
             raise
         finally:
@@ -108,9 +149,11 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
         call = _Call(method, context, watches, gate)
         try:
-            async for response in behaviour(check(request), context):
-                yield response
+            with limits.in_flight(_admitted.get().caller):
+                async for response in behaviour(check(request), context):
+                    yield response
         except BaseException as error:
+            tell_quota(error)
             await call.fail(error)
             raise
         finally:
@@ -120,11 +163,14 @@ def _wrapped(handler: Any, method: str, skip: frozenset[str], watches: Sequence[
     return _made(handler, unary, stream, handler.request_deserializer, handler.response_serializer)
 
 
-def _refusing(handler: Any, method: str, refusal: GnomonError, watches: Sequence[Watch]) -> Any:
+def _refusing(
+    handler: Any, method: str, refusal: GnomonError, watches: Sequence[Watch], refused: Refused
+) -> Any:
     """Return a handler of the same kind that ends the call, without a look at what it brings."""
 
     async def unary(_: Any, context: Any) -> Any:
         call = _Call(method, context, watches)
+        refused(method, refusal)
         try:
             raise refusal
         except GnomonError as error:

@@ -10,6 +10,7 @@ from gnomon.errors import ApiKeyMalformedError
 from gnomon.v1 import access_service_pb2 as pb
 from gnomon_rpc.access import KeyAnswer, KeyState
 from gnomon_rpc.caller import Caller
+from gnomon_rpc.quota_messages import quotas_of
 from gnomon_rpc.settings import RegistryClientSettings, SettingError, secret_of
 
 _TIMEOUT_S = 1.0
@@ -28,7 +29,9 @@ class RegistryKeys:
             return KeyAnswer(state, found.name)
         ends = found.expire_time.ToDatetime(UTC).timestamp() if found.HasField("expire_time") else None
         scopes, projects = frozenset(found.scopes), frozenset(found.project_ids)
-        return KeyAnswer(state, found.name, Caller(found.name, found.display_name, scopes, projects), ends)
+        quotas = quotas_of(found.quotas)
+        caller = Caller(found.name, found.display_name, scopes, projects, quotas=quotas)
+        return KeyAnswer(state, found.name, caller, ends)
 
     async def close(self) -> None:
         await self._client.close()

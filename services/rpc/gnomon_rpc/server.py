@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,14 +18,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gnomon.addresses import is_loopback
+from gnomon.errors import GnomonError, QuotaExceededError
 from gnomon_rpc.access import KeySource
+from gnomon_rpc.audit_interceptor import AuditInterceptor
+from gnomon_rpc.audit_refusals import Refusals
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.draining import CallsUnderWay
 from gnomon_rpc.exposure import check_exposure
 from gnomon_rpc.gate import Gate, KeyGate, OpenGate
 from gnomon_rpc.interceptor import CallInterceptor
 from gnomon_rpc.key_cache import KeyCache
+from gnomon_rpc.limits import Limits
 from gnomon_rpc.settings import ServerSettings
-from gnomon_rpc.telemetry import Telemetry
+from gnomon_rpc.telemetry import Telemetry, Watch
 from gnomon_rpc.tls import server_credentials
 
 log = structlog.get_logger(__name__)
@@ -70,7 +75,9 @@ class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it has no typ
 class Server:
     """Serves gRPC services with health, reflection, checks and error mapping.
 
-    `keys` says which API keys are valid, where the settings want keys.
+    `keys` says which API keys are valid, where the settings want keys. `audit`
+    writes down what changes something, before it begins. `limits` are of what API
+    keys may use at a time.
 
     Raises:
         SettingError: the service would be reachable from elsewhere without protection.
@@ -82,18 +89,25 @@ class Server:
         services: list[Service],
         per_item: dict[str, frozenset[str]] | None = None,
         telemetry: Telemetry | None = None,
+        *,
         keys: KeySource | None = None,
+        audit: AuditWriter | None = None,
+        limits: Limits | None = None,
     ) -> None:
         check_exposure(settings)
         self._settings = settings
         self._gate = _gate(settings, keys)
+        self._audit = audit
+        self.limits = limits or Limits()
         self._telemetry = telemetry
         self._services = services
         self._health = _Health()
         self._under_way = CallsUnderWay()
         watches = [self._under_way, *(telemetry.watches if telemetry else ())]
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(per_item, watches, self._gate)],
+            interceptors=_interceptors(
+                per_item, watches, self._gate, audit=audit, telemetry=telemetry, limits=self.limits
+            ),
             options=[
                 # Unless asked for, a taken port is an error, not a second server behind it.
                 ("grpc.so_reuseport", int(settings.reuse_port)),
@@ -176,11 +190,36 @@ class Server:
             await self._server.stop(None)
         await stopping
         await self._gate.close()
+        if self._audit is not None:
+            await self._audit.stop()
         if self._telemetry is not None:
             await self._telemetry.stop()
         if self._settings.address_file:
             self._settings.address_file.unlink(missing_ok=True)
         log.info("stopped")
+
+
+def _interceptors(
+    per_item: dict[str, frozenset[str]] | None,
+    watches: Sequence[Watch],
+    gate: Gate,
+    *,
+    audit: AuditWriter | None,
+    telemetry: Telemetry | None,
+    limits: Limits,
+) -> list[Any]:
+    """Return what stands around every handler, from the outermost to the innermost."""
+    refusals = Refusals(audit) if audit is not None else None
+
+    def refused(method: str, error: GnomonError) -> None:
+        if isinstance(error, QuotaExceededError):
+            if telemetry is not None:
+                telemetry.over_quota(error.metadata.get("quota", ""))
+        elif refusals is not None:
+            refusals.note(method, error)
+
+    calls = CallInterceptor(per_item, watches, gate, refused=refused, limits=limits)
+    return [calls] if audit is None else [calls, AuditInterceptor(audit)]
 
 
 def _gate(settings: ServerSettings, keys: KeySource | None) -> Gate:

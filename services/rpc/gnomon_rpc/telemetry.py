@@ -41,6 +41,7 @@ class Telemetry:
         self.page: MetricsPage | None = None
         self.spans = spans or _spans_asked_for(service)
         self.watches: list[Watch] = []
+        self.over_quota: Callable[[str], None] = lambda _: None  # is told the quota, such as storage_bytes
         if settings.metrics_listen:
             self._collect(settings.metrics_listen)
         if self.spans is not None:
@@ -49,7 +50,7 @@ class Telemetry:
     def _collect(self, listen: str) -> None:
         from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
-        from gnomon_rpc.telemetry_calls import CallNumbers
+        from gnomon_rpc.telemetry_calls import CallNumbers, quota_numbers
         from gnomon_rpc.telemetry_page import MetricsPage
 
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a line a series that nobody asks for
@@ -57,6 +58,7 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
         self.page = MetricsPage(listen, self.registry)
         self.watches.append(CallNumbers(self.registry))
+        self.over_quota = quota_numbers(self.registry)
 
     async def start(self) -> None:
         """Serve the metrics.

@@ -6,6 +6,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gnomon.quotas import NAMES
+
 # In seconds. From what a cached answer takes to what only bulk work takes.
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0)
 
@@ -46,3 +48,20 @@ class CallNumbers:
             self._by_code[method, code].inc()
 
         return end
+
+
+def quota_numbers(registry: CollectorRegistry) -> Callable[[str], None]:
+    """Return what counts a refusal by the quota that it was beyond; never by the key."""
+    refused = Counter(
+        "gnomon_rpc_quota_refusals",
+        "Calls that an API key made beyond a quota.",
+        ["quota"],
+        registry=registry,
+    )
+    by_name = {name: refused.labels(name) for name in NAMES}
+
+    def count(quota: str) -> None:
+        if quota in by_name:
+            by_name[quota].inc()
+
+    return count

@@ -8,6 +8,7 @@ import structlog
 
 from gnomon.bundle_checks import Policy, read_policy
 from gnomon.v1.scorer_service_pb2_grpc import add_ScorerServiceServicer_to_server
+from gnomon_rpc.limits import Limits
 from gnomon_rpc.registry_keys import registry_keys, registry_options
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
@@ -75,6 +76,7 @@ class App:
             background=Cores(runtime.cores, self._background, background=True) if runtime.gives_way else None,
             observer=observer,
         )
+        limits = Limits()
         scoring = ScoringService(
             self.follower,
             self.versions,
@@ -86,12 +88,13 @@ class App:
             cache=ResponseCache(settings.cache_bytes) if settings.cache_bytes else None,
             observer=observer,
             tracer=tracer,
+            meter=limits,
         )
         self.streams = Streams(scoring)
         api = StreamingScorerApi(scoring, self.versions, self.streams)
         service = Service(SERVICE, add_ScorerServiceServicer_to_server, api, ready=False)
         self._keys = registry_keys(settings)
-        self.server = Server(settings, [service], PER_ITEM, self.telemetry, self._keys)
+        self.server = Server(settings, [service], PER_ITEM, self.telemetry, keys=self._keys, limits=limits)
         self._shares_port = settings.reuse_port
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()

@@ -17,10 +17,13 @@ from google.longrunning import operations_pb2_grpc
 from gnomon.errors import GnomonError
 from gnomon.v1 import trainer_service_pb2_grpc
 from gnomon_outbound.client import OutboundClient
+from gnomon_rpc import audit_service, usage_service
+from gnomon_rpc.audit_writer import AuditWriter
 from gnomon_rpc.readiness import Readiness
 from gnomon_rpc.registry_keys import RegistryKeys, registry_keys, registry_options
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.telemetry import Telemetry
+from gnomon_storage.audit_log import SqlAuditLog
 from gnomon_trainer.adapters import incoming
 from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
@@ -41,6 +44,7 @@ from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
 from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
+from gnomon_trainer.adapters.usage import SqlUsage
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
@@ -84,6 +88,7 @@ class TrainerApp:
 
     server: Server
     database: Database
+    audit_database: Database
     datasets: SqlDatasetStore
     runs: SqlRunStore
     rows: RowFiles
@@ -142,6 +147,7 @@ class TrainerApp:
         if self.keys is not None:
             await self.keys.close()
         self.presence.leave()
+        self.audit_database.close()
         self.database.close()
 
     async def _settle(self) -> None:
@@ -218,16 +224,24 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         generations=asking.generations,
         feedback=feedback,
     )
+    audit_database, audit_log = _audit_log(settings)
+    audit = AuditWriter(audit_log)
     workers = _workers(settings, worker_command, runs, telling.observer)
     _refresh(telemetry, telling.observer, settings, database=database, workers=workers, heavy=heavy)
     return TrainerApp(
         server=Server(
             settings,
-            _services(trainer, run_use_cases, asking),
+            [
+                *_services(trainer, run_use_cases, asking),
+                audit_service.service(audit_log, audit),
+                usage_service.service(SqlUsage(database, time.time)),
+            ],
             servicer.PER_ITEM,
             telemetry,
-            keys,
+            keys=keys,
+            audit=audit,
         ),
+        audit_database=audit_database,
         keys=keys,
         database=database,
         datasets=datasets,
@@ -241,6 +255,14 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
         waiting_runs=WaitingRuns(runs, training_sets, planner, clock=time.time, heavy=heavy),
         settings=settings,
     )
+
+
+def _audit_log(settings: TrainerSettings) -> tuple[Database, SqlAuditLog]:
+    """Return the audit log, on connections of its own: an entry survives a power cut, rows need not."""
+    database = Database(
+        settings.database_url, password_file=settings.database_password_file, synchronous="FULL"
+    )
+    return database, SqlAuditLog(database.write, database.read)
 
 
 def build_work(

@@ -1,10 +1,12 @@
 """Between rows of keys and the domain's."""
 
+import dataclasses
 from typing import Any
 
 from sqlalchemy import Row
 
 from gnomon.names import ApiKeyName
+from gnomon.quotas import Quotas
 from gnomon_registry.domain.api_key import ApiKey
 
 _PLAIN = (
@@ -27,6 +29,7 @@ def from_api_key(key: ApiKey) -> dict[str, Any]:
         "api_key": key.name.api_key,
         "scopes": list(key.scopes),
         "projects": list(key.projects),
+        "quotas": dataclasses.asdict(key.quotas),
         **{column: getattr(key, column) for column in _PLAIN},
     }
 
@@ -36,5 +39,6 @@ def to_api_key(row: Row[Any]) -> ApiKey:
         name=ApiKeyName(row.api_key),
         scopes=tuple(row.scopes),
         projects=tuple(row.projects),
+        quotas=Quotas(**row.quotas),
         **{column: getattr(row, column) for column in _PLAIN},
     )

@@ -15,13 +15,14 @@ from gnomon_registry.adapters.schema import (
     aliases,
     answered_requests,
     api_keys,
+    blob_owners,
     changes,
     metric_versions,
     metrics,
     projects,
 )
 from gnomon_registry.domain.api_key import ApiKey
-from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
+from gnomon_registry.domain.entities import Alias, Answered, BlobOwner, Change, Metric, MetricVersion, Project
 from gnomon_registry.domain.ports import CatalogSizes
 
 
@@ -167,6 +168,14 @@ class SqlReader:
             last_change=self.last_change(),
         )
 
+    def blob_owner(self, sha256: str) -> BlobOwner | None:
+        row = self._one(blob_owners, blob_owners.c.sha256 == sha256)
+        return row and BlobOwner(row.api_key, row.size_bytes)
+
+    def stored_bytes(self, api_key: str) -> int:
+        c = blob_owners.c
+        return self._number(select(func.sum(c.size_bytes)).where(c.api_key == api_key))
+
     def _number(self, query: Select[Any]) -> int:
         return self._connection.execute(query).scalar_one() or 0
 
@@ -216,3 +225,10 @@ class SqlWriter(SqlReader):
 
     def put_api_key(self, key: ApiKey) -> None:
         self._put(api_keys, from_api_key(key))
+
+    def put_blob_owner(self, sha256: str, owner: BlobOwner) -> None:
+        values = {"sha256": sha256, "api_key": owner.api_key, "size_bytes": owner.size_bytes}
+        self._put(blob_owners, values)
+
+    def remove_blob_owner(self, sha256: str) -> None:
+        self._connection.execute(delete(blob_owners).where(blob_owners.c.sha256 == sha256))

@@ -20,6 +20,7 @@ class OwnKeys:
         name = str(key.name)
         if state is not KeyState.VALID:
             return KeyAnswer(state, name)
-        caller = Caller(name, key.display_name, frozenset(key.scopes), frozenset(key.projects))
+        scopes, projects = frozenset(key.scopes), frozenset(key.projects)
+        caller = Caller(name, key.display_name, scopes, projects, quotas=key.quotas)
         ends = found.end_time.timestamp() if found.end_time is not None else None
         return KeyAnswer(state, name, caller, ends)

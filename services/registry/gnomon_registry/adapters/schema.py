@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from gnomon_storage.audit_log import audit_table
 from gnomon_storage.types import Integer
 
 
@@ -171,6 +173,18 @@ answered_requests = Table(
     Column("resource", Text, nullable=False),
 )
 
+audit_entries = audit_table(metadata)
+
+# Whose blobs are, where API keys are asked for: the first one's that stored it.
+blob_owners = Table(
+    "blob_owners",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("api_key", String(80), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Index(None, "api_key"),
+)
+
 # Rows stay for ever: a key that was revoked is never given again. No text of a key, only its SHA-256.
 api_keys = Table(
     "api_keys",
@@ -189,4 +203,5 @@ api_keys = Table(
     Column("expire_time", UtcTime),
     Column("overlap_end_time", UtcTime),
     Column("revoke_time", UtcTime),
+    Column("quotas", JSON, nullable=False, server_default="{}"),  # {name: limit, …}; what is missing is none
 )

@@ -16,6 +16,7 @@ from gnomon_registry.domain.api_key import ApiKey, KeyState
 from gnomon_registry.domain.api_keys import ApiKeys, Wanted
 from gnomon_rpc import caller
 from gnomon_rpc.masks import fields_to_write
+from gnomon_rpc.quota_messages import quotas_message, quotas_of
 from gnomon_rpc.request_ids import request_key
 
 FULL_NAME = "gnomon.v1.AccessService"
@@ -32,7 +33,13 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
     async def CreateApiKey(self, request: rpc.CreateApiKeyRequest, context: Any) -> rpc.CreateApiKeyResponse:
         draft = request.api_key
         expires = _time(draft) if draft.HasField("expire_time") else None
-        wanted = Wanted(draft.display_name, tuple(draft.scopes), tuple(draft.projects), expires)
+        wanted = Wanted(
+            display_name=draft.display_name,
+            scopes=tuple(draft.scopes),
+            projects=tuple(draft.projects),
+            expire_time=expires,
+            quotas=quotas_of(draft.quotas),
+        )
         created_by = caller.current().name or caller.LOCAL.display_name
         key, text = await in_thread(self._keys.create, wanted, created_by, request_key(request))
         return rpc.CreateApiKeyResponse(api_key=_message(key), key_text=text)
@@ -49,8 +56,10 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
     async def UpdateApiKey(self, request: rpc.UpdateApiKeyRequest, context: Any) -> rpc.ApiKey:
         draft = request.api_key
         name = ApiKeyName.parse(draft.name, "api_key.name")
-        texts = {field: getattr(draft, field) for field in fields_to_write(draft, request.update_mask.paths)}
-        return _message(await in_thread(self._keys.update, name, texts, draft.etag))
+        written = fields_to_write(draft, request.update_mask.paths)
+        quotas = quotas_of(draft.quotas) if "quotas" in written else None
+        texts = {field: getattr(draft, field) for field in written - {"quotas"}}
+        return _message(await in_thread(self._keys.update, name, texts, quotas, draft.etag))
 
     async def RotateApiKey(self, request: rpc.RotateApiKeyRequest, context: Any) -> rpc.RotateApiKeyResponse:
         name = ApiKeyName.parse(request.name)
@@ -71,6 +80,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
             answer.display_name = found.key.display_name
             answer.scopes.extend(found.key.scopes)
             answer.project_ids.extend(found.key.projects)
+            answer.quotas.MergeFrom(quotas_message(found.key.quotas) or rpc.Quotas())
             if found.end_time is not None:
                 answer.expire_time.FromDatetime(found.end_time)
         return answer
@@ -112,4 +122,5 @@ def _message(key: ApiKey) -> rpc.ApiKey:
         overlap_end_time=timestamp(key.overlap_end_time),
         revoke_time=timestamp(key.revoke_time),
         etag=key.etag,
+        quotas=quotas_message(key.quotas),
     )

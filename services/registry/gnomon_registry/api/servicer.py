@@ -14,6 +14,7 @@ from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.projects import Projects
+from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.domain.webhook_use_cases import Webhooks
@@ -40,6 +41,7 @@ class RegistryServicer(
         aliases: Aliases,
         blobs: Blobs,
         watching: Watching,
+        stored: StoredBytes,
         webhooks: Webhooks,
         dispatch_now: Callable[[], None],
     ) -> None:
@@ -49,5 +51,7 @@ class RegistryServicer(
         self.aliases = aliases
         self.blobs = blobs
         self.watching = watching
+        self.stored = stored
+
         self.webhooks = webhooks
         self.dispatch_now = dispatch_now

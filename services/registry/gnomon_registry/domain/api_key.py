@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from gnomon.names import ApiKeyName
+from gnomon.quotas import NO_QUOTAS, Quotas
 
 LONGEST_OVERLAP = timedelta(days=90)
 
@@ -41,6 +42,7 @@ class ApiKey:
     previous_sha256: bytes | None = field(default=None, repr=False)
     overlap_end_time: datetime | None = None
     revoke_time: datetime | None = None
+    quotas: Quotas = NO_QUOTAS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from gnomon.api_keys import SCOPES, KeyText
 from gnomon.errors import ApiKeyRevokedError, Violation
 from gnomon.names import ApiKeyName, ProjectName
+from gnomon.quotas import NO_QUOTAS, Quotas, problems_of
 from gnomon_registry.domain.api_key import LONGEST_OVERLAP, UNKNOWN, ApiKey, KeyState, Verified, verified
 from gnomon_registry.domain.lookup import check_etag, not_found, the_project
 from gnomon_registry.domain.ports import CatalogReader, CatalogStore, Clock, NewEtag
@@ -28,6 +29,7 @@ class Wanted:
     scopes: Sequence[str]
     projects: Sequence[str]
     expire_time: datetime | None
+    quotas: Quotas = NO_QUOTAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class ApiKeys:
                 create_time=now,
                 rotate_time=now,
                 expire_time=wanted.expire_time,
+                quotas=wanted.quotas,
             )
             catalog.put_api_key(made)
             remember(catalog, key, made.name)
@@ -80,13 +83,18 @@ class ApiKeys:
         with self.store.reading() as catalog:
             return catalog.api_keys(after, limit)
 
-    def update(self, name: ApiKeyName, texts: Mapping[str, str], etag: str) -> ApiKey:
-        """Write the given texts by field name: `display_name`."""
+    def update(self, name: ApiKeyName, texts: Mapping[str, str], quotas: Quotas | None, etag: str) -> ApiKey:
+        """Write the given texts by field name: `display_name`; and the quotas, if they are given."""
         check_texts("api_key", **texts)
+        refuse(problems_of(quotas or NO_QUOTAS, "api_key.quotas"))
         with self.store.writing() as catalog:
             key = _the_key(catalog, name)
             check_etag(etag, key.etag, name)
-            changed = dataclasses.replace(key, **texts)  # type: ignore[arg-type]  # texts are its texts
+            changed = dataclasses.replace(
+                key,
+                quotas=key.quotas if quotas is None else quotas,
+                **texts,  # type: ignore[arg-type]  # texts are its texts
+            )
             if changed != key:
                 changed = dataclasses.replace(changed, etag=self.new_etag())
                 catalog.put_api_key(changed)
@@ -162,6 +170,7 @@ def _problems(wanted: Wanted, now: datetime) -> Iterable[Violation]:
     if wanted.projects and (unbound := {"admin", "service"}.intersection(wanted.scopes)):
         rule = f"cannot bind a key with the scope {sorted(unbound)[0]}, which is for all projects"
         yield Violation("api_key.projects", rule)
+    yield from problems_of(wanted.quotas, "api_key.quotas")
     if wanted.expire_time is not None and wanted.expire_time <= now:
         yield Violation("api_key.expire_time", "must be in the future")
 

@@ -141,3 +141,11 @@ class Answered:
     request_id: str
     body: str  # a digest of the request
     resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobOwner:
+    """The API key that stored a blob, by its whole name, and the blob's size."""
+
+    api_key: str
+    size_bytes: int

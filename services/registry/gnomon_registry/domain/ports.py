@@ -8,7 +8,7 @@ from typing import IO, Protocol
 
 from gnomon.names import AliasName, MetricName, ProjectName
 from gnomon_registry.domain.api_key import ApiKey
-from gnomon_registry.domain.entities import Alias, Answered, Change, Metric, MetricVersion, Project
+from gnomon_registry.domain.entities import Alias, Answered, BlobOwner, Change, Metric, MetricVersion, Project
 
 Clock = Callable[[], datetime]
 """Returns the time now, in UTC."""
@@ -92,6 +92,14 @@ class CatalogReader(Protocol):
 
     def api_keys(self, after: str, limit: int) -> list[ApiKey]: ...
 
+    def blob_owner(self, sha256: str) -> BlobOwner | None:
+        """Return who stored a blob; None if nobody with a key did."""
+        ...
+
+    def stored_bytes(self, api_key: str) -> int:
+        """Return how many bytes a key has stored."""
+        ...
+
     def sizes(self) -> CatalogSizes:
         """Count what there is, without reading it."""
         ...
@@ -123,6 +131,10 @@ class CatalogWriter(CatalogReader, Protocol):
     def remember(self, answered: Answered) -> None: ...
 
     def put_api_key(self, key: ApiKey) -> None: ...
+
+    def put_blob_owner(self, sha256: str, owner: BlobOwner) -> None: ...
+
+    def remove_blob_owner(self, sha256: str) -> None: ...
 
 
 class CatalogStore(Protocol):

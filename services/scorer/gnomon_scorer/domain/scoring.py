@@ -14,6 +14,7 @@ from gnomon.errors import (
     InvalidRequestError,
     NotFoundError,
     OverloadedError,
+    QuotaExceededError,
     Violation,
 )
 from gnomon.names import MetricVersionName
@@ -21,6 +22,7 @@ from gnomon.tokens import Tokens
 from gnomon_scorer.domain.following import Follower
 from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.metering import Meter, Unmetered
 from gnomon_scorer.domain.observing import Observer, Silent
 from gnomon_scorer.domain.questions import Question
 from gnomon_scorer.domain.response_cache import Answer, ResponseCache
@@ -78,6 +80,7 @@ class ScoringService:
         cache: ResponseCache | None = None,
         observer: Observer | None = None,
         tracer: Tracer | None = None,
+        meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._follower = follower
@@ -90,6 +93,7 @@ class ScoringService:
         self._cache = cache
         self._observer = observer or Silent()
         self._tracer = tracer
+        self._meter = meter or Unmetered()
         self._clock = clock
 
     async def score(self, request: ScoreRequest) -> Scores:
@@ -104,6 +108,7 @@ class ScoringService:
             NotFoundError: none of the versions exists.
             DeadlineExceededError: the deadline is past.
             OverloadedError: the queue is full.
+            QuotaExceededError: the caller has read more tokens than it may.
             RegistryUnavailableError: the catalog is not known yet.
             VersionLoadingError, VersionUnloadableError, ArtifactCorruptError: of all versions.
         """
@@ -128,6 +133,7 @@ class ScoringService:
         loaded = [version for version in found.values() if isinstance(version, LoadedVersion)]
         if not loaded:
             raise first_to_tell(found.values())
+        await self._allowed(request)
         is_small = request.size_bytes <= _SMALL_BYTES and request.lane is not Lane.BULK
         may_be_known = self._cache is not None and request.size_bytes <= _LARGE_BYTES
         if not (may_be_known or request.waits):
@@ -140,6 +146,7 @@ class ScoringService:
             asked = await self._asked_elsewhere(request, loaded)
         took = self._clock() - started
         self._tell(asked, len(request.readers), took)
+        self._meter.debit_tokens(sum(q.reading.token_count for q in asked.questions if q.reading))
         self._check_deadline(request)
         ran = await self._run(asked.questions, request)
         scored = {question: score_of(question) for question in asked.questions}
@@ -157,6 +164,16 @@ class ScoringService:
         if self._tracer is not None:
             self._tracer.scored(request, scores, started, ran)
         return scores
+
+    async def _allowed(self, request: ScoreRequest) -> None:
+        """Refuse a caller who has read too many tokens; one who waits for room waits for that as well."""
+        while True:
+            try:
+                return self._meter.check_tokens()
+            except QuotaExceededError as error:
+                if not request.waits:
+                    raise
+                await asyncio.sleep(error.retry_after_s or _LONGEST_PAUSE_S)
 
     async def _run(
         self, questions: Sequence[Question], request: ScoreRequest

@@ -10,14 +10,25 @@ MIGRATIONS = Migrations(Path(__file__).parent / "migrations", metadata)
 
 
 class Database(SqlDatabase):
-    """Opens transactions on datasets, runs and what else the trainer keeps."""
+    """Opens transactions on datasets, runs and what else the trainer keeps.
 
-    def __init__(self, url: str, busy_timeout_s: float = 15.0, password_file: Path | None = None) -> None:
+    `synchronous` is SQLite's pragma: with `NORMAL` a power cut may take the last
+    moment, which runs repeat from their checkpoints; with `FULL` it takes nothing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        busy_timeout_s: float = 15.0,
+        password_file: Path | None = None,
+        *,
+        synchronous: str = "NORMAL",
+    ) -> None:
         super().__init__(
             url,
             owner="trainer",
             migrations=MIGRATIONS,
             busy_timeout_s=busy_timeout_s,
-            synchronous="NORMAL",  # a power cut may take the last moment: runs go on from their checkpoints
+            synchronous=synchronous,
             password_file=password_file,
         )

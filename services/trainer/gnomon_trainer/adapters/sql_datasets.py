@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from gnomon.names import DatasetName
+from gnomon_trainer.adapters import usage
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.records import find_request, finding_from, keep_request
 from gnomon_trainer.adapters.tables import dataset_versions as table
@@ -98,6 +99,7 @@ def add_version(connection: Connection, draft: DatasetDraft, now: float) -> Data
     dataset = next_version(newest, draft, now)
     if dataset is not newest:
         connection.execute(insert(table).values(asdict(dataset)))
+        usage.charge_dataset(connection, dataset)
     return dataset
 
 

@@ -1,6 +1,7 @@
 """Runs in SQL. A run is a row that a worker leases; the database is the queue."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Row, and_, case, delete, func, insert, not_, 
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.names import DatasetName, OperationName, RunName
+from gnomon_trainer.adapters import usage
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.records import (
     expire,
@@ -36,8 +38,9 @@ _MEASURES = ("loss", "learning_rate", "gradient_norm", "validation_loss", "valid
 class SqlRunStore:
     """A `RunStore` on SQLAlchemy."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._clock = clock
 
     def replayed(self, request: Request) -> Run | None:
         with self._database.read() as connection:
@@ -53,6 +56,7 @@ class SqlRunStore:
                 connection.execute(insert(table).values(_values(run)))
             except IntegrityError as error:
                 raise taken(run) from error
+            usage.charge_run(connection, run.uid, run.create_time)
             if request:
                 keep_request(connection, request, str(run.operation), run.create_time)
             return _get(connection, run.name)
@@ -112,6 +116,8 @@ class SqlRunStore:
         )
         with self._database.write() as connection:
             row = connection.execute(statement).first()
+            if row is not None:
+                usage.begin_work(connection, row.uid, row.fence, now)
         return _run(row) if row else None
 
     def write_leased(self, lease: Lease, change: Change, points: Sequence[Point] = ()) -> Run:
@@ -129,6 +135,7 @@ class SqlRunStore:
             written = connection.execute(update(table).where(held).values(values))
             if written.rowcount == 0:
                 raise lost(lease)
+            usage.go_on(connection, lease.uid, lease.fence, self._clock())
             for point in points:
                 _add_point(connection, lease.uid, point)
         return changed

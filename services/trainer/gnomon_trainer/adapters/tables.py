@@ -14,6 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gnomon_storage.audit_log import audit_table
 from gnomon_storage.types import Integer
 
 metadata = MetaData()
@@ -254,4 +255,34 @@ paid_answers = Table(
     Column("subject", String(63), nullable=False),
     Column("answer", JSON, nullable=False),
     Index("paid_answers_by_subject", "uid", "subject"),
+)
+
+audit_entries = audit_table(metadata)
+
+# Whose datasets and runs are, where API keys are asked for.
+dataset_owners = Table(
+    "dataset_owners",
+    metadata,
+    Column("dataset", String(63), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("api_key", String(80), nullable=False),
+    Index("dataset_owners_by_key", "api_key"),
+)
+
+run_owners = Table(
+    "run_owners",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("api_key", String(80), nullable=False),
+    Index("run_owners_by_key", "api_key"),
+)
+
+# How long workers had the runs that are somebody's; a row a lease.
+worker_times = Table(
+    "worker_times",
+    metadata,
+    Column("uid", String(63), primary_key=True),
+    Column("fence", Integer, primary_key=True, autoincrement=False),
+    Column("start_time", Float, nullable=False),
+    Column("last_time", Float, nullable=False),
 )
