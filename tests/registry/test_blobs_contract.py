@@ -22,7 +22,7 @@ class Store:
 
     def alter(self, digest, content):
         if self.kind == "fake":
-            self.blobs.stored[digest] = content
+            self.blobs.contents[digest] = content
         else:
             path = self.blobs._blob(digest)
             if content is None:
@@ -32,7 +32,7 @@ class Store:
 
     def files(self):
         if self.kind == "fake":
-            return {*self.blobs.stored, *self.blobs.manifests}
+            return {*self.blobs.contents, *self.blobs.manifests}
         return {path.rpartition("/")[2] for path in self.blobs._files.find(self.blobs._root)}
 
 

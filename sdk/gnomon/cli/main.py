@@ -17,6 +17,7 @@ from gnomon.cli import (
     generate,
     judge,
     metrics,
+    operate,
     problems,
     projects,
     providers,
@@ -63,6 +64,10 @@ app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("status", rich_help_panel="Run")(status.status)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
+app.command("backup", rich_help_panel="Operate")(operate.backup)
+app.command("restore", rich_help_panel="Operate")(operate.restore)
+app.command("gc", rich_help_panel="Operate")(operate.collect_garbage)
+app.add_typer(operate.db, rich_help_panel="Operate")
 for _group in (
     projects,
     metrics,

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gnomon.v1 import registry_service_pb2_grpc
 from gnomon_registry.adapters.blobs import FileBlobStore
@@ -13,7 +13,9 @@ from gnomon_registry.adapters.reports import parse_report
 from gnomon_registry.api.servicer import RegistryServicer
 from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.blobs import Blobs
+from gnomon_registry.domain.garbage import Garbage
 from gnomon_registry.domain.metrics import Metrics
+from gnomon_registry.domain.ports import BlobStore
 from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
@@ -29,10 +31,7 @@ class App:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
-        self._database = Database(
-            settings.database_url, settings.busy_timeout_s, settings.database_password_file
-        )
-        self._blobs = FileBlobStore(settings.artifact_url)
+        self._database, self._blobs = stores(settings)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         self._server = Server(settings, [self._service(settings)], telemetry=Telemetry("registry", settings))
@@ -69,6 +68,16 @@ class App:
 
 def build(settings: RegistrySettings) -> App:
     return App(settings)
+
+
+def stores(settings: RegistrySettings) -> tuple[Database, FileBlobStore]:
+    """Return what the registry's data lie in."""
+    database = Database(settings.database_url, settings.busy_timeout_s, settings.database_password_file)
+    return database, FileBlobStore(settings.artifact_url)
+
+
+def garbage(database: Database, blobs: BlobStore, min_age: timedelta, retention: timedelta) -> Garbage:
+    return Garbage(SqlCatalog(database, on_commit=lambda: None), blobs, _now, min_age, retention)
 
 
 def _now() -> datetime:

@@ -14,6 +14,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import fsspec
@@ -26,6 +27,7 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
+from gnomon_registry.domain.ports import StoredFile
 
 _READ_BYTES = 1024 * 1024
 
@@ -91,12 +93,36 @@ class FileBlobStore:
             raise NotFoundError(f"The blob {sha256} is not stored.", resource=resource) from error
 
     def put_manifest(self, digest: str, content: bytes) -> None:
-        part = _Part(self._files, self._root, f"{self._root}/manifests/{digest}.json")
+        part = _Part(self._files, self._root, self._manifest(digest))
         try:
             part.write(content)
             part.move_into_place()
         finally:
             part.discard()
+
+    def stored(self) -> Iterator[StoredFile]:
+        for folder in ("blobs", "manifests"):
+            try:
+                found = self._files.find(f"{self._root}/{folder}", detail=True)
+            except FileNotFoundError:
+                continue
+            for path, details in found.items():
+                name = path.rpartition("/")[2].removesuffix(".json")
+                yield StoredFile(name, folder == "manifests", int(details["size"]), _modified(details))
+
+    def remove(self, file: StoredFile) -> bool:
+        path = self._manifest(file.digest) if file.is_manifest else self._blob(file.digest)
+        self._files.invalidate_cache()
+        try:
+            if _modified(self._files.info(path)) != file.modified:
+                return False
+            self._files.rm_file(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _manifest(self, digest: str) -> str:
+        return f"{self._root}/manifests/{digest}.json"
 
     def _blob(self, sha256: str) -> str:
         return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
@@ -223,6 +249,15 @@ class _Part:
             self._file.close()
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path)
+
+
+def _modified(details: dict[str, Any]) -> datetime:
+    """Return when a file was written last; file systems of fsspec tell it in several ways."""
+    told = next(details[key] for key in ("mtime", "LastModified", "modified", "created") if key in details)
+    if isinstance(told, int | float):
+        return datetime.fromtimestamp(told, UTC)
+    moment: datetime = told
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _sync_folder(path: str) -> None:
