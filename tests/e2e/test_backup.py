@@ -35,6 +35,7 @@ class Writer(threading.Thread):
         try:
             while not self._ending.is_set():
                 self.once()
+                self._ending.wait(0.3)  # leaves the processor to the backup
         except Exception as error:
             self.error = error
 

@@ -55,7 +55,7 @@ class Caller(threading.Thread):
                     for n in range(4)
                 ]
                 uploaded = self._client.datasets.upload("growing", pd.DataFrame(rows), metric="commitment")
-                self.datasets.append(uploaded.name)
+                self.datasets.append(uploaded.dataset.name)
                 self._ending.wait(0.1)  # leaves the processor to the run
         except Exception as error:
             self.error = error

@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from fsspec.utils import get_protocol
+
 from gnomon.v1 import registry_service_pb2_grpc
 from gnomon_registry.adapters.blobs import FileBlobStore
 from gnomon_registry.adapters.catalog import SqlCatalog
@@ -73,7 +75,15 @@ def build(settings: RegistrySettings) -> App:
 def stores(settings: RegistrySettings) -> tuple[Database, FileBlobStore]:
     """Return what the registry's data lie in."""
     database = Database(settings.database_url, settings.busy_timeout_s, settings.database_password_file)
-    return database, FileBlobStore(settings.artifact_url)
+    return database, _blobs(settings)
+
+
+def _blobs(settings: RegistrySettings) -> FileBlobStore:
+    if get_protocol(settings.artifact_url) not in {"s3", "s3a"}:
+        return FileBlobStore(settings.artifact_url)
+    from gnomon_registry.adapters.s3_blobs import S3BlobStore  # its packages are in an extra
+
+    return S3BlobStore(settings.artifact_url, settings.artifact_endpoint_url)
 
 
 def garbage(database: Database, blobs: BlobStore, min_age: timedelta, retention: timedelta) -> Garbage:

@@ -15,7 +15,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -35,8 +35,8 @@ _READ_BYTES = 1024 * 1024
 class FileBlobStore:
     """Implements `BlobStore` at an fsspec URL."""
 
-    def __init__(self, url: str) -> None:
-        self._files, root = fsspec.core.url_to_fs(url)
+    def __init__(self, url: str, **options: Any) -> None:
+        self._files, root = fsspec.core.url_to_fs(url, **options)
         self._root = root.rstrip("/")
 
     def clean(self) -> None:
@@ -83,7 +83,7 @@ class FileBlobStore:
         return content.hexdigest() == sha256
 
     def upload(self, sha256: str, size_bytes: int) -> "FileUpload":
-        return FileUpload(_Part(self._files, self._root, self._blob(sha256)), sha256, size_bytes)
+        return FileUpload(self._part(self._blob(sha256)), sha256, size_bytes)
 
     def download(self, sha256: str) -> "FileDownload":
         try:
@@ -93,7 +93,7 @@ class FileBlobStore:
             raise NotFoundError(f"The blob {sha256} is not stored.", resource=resource) from error
 
     def put_manifest(self, digest: str, content: bytes) -> None:
-        part = _Part(self._files, self._root, self._manifest(digest))
+        part = self._part(self._manifest(digest))
         try:
             part.write(content)
             part.move_into_place()
@@ -121,6 +121,9 @@ class FileBlobStore:
             return False
         return True
 
+    def _part(self, target: str) -> "Part":
+        return _Part(self._files, self._root, target)
+
     def _manifest(self, digest: str) -> str:
         return f"{self._root}/manifests/{digest}.json"
 
@@ -128,10 +131,24 @@ class FileBlobStore:
         return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
 
 
+class Part(Protocol):
+    """What is on its way to a final name."""
+
+    def write(self, content: bytes) -> None: ...
+
+    def move_into_place(self) -> None:
+        """Give it its final name, durably."""
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind; nothing to do once it is in place."""
+        ...
+
+
 class FileUpload:
     """Implements `BlobUpload`."""
 
-    def __init__(self, part: "_Part", sha256: str, size_bytes: int) -> None:
+    def __init__(self, part: Part, sha256: str, size_bytes: int) -> None:
         self._part = part
         self._sha256 = sha256
         self._size_bytes = size_bytes
@@ -252,12 +269,15 @@ class _Part:
 
 
 def _modified(details: dict[str, Any]) -> datetime:
-    """Return when a file was written last; file systems of fsspec tell it in several ways."""
+    """Return when a file was written last; file systems of fsspec tell it in several ways.
+
+    To the second: object stores tell more in a list than of one object.
+    """
     told = next(details[key] for key in ("mtime", "LastModified", "modified", "created") if key in details)
     if isinstance(told, int | float):
         return datetime.fromtimestamp(told, UTC)
     moment: datetime = told
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.replace(microsecond=0, tzinfo=moment.tzinfo or UTC)
 
 
 def _sync_folder(path: str) -> None:
