@@ -307,8 +307,10 @@ class Versions:
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
     if isinstance(error, VersionUnloadableError):
         return error
-    broken = error.metadata if isinstance(error, BundleInvalidError) else {}
-    return VersionUnloadableError(
+    unloadable = VersionUnloadableError(
         f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
-        **broken | {"metric_version": str(name)},
+        metric_version=str(name),
     )
+    if isinstance(error, BundleInvalidError):
+        unloadable.metadata |= error.metadata  # which file, and which rule
+    return unloadable
