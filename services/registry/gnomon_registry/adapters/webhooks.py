@@ -60,7 +60,8 @@ class SqlWebhookReader(SqlReader):
         query = (
             select(func.min(_D.due_time)).join(webhooks).where(_W.pause_cause.is_(None), _D.due_time > now)
         )
-        return self._connection.execute(query).scalar_one()
+        time: datetime | None = self._connection.execute(query).scalar_one()
+        return time
 
 
 class SqlWebhookWriter(SqlWebhookReader, SqlWriter):
