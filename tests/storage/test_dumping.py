@@ -1,0 +1,97 @@
+"""What was dumped of one engine is the same in another, and an older schema is brought up to date."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Row, insert, select, text
+
+from gnomon.errors import ResourceInUseError, ServiceUnavailableError
+from gnomon_registry.adapters import schema
+from gnomon_registry.adapters.database import Database
+from gnomon_storage import dumping
+from gnomon_trainer.adapters.database import Database as TrainerDatabase
+from gnomon_trainer.adapters.tables import paid_answers, paid_outcomes, providers
+from tests.databases import ENGINES
+from tests.postgres import PostgresServer
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture(params=[(one, other) for one in ENGINES for other in ENGINES], ids=" to ".join)
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """URLs of two empty databases."""
+    made, to_drop = [], []
+    for place, engine in enumerate(request.param):
+        if engine == "sqlite":
+            made.append(f"sqlite:///{tmp_path / str(place)}.db")
+            continue
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        made.append(server.database())
+        to_drop.append(made[-1])
+    yield made
+    for url in to_drop:
+        server.drop(url)
+
+
+def rows(connection: Connection) -> list[Sequence[Row[Any]]]:
+    tables = (providers, paid_outcomes)
+    return [connection.execute(select(table).order_by(*table.primary_key)).all() for table in tables]
+
+
+def test_every_kind_of_value_comes_back_as_it_was(urls: list[str], tmp_path: Path) -> None:
+    source, target = (TrainerDatabase(url) for url in urls)
+    source.migrate()
+    texts = {"display_name": "Ä\n\"'", "base_url": "", "model": "m", "key_state": "STORED", "etag": "e"}
+    with source.write() as connection:
+        times = {"create_time": 0.1 + 0.2, "update_time": 1e300}
+        connection.execute(insert(providers).values(provider="p", sealed_key=b"\x00\xff", **texts, **times))
+        for place, body in enumerate([None, {"$time": "x"}, [1, 2.5, "ü"], "null"]):
+            connection.execute(insert(paid_outcomes).values(uid="u", part="p", place=place, body=body))
+    with source.read() as connection:
+        dumping.dump(connection, providers.metadata, tmp_path / "dump")
+        before = rows(connection)
+    target.restore(str(source.state().current), tmp_path / "dump")
+    with target.read() as connection:
+        after = rows(connection)
+        assert connection.execute(select(paid_answers)).all() == []
+    source.close()
+    target.close()
+
+    assert before == after
+
+
+def test_numbers_go_on_where_they_were_and_an_older_schema_is_upgraded(
+    urls: list[str], tmp_path: Path
+) -> None:
+    source, target = (Database(url) for url in urls)
+    source.migrate()
+    change = {"kind": "K", "metric": "m", "create_time": NOW}
+    with source.write() as connection:
+        connection.execute(insert(schema.changes), [change, change])
+    with source.read() as connection:
+        dumping.dump(connection, schema.metadata, tmp_path / "dump")
+    (tmp_path / "dump" / "metrics.jsonl").unlink()  # the first schema knew no presets
+    target.restore("0001", tmp_path / "dump")
+    with target.write() as connection:
+        connection.execute(insert(schema.changes), change)
+        found = connection.execute(select(schema.changes.c.id, schema.changes.c.create_time)).all()
+    state = target.state()
+    with pytest.raises(ResourceInUseError):
+        target.restore("0001", tmp_path / "dump")
+    source.close()
+    target.close()
+
+    assert [tuple(row) for row in found] == [(1, NOW), (2, NOW), (3, NOW)]
+    assert state.current == state.newest
+
+
+def test_a_backup_of_a_newer_release_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'target.db'}")
+    with pytest.raises(ServiceUnavailableError, match="newer"):
+        target.restore("9999", tmp_path)
+    with target.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one() == 0
+    target.close()
