@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: audit check-images demo requirements test test-slow coverage lint format generate check-install bench-data-checks bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
+.PHONY: audit check-images demo requirements test test-slow coverage lint format generate check-install bench-data-checks bench-faults bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -79,6 +79,10 @@ bench-review: $(VENV)/.dev
 # A version that learned from corrected scores beside the one before it, on public data: two trainings.
 bench-feedback: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.feedback --data $(or $(DATA),../shared/data) $(ARGS)
+
+# Processes that are killed, stopped and attacked: about an hour and a half.
+bench-faults: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.faults $(ARGS)
 
 # What a judge's work costs beside what its endpoint takes, on a scripted endpoint: four minutes.
 bench-judge: $(VENV)/.dev

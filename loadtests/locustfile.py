@@ -135,7 +135,7 @@ class Application(User):
         security = security_of()
         self._metadata = (*security.metadata, (CALLER_HEADER, "loadtest"))
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        self._channel = security.channel(grpc, self.host, options)
+        self._channel = security.channel(grpc, self.host or "", options)
         self._score = self._channel.unary_unary(SCORE)
         offset_s = random.random() * self._pace_s()  # or all users would call at once
         self._due = time.monotonic() + offset_s

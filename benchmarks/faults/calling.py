@@ -115,7 +115,7 @@ def publish_until_answered(
         )
         if number is not None:
             return number
-        threading.Event().wait(random.uniform(0.02, 0.2))
+        threading.Event().wait(random.uniform(0.1, 1.0))
     return None
 
 

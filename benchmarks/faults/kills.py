@@ -1,7 +1,8 @@
 """kill -9 of registry, trainer and worker, at random moments and inside named functions, while a run trains.
 
-Every round is one real training of the embedded base model on the same rows with the same seed: however it is
-disturbed, it must end with the weights of the one that nobody disturbed. Callers use the registry meanwhile.
+Every round is one training on the same rows with the same seed: however it is disturbed, it must end with the
+weights of the one that nobody disturbed. Callers use the registry meanwhile. The workers are real; they train
+the embedded base model, or, where much is to be killed in little time, take short steps that learn nothing.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from gnomon.v1 import resources_pb2 as pb
 METRIC = "commitment"
 LOADED = "loaded"  # the metric that callers use meanwhile
 _QUICK = {"epochs": 1, "max_tokens": 32, "seed": 7}
-_WORKER = "benchmarks.faults.real_worker"
+REAL, SHORT = "benchmarks.faults.real_worker", "benchmarks.faults.short_worker"
 _VICTIMS = ("registry", "trainer", "worker")
 _TIMEOUT_S = 600.0
 _FILES = "gnomon_trainer.adapters.fine_tuning.files"
@@ -34,10 +35,14 @@ _FOLDERS = "gnomon_trainer.adapters.work_folders:LocalWorkFolders"
 _BLOBS = "gnomon_registry.adapters.blobs"
 
 # Who dies, in which function, at which call of it, before or after it.
-POINTS: tuple[tuple[str, str, int, str], ...] = (
+CHECKPOINTS: tuple[tuple[str, str, int, str], ...] = (
     ("trainer", f"{_FILES}:NewFolder.__exit__", 1, "before"),
     ("trainer", f"{_FILES}:NewFolder.__exit__", 2, "after"),
     ("trainer", f"{_FILES}:remove_folder", 3, "after"),
+)
+POINTS: tuple[tuple[str, str, int, str], ...] = (
+    ("trainer", "gnomon_trainer.domain.held_run:HeldRun.write", 3, "before"),
+    ("trainer", "gnomon_trainer.domain.held_run:HeldRun.write", 3, "after"),
     ("trainer", f"{_FOLDERS}.take", 1, "after"),
     ("trainer", f"{_FOLDERS}.seal", 1, "after"),
     ("trainer", "gnomon_trainer.adapters.registry:RegistryRegistrar.register", 1, "before"),
@@ -66,6 +71,7 @@ class Plan:
     points: tuple[tuple[str, str, int, str], ...] = POINTS
     rows: int = 260  # a run needs 256
     seed: int = 1
+    worker: str = SHORT
 
 
 def measure(home: Path, plan: Plan, databases: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def measure(home: Path, plan: Plan, databases: Mapping[str, str] | None = None) 
     recorder, random_ = Recorder(time.monotonic), random.Random(plan.seed)
     problems: list[str] = []
     trace = home / "steps.log"
-    environment = {"trainer": _environment(trace), "registry": inside()}
+    environment = {"trainer": _environment(trace, plan.worker), "registry": inside()}
     with site(home, databases=databases, environment=environment) as made:
         _prepare(made, home, plan.rows)
         undisturbed = _round(made, "undisturbed", trace, contextlib.nullcontext())
@@ -116,11 +122,15 @@ def _report(found: dict[str, Any]) -> None:
     print(json.dumps(found), flush=True)
 
 
-def _environment(trace: Path) -> dict[str, str]:
-    written = {"at": "gnomon_trainer.adapters.fine_tuning.checkpoints:Checkpoints.write", "when": "after"}
+def _environment(trace: Path, worker: str) -> dict[str, str]:
+    at = "benchmarks.faults.short_training:Checkpoints.write"
+    if worker == REAL:
+        at = "gnomon_trainer.adapters.fine_tuning.checkpoints:Checkpoints.write"
+    written = {"at": at, "when": "after"}
     taken = {"at": "gnomon_trainer.domain.held_run:HeldRun.progress", "when": "before"}
     traced = [{**each, "file": str(trace), "arguments": 1} for each in (written, taken)]
-    return {"GNOMON_TRAINER_LEASE_S": "6", **inside(trace=traced, worker=_WORKER)}
+    short = {"SHORT_TRAINING_STEPS": "60", "SHORT_TRAINING_S": "0.1"}
+    return {"GNOMON_TRAINER_LEASE_S": "6", **short, **inside(trace=traced, worker=worker)}
 
 
 def _prepare(made: Site, home: Path, rows: int) -> None:
@@ -212,7 +222,7 @@ def _kill_worker(made: Site) -> None:
     def killed() -> bool:
         for child in psutil.Process(trainer.pid).children():
             with contextlib.suppress(psutil.Error):
-                if _WORKER in child.cmdline():
+                if {REAL, SHORT} & set(child.cmdline()):
                     child.kill()
                     return True
         return False

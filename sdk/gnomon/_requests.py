@@ -21,6 +21,10 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
+def one_or_several(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
 def field_mask(fields: Iterable[str]) -> field_mask_pb2.FieldMask:
     return field_mask_pb2.FieldMask(paths=list(fields))
 

@@ -18,11 +18,12 @@ from typing import IO, Any
 from gnomon._files import bundle_files
 from gnomon.bundle import MANIFEST_FILE, is_path, manifest
 from gnomon.bundle_checks import Policy
-from gnomon.bundle_checks.refusing import quoted, refuse
+from gnomon.bundle_checks.refusing import refuse
 from gnomon.errors import InvalidRequestError
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tgz")
 _PART = 1024 * 1024
+_MOST_AT_ONCE = 2 * _PART
 _SLACK = 1024 * 1024  # of small archives, whose text packs well
 _BROKEN = (
     tarfile.TarError,
@@ -226,11 +227,16 @@ class _Careful:
         self._taker = taker
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= 2 * _PART:
+        found = self._file.read(
+            _MOST_AT_ONCE + 1 if size is None or size < 0 else min(size, _MOST_AT_ONCE + 1)
+        )
+        if len(found) > _MOST_AT_ONCE:
             refuse(
-                self._taker.archive, "archive-form", f"has a header or a directory of {quoted(size)} bytes"
+                self._taker.archive,
+                "archive-form",
+                f"has a header or a directory of more than {_MOST_AT_ONCE} bytes",
             )
-        return self._file.read(size)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -75,10 +75,10 @@ def test_a_key_is_created_shown_listed_renamed_rotated_and_revoked(gnomon: Run, 
 
 
 def test_a_person_sees_the_text_once_and_is_told_so(gnomon: Run) -> None:
-    status, out, _ = gnomon("keys", "create", "--scope", "score", "--scope", "train")
+    status, out, err = gnomon("keys", "create", "--scope", "score", "--scope", "train")
     text = next(line for line in out.splitlines() if line.startswith("gnm_"))
     assert status == 0
-    assert "once" in out
+    assert "once" in err
     assert text not in gnomon("keys", "show", read_key(text).id)[1]
 
 

@@ -54,9 +54,9 @@ class Guarded:
     admin: str
     texts: list[str] = field(default_factory=list)
 
-    def client(self, api_key: str, **options: Any) -> gnomon.Client:
+    def client(self, api_key: str, timeout_s: float = 30.0) -> gnomon.Client:
         addresses = {name: service.address for name, service in self.services.items()}
-        return gnomon.Client(**addresses, api_key=api_key, timeout_s=10.0, **options)
+        return gnomon.Client(**addresses, api_key=api_key, timeout_s=timeout_s)
 
     def key(self, *scopes: str, **options: Any) -> tuple[str, str]:
         """Return a new key's name and text."""

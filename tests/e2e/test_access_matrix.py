@@ -1,6 +1,8 @@
 """Every method of every service, with every kind of key that must not do: generated from the descriptors."""
 
+import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,8 +39,16 @@ BINDABLE = frozenset(SCOPES) - {"admin", "service"}
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with guarded(tmp_path_factory.mktemp("guarded")) as services:
+def metrics_at() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, metrics_at: str) -> Iterator[Guarded]:
+    registry = {"METRICS_LISTEN": metrics_at}
+    with guarded(tmp_path_factory.mktemp("guarded"), registry=registry) as services:
         with services.client(services.admin) as client:
             client.projects.create("mine")
             client.projects.create("other")
@@ -80,6 +90,8 @@ def _reasons(channels: dict[str, grpc.Channel], metadata_of: Any) -> dict[str, s
         metadata = metadata_of(method)
         if metadata is not None:
             error = call(channels[service], method, metadata)
+            shown = dict(metadata).get("authorization", "Bearer gnm_x_none").rpartition("_")[2]
+            assert error is None or shown not in f"{error.message} {error.metadata}"
             found[_path(method)] = error.reason if error is not None else ""
     assert found
     return found
@@ -174,12 +186,27 @@ def test_a_call_that_is_refused_does_nothing(
     assert error_of(refused.value).reason == "PROJECT_DENIED"
 
 
+def test_the_contract_is_told_to_none_without_a_key(channels: dict[str, grpc.Channel]) -> None:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    for channel in channels.values():
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.ServerReflectionInfo(iter([request])))
+        assert error_of(refused.value).reason == "API_KEY_MISSING"
+
+
 def test_health_is_told_to_everybody(deployed: Guarded) -> None:
     assert all(service.is_ready() for service in deployed.services.values())
 
 
-def test_no_text_of_a_key_is_in_a_log_or_a_database(deployed: Guarded, keys: dict[str, str]) -> None:
+def test_no_text_of_a_key_is_in_a_log_or_a_database_or_on_a_page_of_metrics(
+    deployed: Guarded, keys: dict[str, str], metrics_at: str
+) -> None:
     secrets = [text.rpartition("_")[2] for text in (*deployed.texts, *keys.values())]
+    with urllib.request.urlopen(f"http://{metrics_at}/metrics") as page:
+        numbers = page.read().decode()
+    assert 'code="UNAUTHENTICATED"' in numbers
+    assert [secret for secret in secrets if secret in numbers] == []
     home = deployed.services["registry"].home
     looked_at = [path for path in home.rglob("*") if path.is_file()]
 

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ import pytest
 
 import gnomon
 from gnomon.errors import AccessUnverifiedError, ApiKeyRevokedError, ApiKeyUnknownError, GnomonError
+from gnomon.names import MetricName
 from gnomon.v1 import registry_service_pb2 as registry_pb
 from gnomon.v1 import registry_service_pb2_grpc as registry_grpc
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 from gnomon.v1 import scorer_service_pb2_grpc as scorer_grpc
+from gnomon_rpc.registry_keys import registry_options
+from gnomon_trainer.adapters.registry import RegistryRegistrar
+from gnomon_trainer.settings import TrainerSettings
+from gnomon_trainer.wiring import _environment
 from tests.e2e.guarded import Guarded, bearer, error_of, guarded
 from tests.scorer.evaluators import make_bundle
 
@@ -24,13 +30,18 @@ REVOKED_S = 6.0
 STALE_S = 4.0
 
 
+def bundle(folder: Path, seed: int = 0) -> Path:
+    written = make_bundle(seed=seed).write(folder / "bundle")
+    (written / "report.json").write_text('{"test_rows": 160}')
+    (written / "MODEL_CARD.md").write_text("# Card\n")
+    return written
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     scorer = {"FORMAT": "onnx-fp32", "TUNING_S": "0", "ACCESS_STALE_S": str(STALE_S)}
     with guarded(tmp_path_factory.mktemp("guarded"), scorer=scorer) as services:
-        folder = make_bundle().write(tmp_path_factory.mktemp("bundle") / "v1")
-        (folder / "report.json").write_text('{"test_rows": 160}')
-        (folder / "MODEL_CARD.md").write_text("# Card\n")
+        folder = bundle(tmp_path_factory.mktemp("bundle"))
         with services.client(services.admin) as client:
             client.metrics.create("toxicity", output_type="boolean", input_shape="output")
             client.versions.create("toxicity", folder)
@@ -166,6 +177,20 @@ def test_while_the_registry_is_away_known_keys_hold_for_a_while_and_then_nobody_
         registry.start()
         score(client)  # the client tries again until the scorer knows
         call(unseen)
+
+
+def test_what_a_worker_is_told_lets_it_register_a_version(
+    deployed: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = {"GNOMON_TRAINER_REGISTRY_ADDRESS": deployed.services["registry"].address}
+    for name, value in {**deployed.services["trainer"].environment, **registry}.items():
+        monkeypatch.setenv(name, value)
+    for name, value in _environment(TrainerSettings()).items():
+        if name.startswith("GNOMON_"):
+            monkeypatch.setenv(name, value)
+    registrar = RegistryRegistrar(registry_options(TrainerSettings()), 30.0)
+    version = registrar.register(MetricName("toxicity"), bundle(tmp_path, seed=1), "", uuid.uuid4())
+    assert str(version) == "metrics/toxicity/versions/2"
 
 
 def test_keys_that_are_tried_do_not_reach_the_registry_without_limit(deployed: Guarded) -> None:

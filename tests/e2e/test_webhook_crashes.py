@@ -199,4 +199,4 @@ async def test_receivers_that_are_away_do_not_hold_up_the_catalog_or_a_receiver_
             process.kill()
     # Each in its turn, the others would take 40 × 10 × 2 s / 8 = 100 s for the events of a round.
     assert took_s < 20
-    assert hanging.most_under_way <= 8
+    assert hanging.requests

@@ -19,7 +19,7 @@ from tests.sdk.serving import collected, connected
 async def registry_process(home, receiver, **settings):
     """Run the registry as `gnomon up` does, but for the receiver that it may call."""
     process = local.deployment(home)["registry"]
-    wanted = {"ALLOWED_HOSTS": receiver.host, "POLL_S": "0.05", "WEBHOOK_FIRST_RETRY_S": "0.05", **settings}
+    wanted = {"ALLOWED_HOSTS": receiver.host, "POLL_S": "0.05", "LOG_LEVEL": "debug", **settings}
     environment = {f"GNOMON_REGISTRY_{key}": value for key, value in wanted.items()}
     process.environment = dict(process.environment) | environment
     await asyncio.to_thread(process.start)
@@ -61,6 +61,12 @@ async def test_the_command_line_makes_tries_follows_and_changes_a_webhook(tmp_pa
         assert "nothing in the history" in await run("webhooks", "deliveries", "ci")
         await run("webhooks", "delete", "ci")
         assert await run_json("webhooks", "list") == []
+
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert process.log_path in files
+    for made in (secret, second):
+        key = made.removeprefix("whsec_").encode()
+        assert not [path for path in files if key in path.read_bytes()]
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

@@ -7,7 +7,18 @@ from benchmarks.faults import kills, steps
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
-    plan = kills.Plan(kills=1, a_round=3, points=kills.POINTS[1:2])
+    plan = kills.Plan(kills=3, a_round=3, points=kills.POINTS[2:6])
+
+    found = kills.measure(tmp_path, plan)
+
+    assert found["problems"] == []
+    assert found["rounds"] == 1 + 3 + 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_a_real_training_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
+    plan = kills.Plan(kills=1, a_round=3, points=kills.CHECKPOINTS[1:2], worker=kills.REAL)
 
     found = kills.measure(tmp_path, plan)
 

@@ -250,7 +250,7 @@ LIMITS = [
         16,
         lambda n, _: scored(n, 1),
         errors.InvalidRequestError,
-        (errors.NotFoundError,),
+        (errors.NotFoundError, errors.VersionUnloadableError),
     ),
     Limit(
         "instances of a request",
@@ -259,7 +259,7 @@ LIMITS = [
         256,
         lambda n, _: scored(1, n),
         errors.InvalidRequestError,
-        (errors.NotFoundError,),
+        (errors.NotFoundError, errors.VersionUnloadableError),
     ),
 ]
 

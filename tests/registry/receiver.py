@@ -35,9 +35,7 @@ class Receiver:
     next: list = field(default_factory=list)
     answer: object = "204 No Content"
     delay_s: float = 0.0
-    connections: int = 0
     under_way: int = 0
-    most_under_way: int = 0
 
     @property
     def url(self):
@@ -68,7 +66,6 @@ async def receiving(**script):
     async def answer(raw, writer):
         receiver.requests.append(_received(raw))
         receiver.under_way += 1
-        receiver.most_under_way = max(receiver.most_under_way, receiver.under_way)
         try:
             await asyncio.sleep(receiver.delay_s)
             reply = receiver.next.pop(0) if receiver.next else receiver.answer

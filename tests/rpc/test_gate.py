@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -90,6 +91,38 @@ async def test_without_access_control_the_caller_is_local():
         stating = await stub.GetMetric(request, metadata=(("gnomon-project", "p"),))
     assert (plain.name, plain.display_name, plain.description) == ("", "local", "")
     assert stating.description == "p"
+
+
+async def test_what_watches_over_calls_knows_who_makes_them_and_who_was_refused():
+    seen = []
+
+    class Watch:
+        def begin(self, method, context):
+            seen.append(caller.current())
+            return seen.append
+
+    settings = ServerSettings(listen="127.0.0.1:0", grace_s=0.1, access="keys")
+    add, keys = registry.add_RegistryServiceServicer_to_server, Keys("score", projects=["a"])
+    telemetry = SimpleNamespace(watches=[Watch()], start=_nothing, stop=_nothing)
+    server = Server(settings, [Service(NAME, add, Scripted(GetMetric=told))], None, telemetry, keys)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = registry.RegistryServiceStub(channel)
+        request = pb.GetMetricRequest(name="metrics/x")
+        await stub.GetMetric(request, metadata=bearer(gnomon_project="a"))
+        await refused(stub.GetMetric(request))
+        await refused(stub.CreateMetric(pb.CreateMetricRequest(), metadata=bearer()))
+    await server.stop()
+
+    known, ok, nobody, unauthenticated, short, denied = seen
+    assert (known.name, known.project, ok) == (f"apiKeys/{KEY.id}", "a", "OK")
+    assert (nobody, unauthenticated) == (caller.UNKNOWN, "UNAUTHENTICATED")
+    assert (short.name, short.scopes, denied) == (known.name, frozenset(), "PERMISSION_DENIED")
+    assert not any(each.is_local for each in (known, nobody, short))
+
+
+async def _nothing():
+    pass
 
 
 async def test_a_method_without_an_entry_is_refused_even_to_an_admin(monkeypatch):

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon_rpc.log_redaction import (
@@ -19,6 +19,8 @@ from gnomon_rpc.log_redaction import (
     redacted,
     redacted_text,
 )
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # No word of these may be in a line; each is of the form of a kind of key.
 SECRETS = {
@@ -117,6 +119,7 @@ JSON = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.dictionaries(st.text(max_size=20), JSON, max_size=6), st.sampled_from(sorted(SECRETS.values())))
 def test_no_line_holds_a_secret_however_deep_and_a_second_look_changes_nothing(
     held: dict[str, Any], secret: str
@@ -128,6 +131,7 @@ def test_no_line_holds_a_secret_however_deep_and_a_second_look_changes_nothing(
     assert redacted(None, "", once) == once
 
 
+@UNHURRIED
 @given(st.text(max_size=300))
 def test_text_without_secrets_comes_out_as_it_went_in_or_shorter_by_a_marker(text: str) -> None:
     assert redacted_text(text) == text or MARKER in redacted_text(text)
@@ -146,6 +150,7 @@ def test_the_cost_of_a_line_is_bounded() -> None:
     assert len(line["many"]) <= MOST_VALUES + 1
 
 
+@UNHURRIED
 @given(st.text(alphabet="abcKEYkey_-TOKENtoken", max_size=100))
 def test_every_name_can_be_looked_at(name: str) -> None:
     assert names_secret(name) in (True, False)

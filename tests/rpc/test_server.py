@@ -51,6 +51,29 @@ async def test_health_follows_what_the_service_says_of_itself():
     assert after == ("SERVING", "SERVING")
 
 
+async def test_a_connection_that_has_all_its_calls_under_way_keeps_no_other_connection_waiting():
+    one = server(max_concurrent_streams=2, grace_s=0)
+    await one.start()
+    own_connection = [("grpc.use_local_subchannel_pool", 1)]
+    ask = health_pb2.HealthCheckRequest(service=NAME)
+    async with (
+        grpc.aio.insecure_channel(one.address, options=own_connection) as greedy,
+        grpc.aio.insecure_channel(one.address, options=own_connection) as other,
+    ):
+        watching = [health_pb2_grpc.HealthStub(greedy).Watch(ask) for _ in range(2)]
+        for call in watching:
+            await call.read()
+        with pytest.raises(grpc.aio.AioRpcError) as held_back:
+            await health_pb2_grpc.HealthStub(greedy).Check(ask, timeout=0.5)
+        answered = await health_pb2_grpc.HealthStub(other).Check(ask, timeout=20)
+        watching[0].cancel()
+        freed = await health_pb2_grpc.HealthStub(greedy).Check(ask, timeout=20)
+    await one.stop()
+
+    assert held_back.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert answered == freed
+
+
 async def test_the_contract_can_be_read_from_a_running_server():
     one = server(grace_s=0)
     await one.start()
@@ -272,6 +295,16 @@ def test_a_variable_that_means_nothing_is_told_with_the_one_that_was_meant():
         "GNOMON_TEST_GRACE",
         "GNOMON_TEST_GRACE_S",
     )
+
+
+def test_a_folder_that_cannot_be_used_is_named_at_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    process = spawn(GNOMON_TEST_ADDRESS_FILE=str(tmp_path / "file" / "address"))
+    _, text = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert text.splitlines()[-1].startswith(f"gnomon test: {tmp_path / 'file'}")
+    assert "Traceback" not in text
 
 
 def test_a_service_does_not_outlive_the_parent_it_was_given():

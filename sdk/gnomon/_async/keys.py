@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from gnomon import shorthand
 from gnomon._async.connection import AsyncConnection
-from gnomon._requests import field_mask, new_request_id
+from gnomon._requests import field_mask, new_request_id, one_or_several
 from gnomon.quotas import NO_QUOTAS, Quotas, Usage
 from gnomon.v1 import access_service_pb2 as access
 from gnomon.v1 import usage_service_pb2 as usage
@@ -26,10 +26,10 @@ class AsyncKeys:
 
     async def create(
         self,
-        scopes: Iterable[str],
+        scopes: str | Iterable[str],
         *,
         display_name: str = "",
-        projects: Iterable[str] = (),
+        projects: str | Iterable[str] = (),
         expire_time: datetime | None = None,
         quotas: Quotas = NO_QUOTAS,
     ) -> access.CreateApiKeyResponse:
@@ -49,8 +49,8 @@ class AsyncKeys:
         """
         key = access.ApiKey(
             display_name=display_name,
-            scopes=list(scopes),
-            projects=[shorthand.project(project) for project in projects],
+            scopes=one_or_several(scopes),
+            projects=[shorthand.project(project) for project in one_or_several(projects)],
             quotas=access.Quotas(**asdict(quotas)),
         )
         if expire_time is not None:

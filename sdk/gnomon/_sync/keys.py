@@ -3,11 +3,10 @@
 """`client.keys`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from gnomon import shorthand
-from gnomon._requests import field_mask, new_request_id
+from gnomon._requests import field_mask, new_request_id, one_or_several
 from gnomon._sync.connection import Connection
 from gnomon.quotas import NO_QUOTAS, Quotas, Usage
 from gnomon.v1 import access_service_pb2 as access
@@ -28,10 +27,10 @@ class Keys:
 
     def create(
         self,
-        scopes: Iterable[str],
+        scopes: str | Iterable[str],
         *,
         display_name: str = "",
-        projects: Iterable[str] = (),
+        projects: str | Iterable[str] = (),
         expire_time: datetime | None = None,
         quotas: Quotas = NO_QUOTAS,
     ) -> access.CreateApiKeyResponse:
@@ -51,9 +50,9 @@ class Keys:
         """
         key = access.ApiKey(
             display_name=display_name,
-            scopes=list(scopes),
+            scopes=one_or_several(scopes),
+            projects=[shorthand.project(project) for project in one_or_several(projects)],
             projects=[shorthand.project(project) for project in projects],
-            quotas=access.Quotas(**asdict(quotas)),
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)

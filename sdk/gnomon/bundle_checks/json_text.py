@@ -1,14 +1,18 @@
 """JSON from outside: strict where Python's reader is lenient, and bounded before it is read."""
 
 import json
+import sys
 from collections import Counter
 from typing import Any
 
 from gnomon.bundle_checks.refusing import quoted, refuse
 
 _MOST_DEPTH = 32
-_MOST_CONTAINERS = 700_000  # objects and lists, by their brackets
-_MOST_VALUES = 3_000_000  # by their commas
+# What a document may cost in memory, told before it is read: about 100 MB with all of these.
+_MOST_CONTAINERS = 400_000  # objects and lists, by their brackets
+_MOST_KEYS = 350_000  # by their colons
+_MOST_VALUES = 1_000_000  # by their commas
+_MOST_TEXT_BYTES = 64 * 1024**2  # once decoded: one rare character makes all take four bytes
 _MOST_DIGITS = 40
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code"})
 
@@ -26,13 +30,17 @@ def read_json(path: str, content: bytes) -> Any:
         BundleInvalidError: it is none, names a key twice, holds what is no
             number, is too deep or too large, or asks for code to be run.
     """
-    if content.count(b"[") + content.count(b"{") > _MOST_CONTAINERS or content.count(b",") > _MOST_VALUES:
-        refuse(
-            path, "json-size", f"has more than {_MOST_CONTAINERS} lists and objects, or {_MOST_VALUES} values"
-        )
+    counts = (content.count(b"[") + content.count(b"{"), content.count(b'":'), content.count(b","))
+    if any(n > most for n, most in zip(counts, (_MOST_CONTAINERS, _MOST_KEYS, _MOST_VALUES), strict=True)):
+        what = f"has about {counts[0]} lists and objects, {counts[1]} keys and {counts[2]} values"
+        most = f"{_MOST_CONTAINERS}, {_MOST_KEYS} and {_MOST_VALUES}"
+        refuse(path, "json-size", f"{what}; at most {most} are allowed")
     try:
+        text = content.decode()
+        if sys.getsizeof(text) > _MOST_TEXT_BYTES:
+            raise _ProblemError("json-size", f"takes more than {_MOST_TEXT_BYTES} bytes once it is read")
         value = json.loads(
-            content.decode(),
+            text,
             object_pairs_hook=_object,
             parse_constant=_no_number,
             parse_int=_integer,

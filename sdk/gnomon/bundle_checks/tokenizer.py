@@ -14,6 +14,7 @@ from gnomon.bundle_checks.refusing import quoted, refuse
 _MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
 _MOST_ADDED = 10_000
 _MOST_PARTS = 32  # steps of a normalizer or a pre-tokenizer
+_MOST_AROUND = 8_192  # tokens that are laid around a text, such as the prompt of a decoder
 _LONGEST_TOKEN = 1_024
 _LONGEST_WORD = 1_000
 _MOST_IDS = 1 << 24
@@ -132,8 +133,8 @@ def _check_parts(path: str, name: str, part: Any, policy: Policy) -> None:
                 )
         if name == "post_processor":
             sizes = [len(value) for value in found.values() if isinstance(value, list)]
-            if max(sizes, default=0) > _MOST_PARTS:
-                refuse(path, "tokenizer-parts", f"lays out more than {_MOST_PARTS} tokens around a text")
+            if max(sizes, default=0) > _MOST_AROUND:
+                refuse(path, "tokenizer-parts", f"lays more than {_MOST_AROUND} tokens around a text")
 
 
 def _check_pattern(path: str, name: str, pattern: Any, policy: Policy) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from gnomon.api_keys import SCOPES, new_key
@@ -72,7 +72,10 @@ def generate(session: Session) -> None:
     GNOMON_REGISTRY_ADMIN_KEY_FILE=that file.
     """
     key = new_key()
-    session.output.show({"key_text": key.text, "key_id": key.id}, lambda _: Text(key.text))
+    if session.output.as_json:
+        session.output.json({"key_text": key.text, "key_id": key.id})
+    else:
+        session.output.answer.print(Text(key.text), soft_wrap=True)
 
 
 @app.command("create")
@@ -109,7 +112,7 @@ def create(
             **_given(calls_per_second, calls_in_flight, tokens_per_minute, storage_bytes, training_hours),
         ),
     )
-    session.output.show(answer, lambda shown: _told(shown.api_key, shown.key_text))
+    _tell(session, answer)
 
 
 @app.command("list")
@@ -189,7 +192,7 @@ def rotate(
 ) -> None:
     """Give a key a new text, shown this once."""
     answer = session.client.keys.rotate(key, overlap_s=_seconds(overlap, "--overlap"))
-    session.output.show(answer, lambda shown: _told(shown.api_key, shown.key_text))
+    _tell(session, answer)
 
 
 @app.command("revoke")
@@ -205,6 +208,17 @@ def revoke(session: Session, *, key: Key) -> None:
 def whoami(session: Session) -> None:
     """Show what the key of this command may do."""
     session.output.show(session.client.keys.identify(), _identity)
+
+
+def _tell(session: Session, answer: pb.CreateApiKeyResponse | pb.RotateApiKeyResponse) -> None:
+    """Print a key with its text, which is never cut nor broken into lines."""
+    output, key = session.output, answer.api_key
+    if output.as_json:
+        output.json(answer)
+        return
+    output.answer.print(grid([("key", view.short(key.name)), ("scopes", ", ".join(key.scopes))]))
+    output.answer.print(Text(answer.key_text, style="bold"), soft_wrap=True)
+    output.note(_ONCE)
 
 
 def _given(*values: float | None) -> dict[str, Any]:
@@ -225,11 +239,6 @@ def _usage(limits: dict[str, Any], used: dict[str, Usage]) -> RenderableType:
 
 def _limited(limit: float, used: str) -> str:
     return f"{used}{', ' if used else ''}{f'limit {limit:g}' if limit else 'no limit'}"
-
-
-def _told(key: pb.ApiKey, text: str) -> RenderableType:
-    lines = [("key", view.short(key.name)), ("scopes", ", ".join(key.scopes))]
-    return Group(grid(lines), Text(text, style="bold"), Text(_ONCE))
 
 
 def _identity(found: pb.IdentifyCallerResponse) -> RenderableType:

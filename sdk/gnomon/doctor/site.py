@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from gnomon import local
 from gnomon.addresses import address_of
@@ -57,12 +56,12 @@ class Site:
 
     def tls(self) -> Tls | None:
         """Return how the clients of this environment trust services; None for plain text."""
-        files: dict[str, Any] = {
-            name: Path(path)
-            for name in ("ca_file", "certificate_file", "certificate_key_file")
-            if (path := self.environment.get(f"GNOMON_{name.upper()}"))
-        }
-        return Tls(**files) if files or self.environment.get("GNOMON_TLS") else None
+        files = [self._path(name) for name in ("CA_FILE", "CERTIFICATE_FILE", "CERTIFICATE_KEY_FILE")]
+        return Tls(*files) if any(files) or self.environment.get("GNOMON_TLS") else None
+
+    def _path(self, name: str) -> Path | None:
+        value = self.environment.get(f"GNOMON_{name}")
+        return Path(value) if value else None
 
     def ask(self, service: str, what: str | None = None) -> Answer:
         """Ask a service's health check, about itself if nothing else is named."""

@@ -1,7 +1,9 @@
 """Who makes the call that is being handled: `current()`, in handlers and interceptors alike.
 
 It is set before the handler begins, for its task and the threads that it
-starts by `asyncio.to_thread`.
+starts by `asyncio.to_thread`; for watches as well, where the project is only
+the one that the header states, as the request has not been read. A call that is
+refused has the key's name where it is known, and no scopes.
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ class Caller:
     @property
     def is_local(self) -> bool:
         """Tell whether access control is off, so that nobody knows who calls."""
-        return not self.name
+        return not self.name and ADMIN in self.scopes
 
     def may(self, scopes: frozenset[str]) -> bool:
         """Tell whether one of these scopes, or `admin`, is the caller's; `any` is everybody's."""
@@ -48,6 +50,9 @@ class Caller:
 
 LOCAL = Caller("", "local", frozenset({ADMIN}))
 """Everybody, where access control is off."""
+
+UNKNOWN = Caller("", "unknown", frozenset())
+"""Who shows no key that is known; a call of theirs is refused."""
 
 _current: ContextVar[Caller] = ContextVar("gnomon_caller", default=LOCAL)
 

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import structlog
@@ -70,6 +71,7 @@ class KeyGate:
         self._cache = cache
         self._under_way: defaultdict[Shown, dict[int, EndCall]] = defaultdict(dict)
         self._count = 0
+        self._context = copy_context()  # the guard's log lines are of no call
         self._guard: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -108,7 +110,9 @@ class KeyGate:
         shown = admitted.shown
         assert shown is not None, "this gate lets nobody in without a key"
         if self._guard is None:
-            self._guard = asyncio.create_task(self._look_after_calls(), name="look after calls")
+            self._guard = asyncio.create_task(
+                self._look_after_calls(), name="look after calls", context=self._context
+            )
         self._count = number = self._count + 1
         self._under_way[shown][number] = end
 

@@ -1,6 +1,7 @@
 """What happens around every call: who makes it, an ID, a log line, telemetry, checks, error mapping."""
 
 import asyncio
+import dataclasses
 import re
 import time
 import uuid
@@ -77,8 +78,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             admitted = self._gate.remembered(method, metadata) or await self._gate.admit(method, metadata)
             self._limits.admit(admitted.caller)
         except GnomonError as error:
+            name = error.metadata.get("resource", "")
+            caller.set_current(dataclasses.replace(caller.UNKNOWN, name=name) if name else caller.UNKNOWN)
             return _refusing(handler, method, error, watches, self._refused)
         _admitted.set(admitted)  # for this call's task, which runs the handler as well
+        caller.set_current(admitted.caller)
         if method not in self._wrapped:
             skip = self._per_item.get(method, frozenset())
             self._wrapped[method] = _wrapped(
@@ -123,7 +127,6 @@ def _wrapped(
             yield request
 
     def check(request: Any) -> Any:
-        caller.set_current(_admitted.get().caller)
         if not may_name_projects:
             settle(())
         if handler.request_streaming:
@@ -202,6 +205,8 @@ class _Call:
         self._started = time.perf_counter()
         self._code = "OK"
         structlog.contextvars.bind_contextvars(call_id=_call_id(context))  # every call is a task of its own
+        if key := caller.current().name:
+            structlog.contextvars.bind_contextvars(key=key)
         self._ends = [watch.begin(method, context) for watch in watches]
         self._ending = Ending(context)
         self._unwatch = gate.watch(_admitted.get(), self._ending.begin) if gate else None

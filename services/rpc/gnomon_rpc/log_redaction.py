@@ -8,6 +8,7 @@ line that lost a harmless word costs nothing.
 The cost of a line is bounded: so many values, so deep, so many characters each.
 """
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -45,6 +46,7 @@ _ASSIGNED = re.compile(
         (?![\s"'\\,;&)}\]])[^\s"'\\,;&)}]+""",
     re.IGNORECASE | re.VERBOSE,
 )
+_WORDS = ("authorization", "cookie", "api", "passw", "passphrase", "pwd", "secret", "master", "token")
 
 
 def redacted(_: Any, __: str, event: Any) -> Any:
@@ -54,26 +56,36 @@ def redacted(_: Any, __: str, event: Any) -> Any:
 
 def redacted_text(text: str) -> str:
     """Return a text without what looks like a secret, and not longer than `MOST_CHARACTERS`."""
-    length, text = len(text), text[: MOST_CHARACTERS + _OVERLAP]
-    text = secret_patterns.SECRET.sub(MARKER, text)
-    text = _HEADER.sub(rf"\1\2{MARKER}", text)
-    text = _ASSIGNED.sub(rf"\1{MARKER}", text)
-    text = _LOOSE.sub(MARKER, text)
+    length = len(text)
+    if length > MOST_CHARACTERS:
+        text = text[: MOST_CHARACTERS + _OVERLAP]
+    # Most texts hold nothing: looking for a few characters costs a small part of trying the patterns.
+    if secret_patterns.may_hold_secret(text):
+        text = secret_patterns.SECRET.sub(MARKER, text)
+    if "=" in text or ":" in text or "," in text:
+        lower = text.lower()
+        if any(word in lower for word in _WORDS):
+            text = _HEADER.sub(rf"\1\2{MARKER}", text)
+            text = _ASSIGNED.sub(rf"\1{MARKER}", text)
+    if "k-" in text or "k_" in text or "gnm_" in text or "earer " in text:
+        text = _LOOSE.sub(MARKER, text)
     return text if length <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({length} characters)"
 
 
 def names_secret(name: str) -> bool:
     """Tell whether all that stands under a name is a secret."""
-    return _SECRET_NAME.search(_plain(name)) is not None
+    return _name(name)[1]
 
 
-def _names_secret_text(name: str) -> bool:
-    """Tell whether a text under a name is one: `token` is, and `tokens` may be a number."""
-    return _NAME_OF_SOME.search(_plain(name)) is not None
+@functools.lru_cache(maxsize=1024)  # the names of fields are few
+def _name(name: str) -> tuple[str, bool, bool]:
+    """Return a name as it is written, whether it names a secret, and whether it does where a text is one.
 
-
-def _plain(name: str) -> str:
-    return _BETWEEN_WORDS.sub("_", _HUMP.sub("_", name[-80:])).strip("_").lower()
+    `token` does, and `tokens` may be a number.
+    """
+    plain = _BETWEEN_WORDS.sub("_", _HUMP.sub("_", name[-80:])).strip("_").lower()
+    is_secret = _SECRET_NAME.search(plain) is not None
+    return redacted_text(name), is_secret, _NAME_OF_SOME.search(plain) is not None
 
 
 class _Line:
@@ -83,21 +95,19 @@ class _Line:
         self._left = MOST_VALUES
 
     def mapping(self, held: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        kept = {}
+        kept: dict[str, Any] = {}
         for key, value in held.items():
             if self._left <= 0:
                 kept["…"] = "…"
                 break
-            name = key if isinstance(key, str) else str(key)
-            kept[redacted_text(name)] = self._under(name, value, depth)
+            name, is_secret, is_secret_text = _name(key if isinstance(key, str) else str(key))
+            if value is None or isinstance(value, bool):
+                kept[name] = value
+            elif is_secret or (is_secret_text and not isinstance(value, int | float)):
+                kept[name] = MARKER
+            else:
+                kept[name] = self._value(value, depth)
         return kept
-
-    def _under(self, name: str, value: Any, depth: int) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
-        if names_secret(name) or (_names_secret_text(name) and not isinstance(value, int | float)):
-            return MARKER
-        return self._value(value, depth)
 
     def _value(self, value: Any, depth: int) -> Any:
         self._left -= 1

@@ -32,8 +32,8 @@ class App(Protocol):
 def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int:
     """Run a service until it is told to stop; return the process's exit status.
 
-    Wrong settings or telemetry, a taken address, and what `start` raises as a GnomonError
-    end with status 2 and a sentence each.
+    Wrong settings or telemetry, a taken address, a folder that cannot be used, and what `start`
+    raises as a GnomonError end with status 2 and a sentence each.
     """
     try:
         settings = settings_class()
@@ -48,6 +48,12 @@ def run(service: str, settings_class: type[S], build: Callable[[S], App]) -> int
         asyncio.run(_serve(build, settings))
     except (ListenError, SettingError, GnomonError) as error:
         print(f"gnomon {service}: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:  # of a folder or file that a setting names
+        if error.filename is None:
+            raise
+        said = f"{error.filename}: {error.strerror}. Give its user the folder, or name another."
+        print(f"gnomon {service}: {said}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

@@ -7,7 +7,8 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,19 @@ class ListenError(Exception):
     """The address cannot be listened at; the message says why."""
 
 
+@cache
+def _version() -> str:
+    try:
+        return version("gnomon")
+    except PackageNotFoundError:  # run from its sources
+        return ""
+
+
 class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it has no types
     """Says with every answer which version the service is and what time it has, for `gnomon doctor`."""
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        told = (("gnomon-version", version("gnomon")), ("gnomon-time", f"{time.time():.3f}"))
+        told = (("gnomon-version", _version()), ("gnomon-time", f"{time.time():.3f}"))
         context.set_trailing_metadata(told)
         return await super().Check(request, context)
 
@@ -104,6 +113,9 @@ class Server:
                 ("grpc.so_reuseport", int(settings.reuse_port)),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Streams that are opened and reset at once would keep everybody else waiting: each is a
+                # call that was begun. Clients hold further calls of a connection back themselves.
+                ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # Clients ask every 10 s whether a service that works for minutes is still there.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

@@ -21,6 +21,9 @@ class ServerSettings(BaseSettings):
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="The largest request that is accepted."
     )
+    max_concurrent_streams: int = Field(
+        default=1000, ge=1, description="How many calls of one connection are taken at once; others wait."
+    )
     reuse_port: bool = Field(
         default=False,
         description="Let several processes listen at one port; the system spreads connections over them.",

@@ -1,4 +1,4 @@
-"""Builds what asks providers: judges, labellings, generations, and the loop that does paid work."""
+"""Builds what asks providers, with the loop that does paid work, and what tells of all work."""
 
 import asyncio
 import random
@@ -6,11 +6,13 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gnomon_outbound.client import OutboundClient
 from gnomon_outbound.targets import AllowedHosts
 from gnomon_outbound.vault import AesVault, MasterKeyError, master_key_of
 from gnomon_rpc.settings import SettingError
+from gnomon_rpc.telemetry import Telemetry
 from gnomon_trainer.adapters.clocks import elapsed
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.drift_probe import ProcessDriftProbe
@@ -32,13 +34,16 @@ from gnomon_trainer.domain.labelling_orders import LabellingPlans
 from gnomon_trainer.domain.labelling_use_cases import Labellings
 from gnomon_trainer.domain.labelling_work import LabellingWorker
 from gnomon_trainer.domain.observed_chat import ObservedChat
-from gnomon_trainer.domain.observing import Observer
+from gnomon_trainer.domain.observing import Observer, Silent
 from gnomon_trainer.domain.paid_work_loop import PaidWorker, PaidWorkLoop
 from gnomon_trainer.domain.provider_gates import ProviderGates
 from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.providers import key_unreadable
-from gnomon_trainer.domain.tracing import Tracing
+from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from gnomon_rpc.telemetry_spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,24 @@ class Telling:
 
     observer: Observer
     tracing: Tracing
+
+
+def observer_of(telemetry: Telemetry) -> Observer:
+    """Return what tells of work by numbers; nobody is told where none are asked for."""
+    if telemetry.registry is None:
+        return Silent()
+    from gnomon_trainer.adapters.prometheus import PrometheusObserver
+
+    return PrometheusObserver(telemetry.registry)
+
+
+def tracing_by(spans: "Spans | None") -> Tracing:
+    """Return what tells of work by spans; nobody is told where there are none."""
+    if spans is None:
+        return Untraced()
+    from gnomon_trainer.adapters.tracing import OpenTelemetryTracing
+
+    return OpenTelemetryTracing(spans.tracer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,20 +53,19 @@ from gnomon_trainer.domain.dataset_use_cases import Datasets
 from gnomon_trainer.domain.feedback_use_cases import FeedbackCases
 from gnomon_trainer.domain.generation_use_cases import StoredOrigins
 from gnomon_trainer.domain.leases import LeaseWatch
-from gnomon_trainer.domain.observing import Observer, Silent
+from gnomon_trainer.domain.observing import Observer
 from gnomon_trainer.domain.paid_training_sets import PaidTrainingSets
 from gnomon_trainer.domain.paid_work import WorkKind
 from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_use_cases import Runs
-from gnomon_trainer.domain.tracing import Tracing, Untraced
 from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.waiting_runs import WaitingRuns
 from gnomon_trainer.domain.work import Work
-from gnomon_trainer.judging_wiring import Judging, Telling, judging
+from gnomon_trainer.judging_wiring import Judging, Telling, judging, observer_of, tracing_by
 from gnomon_trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
     _trackers(settings)  # refused here rather than by every worker
     telemetry = Telemetry("trainer", settings)
-    telling = Telling(_observer(telemetry), tracing_by(telemetry.spans))
+    telling = Telling(observer_of(telemetry), tracing_by(telemetry.spans))
     database = _database(settings)
     datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
     paid_work = SqlPaidWorkStore(database)
@@ -291,14 +290,6 @@ def build_work(
     )
 
 
-def _observer(telemetry: Telemetry) -> Observer:
-    if telemetry.registry is None:
-        return Silent()
-    from gnomon_trainer.adapters.prometheus import PrometheusObserver
-
-    return PrometheusObserver(telemetry.registry)
-
-
 def _refresh(
     telemetry: Telemetry,
     observer: Observer,
@@ -317,15 +308,6 @@ def _refresh(
     assert isinstance(observer, PrometheusObserver)
     telemetry.registry.register(WorkNumbers(database))
     telemetry.page.refresh = lambda: observer.refresh(len(workers.pids), heavy, settings.data_dir)
-
-
-def tracing_by(spans: "Spans | None") -> Tracing:
-    """Return what tells of work by spans; nobody is told where there are none."""
-    if spans is None:
-        return Untraced()
-    from gnomon_trainer.adapters.tracing import OpenTelemetryTracing
-
-    return OpenTelemetryTracing(spans.tracer)
 
 
 def _trackers(settings: TrainerSettings) -> dict[str, OpenTracker]:

@@ -1,6 +1,7 @@
 """Use cases of metric versions."""
 
 import dataclasses
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -35,6 +36,7 @@ class Versions:
     parse_report: ReportParser
     clock: Clock
     policy: Policy = field(default_factory=Policy)
+    one_check: threading.Lock = field(default_factory=threading.Lock)  # so that memory is taken once
 
     def create(
         self,
@@ -64,7 +66,8 @@ class Versions:
             known = the_metric(catalog, metric)
         stored = self._stored(bundle.check_files(files))
         digests = {file.path: file.sha256 for file in stored}
-        evaluator = check_contents(stored, lambda path: self.blobs.open(digests[path]), self.policy)
+        with self.one_check:
+            evaluator = check_contents(stored, lambda path: self.blobs.open(digests[path]), self.policy)
         evaluator = dataclasses.replace(evaluator, lineage=_told(evaluator.lineage, source))
         check_fit(known, evaluator, stored, by_its_name=source is None)
         draft = _draft(metric, description, stored, evaluator, self._report(stored, source))

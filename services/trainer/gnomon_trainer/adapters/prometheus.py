@@ -106,5 +106,5 @@ class PrometheusObserver:
         self._workers.set(workers)
         self._heavy.labels("waiting").set(heavy.waiting)
         self._heavy.labels("running").set(heavy.running)
-        if data_dir.is_dir():
-            self._free.labels("data").set(shutil.disk_usage(data_dir).free)
+        there = next(folder for folder in (data_dir, *data_dir.absolute().parents) if folder.is_dir())
+        self._free.labels("data").set(shutil.disk_usage(there).free)

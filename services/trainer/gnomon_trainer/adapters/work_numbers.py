@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, case, func, not_, select
 
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.tables import dataset_versions, paid_work, runs
@@ -27,9 +27,7 @@ class WorkNumbers(Collector):
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._seen: dict[
-            str, tuple[float, float]
-        ] = {}  # of each run that trains: (time, rows) at the last look
+        self._seen: dict[str, tuple[float, float]] = {}  # of each run: time and rows at the last look
 
     def describe(self) -> list[Metric]:
         return []  # nothing is read before somebody looks
@@ -53,11 +51,11 @@ class WorkNumbers(Collector):
             "training_rows_per_second", "Rows that all runs learn from.", self._speed(connection, now)
         )
         yield from _paid_work(connection)
-        yield _lapsed(connection, now)
+        yield _lapsed(connection)
 
     def _speed(self, connection: Connection, now: float) -> float:
         """Return the rows a second since the last look, of the runs that fine-tuned then and do so now."""
-        training = and_(runs.c.state == RunState.TRAINING, runs.c.lease_expires > now)
+        training = and_(runs.c.state == RunState.TRAINING, not_(runs.c.lease_expired))
         query = select(runs.c.uid, runs.c.progress, runs.c.spec["parameters"]["batch_size"].as_integer())
         before, self._seen, speed = self._seen, {}, 0.0
         for uid, progress, batch_size in connection.execute(query.where(training)):
@@ -118,11 +116,11 @@ def _paid_work(connection: Connection) -> Iterator[Metric]:
     yield from (tokens, costs)
 
 
-def _lapsed(connection: Connection, now: float) -> Metric:
+def _lapsed(connection: Connection) -> Metric:
     """Leases that ran out and that nobody has taken over: work of a process that is gone or hangs."""
     family = _family("lapsed_leases", "Work whose holder was silent for too long, and nobody took.", ["kind"])
     for kind, table, holder in (("runs", runs, runs.c.worker), ("paid_work", paid_work, paid_work.c.holder)):
-        lapsed = and_(holder != "", table.c.lease_expires <= now)
+        lapsed = and_(holder != "", table.c.lease_expired)
         family.add_metric([kind], _one(connection, select(func.count()).select_from(table).where(lapsed)))
     return family
 
