@@ -3,6 +3,7 @@
 """`client.keys`."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from gnomon import shorthand
@@ -52,7 +53,7 @@ class Keys:
             display_name=display_name,
             scopes=one_or_several(scopes),
             projects=[shorthand.project(project) for project in one_or_several(projects)],
-            projects=[shorthand.project(project) for project in projects],
+            quotas=access.Quotas(**asdict(quotas)),
         )
         if expire_time is not None:
             key.expire_time.FromDatetime(expire_time)
