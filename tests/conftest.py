@@ -10,6 +10,15 @@ from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of a server that speaks as S3 does."""
+    from tests.s3 import s3_server  # takes a second to import, which most tests do without
+
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of the session that ask for one."""
     programs = postgres.binaries()

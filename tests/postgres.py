@@ -93,14 +93,18 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         data = str(self._folder / "data")
-        as_user = {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid} if self._user else {}
-        command = [str(self._programs / program), "-D", data, *arguments]
+        command = [*self._as_user(), str(self._programs / program), "-D", data, *arguments]
         with (self._folder / "said").open("ab+") as said:  # a pipe would stay open in the server
-            done = subprocess.run(
-                command, stdout=said, stderr=said, cwd="/", check=False, timeout=60, **as_user
-            )
+            done = subprocess.run(command, stdout=said, stderr=said, cwd="/", check=False, timeout=120)
             said.seek(0)
             assert done.returncode == 0, said.read().decode()[-2000:]
+
+    def _as_user(self) -> list[str]:
+        """Not by subprocess's own `user`: that forks, which gRPC does not bear in a process that uses it."""
+        if not self._user:
+            return []
+        entry = pwd.getpwnam(self._user)
+        return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", "--"]
 
 
 def _unprivileged() -> str:

@@ -7,18 +7,20 @@ imported by `import gnomon`.
 import contextlib
 import dataclasses
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gnomon import health, master_key
 from gnomon._security import Security
-from gnomon.errors import CancelledError, ServiceUnavailableError
+from gnomon.errors import BY_REASON, CancelledError, GnomonError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
     "registry": "gnomon.v1.RegistryService",
@@ -199,6 +201,40 @@ def embedded(service: str, home: Path) -> dict[str, str]:
         },
         "scorer": {"GNOMON_SCORER_CACHE_DIR": str(data / "bundles")},
     }[service]
+
+
+def operate(service: str, action: Sequence[str], home: Path | None, environment: Mapping[str, str]) -> Any:
+    """Do something to the data of the registry or the trainer, which may run; return what it tells.
+
+    The data are those below the folder of a `gnomon up`, if one is named, else
+    those that the service's own variables name. `environment` adds to them.
+
+    Raises:
+        GnomonError: it could not be done; the error is the service's own.
+    """
+    own = embedded(service, home.expanduser().absolute()) if home else {}
+    done = subprocess.run(
+        [sys.executable, "-m", f"gnomon_{service}.operate", *action],
+        env=os.environ | own | dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise _told(service, done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def _told(service: str, said: str) -> GnomonError:
+    try:
+        error = json.loads(said.splitlines()[-1])
+        return BY_REASON[error["reason"]](error["message"], **error["metadata"])
+    except (LookupError, TypeError, ValueError):
+        if "No module named" in said:
+            return ServiceUnavailableError(
+                f"The {service} is not installed here: pip install 'gnomon[{service}]'."
+            )
+        return ServiceUnavailableError(said or f"The {service} said nothing.")
 
 
 def start(

@@ -373,7 +373,7 @@ TEXTS = {
         },
     ),
     "a vocabulary of a million tokens": _vocabulary("json-size", 1_000_000),
-    "a vocabulary of 310,000 tokens": _vocabulary("tokenizer-vocabulary", 310_000),
+    "a vocabulary of 265,000 tokens": _vocabulary("tokenizer-vocabulary", 265_000),
     "a token beyond all numbers": _tokenizer(
         "tokenizer-vocabulary", model={"type": "BPE", "vocab": {"a": 1 << 70}}
     ),

@@ -8,6 +8,7 @@ import hashlib
 import io
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from gnomon.errors import (
     ArtifactCorruptError,
@@ -15,7 +16,7 @@ from gnomon.errors import (
     NotFoundError,
     ServiceUnavailableError,
 )
-from gnomon_registry.domain.ports import CatalogSizes
+from gnomon_registry.domain.ports import CatalogSizes, StoredFile
 from tests.registry.bundles import sha256 as digest_of
 
 
@@ -110,6 +111,12 @@ class FakeTransaction:
     def live_versions(self):
         return sorted(key for key, v in self._state.versions.items() if v.delete_time is None)
 
+    def needed(self, deleted_after):
+        kept = [
+            v for v in self._state.versions.values() if v.delete_time is None or v.delete_time > deleted_after
+        ]
+        return {v.digest for v in kept} | {file.sha256 for v in kept for file in v.files}
+
     def last_number(self, metric):
         return max((n for m, n in self._state.versions if m == metric), default=0)
 
@@ -170,26 +177,39 @@ class FakeTransaction:
 
 class FakeBlobStore:
     def __init__(self):
-        self.stored = {}
+        self.contents = {}
         self.manifests = {}
+        self._modified = {}
+
+    def stored(self):
+        for is_manifest, files in ((False, self.contents), (True, self.manifests)):
+            for digest, content in files.items():
+                yield StoredFile(digest, is_manifest, len(content), self._modified[digest])
+
+    def remove(self, file):
+        files = self.manifests if file.is_manifest else self.contents
+        if file.digest not in files or self._modified[file.digest] != file.modified:
+            return False
+        del files[file.digest]
+        return True
 
     def size(self, sha256):
-        return len(self.stored[sha256]) if sha256 in self.stored else None
+        return len(self.contents[sha256]) if sha256 in self.contents else None
 
     def missing(self, sha256):
         return [digest for digest in dict.fromkeys(sha256) if self._digest(digest) != digest]
 
     def _digest(self, stored_as):
-        content = self.stored.get(stored_as)
+        content = self.contents.get(stored_as)
         return None if content is None else hashlib.sha256(content).hexdigest()
 
     def upload(self, sha256, size_bytes):
-        return FakeUpload(self.stored, sha256, size_bytes)
+        return FakeUpload(self, sha256, size_bytes)
 
     def download(self, sha256):
-        if sha256 not in self.stored:
+        if sha256 not in self.contents:
             raise NotFoundError("The blob is not stored.", resource=f"blobs/{sha256}")
-        return FakeDownload(self.stored[sha256], sha256)
+        return FakeDownload(self.contents[sha256], sha256)
 
     def open(self, sha256):
         if sha256 not in self.stored:
@@ -198,11 +218,12 @@ class FakeBlobStore:
 
     def put_manifest(self, digest, content):
         self.manifests[digest] = content
+        self._modified[digest] = datetime.now(UTC)
 
 
 class FakeUpload:
-    def __init__(self, stored, sha256, size_bytes):
-        self._stored, self._sha256, self._size_bytes = stored, sha256, size_bytes
+    def __init__(self, store, sha256, size_bytes):
+        self._store, self._sha256, self._size_bytes = store, sha256, size_bytes
         self._content = b""
 
     def write(self, content):
@@ -213,7 +234,8 @@ class FakeUpload:
     def finish(self):
         if len(self._content) != self._size_bytes or digest_of(self._content) != self._sha256:
             raise BlobDigestMismatchError("not what was announced", sha256=self._sha256)
-        self._stored[self._sha256] = self._content
+        self._store.contents[self._sha256] = self._content
+        self._store._modified[self._sha256] = datetime.now(UTC)
 
     def abort(self):
         self._content = b""

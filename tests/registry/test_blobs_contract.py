@@ -4,8 +4,10 @@ import pytest
 
 from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, NotFoundError
 from gnomon_registry.adapters.blobs import FileBlobStore
+from gnomon_registry.adapters.s3_blobs import S3BlobStore
 from tests.registry.bundles import sha256
 from tests.registry.fakes import FakeBlobStore
+from tests.s3 import credentials, make_bucket
 
 CONTENT = bytes(range(256)) * 10_000  # several parts of a download
 
@@ -13,16 +15,20 @@ CONTENT = bytes(range(256)) * 10_000  # several parts of a download
 class Store:
     """A store, and how to alter what it holds behind its back."""
 
-    def __init__(self, kind, folder):
+    def __init__(self, kind, folder, s3=""):
         self.kind = kind
         if kind == "fake":
             self.blobs = FakeBlobStore()
+        elif kind == "s3":
+            bucket = folder.name.replace("_", "-").lower()[:60]
+            make_bucket(s3, bucket)
+            self.blobs = S3BlobStore(f"s3://{bucket}/prefix", s3)
         else:
             self.blobs = FileBlobStore(f"file://{folder}" if kind == "folder" else f"memory://{folder}")
 
     def alter(self, digest, content):
         if self.kind == "fake":
-            self.blobs.stored[digest] = content
+            self.blobs.contents[digest] = content
         else:
             path = self.blobs._blob(digest)
             if content is None:
@@ -32,13 +38,16 @@ class Store:
 
     def files(self):
         if self.kind == "fake":
-            return {*self.blobs.stored, *self.blobs.manifests}
+            return {*self.blobs.contents, *self.blobs.manifests}
         return {path.rpartition("/")[2] for path in self.blobs._files.find(self.blobs._root)}
 
 
-@pytest.fixture(params=["fake", "folder", "object store"])
-def store(request, tmp_path):
-    return Store(request.param, tmp_path)
+@pytest.fixture(params=["fake", "folder", "object store", "s3"])
+def store(request, tmp_path, monkeypatch):
+    if request.param != "s3":
+        return Store(request.param, tmp_path)
+    credentials(monkeypatch)
+    return Store("s3", tmp_path, request.getfixturevalue("s3_endpoint"))
 
 
 def put(store, content, digest=None, size=None):

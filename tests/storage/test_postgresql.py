@@ -16,6 +16,8 @@ from gnomon_registry.adapters.schema import answered_requests
 from gnomon_registry.domain.entities import Change, ChangeKind, Project
 from gnomon_registry.settings import RegistrySettings
 from gnomon_storage import urls
+from gnomon_storage.database import SqlDatabase
+from gnomon_trainer.adapters.database import Database as TrainerDatabase
 from gnomon_trainer.settings import TrainerSettings
 from tests.databases import registry_database
 from tests.postgres import PostgresServer
@@ -122,6 +124,25 @@ def test_keys_are_ordered_by_their_bytes_whatever_the_servers_locale(database: D
 
     assert listed == sorted(names)
     assert by_locale, "the test's server orders by bytes, so that the test shows nothing"
+
+
+def test_services_may_share_a_database_in_schemas_of_their_own(postgres_server: PostgresServer) -> None:
+    url = postgres_server.database()
+    services: list[SqlDatabase] = []
+    for name, make in (("registry", Database), ("trainer", TrainerDatabase)):
+        postgres_server.execute(f"CREATE SCHEMA {name}", url.rpartition("/")[2])
+        services.append(make(f"{url}?options=-csearch_path%3D{name}"))
+    for service in services:
+        service.migrate()
+        service.migrate()
+    revisions = [(service.state().current, service.state().newest) for service in services]
+    with services[0].write(), services[1].write():  # nor do they wait for each other
+        pass
+    for service in services:
+        service.close()
+    postgres_server.drop(url)
+
+    assert all(current == newest for current, newest in revisions)
 
 
 def test_numbers_have_64_bits(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Datasets after they are stored: reading, deleting, dividing."""
 
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,14 @@ async def test_rows_survive_a_restart(tmp_path: Path, registry: FakeRegistry) ->
         await trainer.upload(jsonl(labelled_rows(10)))
     (tmp_path / "data" / "tmp" / "left.upload").write_text("of a process that was killed")
     (tmp_path / "data" / "datasets" / f"{'0' * 64}.jsonl").write_text("never recorded")
+    for path in (tmp_path / "data").rglob("*"):
+        os.utime(path, (1.0, 1.0))
+    (tmp_path / "data" / "tmp" / "now.upload").write_text("of a trainer that shares the folder")
+    (tmp_path / "data" / "datasets" / f"{'1' * 64}.jsonl").write_text("to be recorded in a moment")
 
     async with trainer_at(tmp_path, registry) as trainer:
         assert len(await rows_of(trainer, "datasets/train")) == 10
-    assert len([path for path in (tmp_path / "data").rglob("*") if path.is_file()]) == 1
+    assert len([path for path in (tmp_path / "data").rglob("*") if path.is_file()]) == 3
 
 
 async def test_missing_rows_are_told(trainer: Trainer) -> None:

@@ -16,7 +16,7 @@ from gnomon._files import CheckedFile, NewFolder, bundle_files, parts, transfer_
 from gnomon._requests import new_request_id
 from gnomon._retry import Attempts
 from gnomon.comparison import Comparison, compare_reports
-from gnomon.errors import ArtifactCorruptError, GnomonError
+from gnomon.errors import ArtifactCorruptError, BlobMissingError, GnomonError
 from gnomon.instances import Instance
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
@@ -110,7 +110,12 @@ class AsyncVersions:
             request_id=request_id or new_request_id(),
             import_source=source,
         )
-        return await self._registry.unary(f"{_SERVICE}/CreateMetricVersion", request, pb.MetricVersion)
+        method = f"{_SERVICE}/CreateMetricVersion"
+        try:
+            return await self._registry.unary(method, request, pb.MetricVersion)
+        except BlobMissingError:  # garbage collection was faster; what was uploaded now it leaves alone
+            await self._upload_missing(Path(folder), files)
+            return await self._registry.unary(method, request, pb.MetricVersion)
 
     async def get(self, name: str) -> pb.MetricVersion:
         request = registry.GetMetricVersionRequest(name=shorthand.metric_version(name))

@@ -18,7 +18,7 @@ from gnomon._retry import Attempts
 from gnomon._sync.concurrency import in_thread, sleep
 from gnomon._sync.connection import Connection
 from gnomon.comparison import Comparison, compare_reports
-from gnomon.errors import ArtifactCorruptError, GnomonError
+from gnomon.errors import ArtifactCorruptError, BlobMissingError, GnomonError
 from gnomon.instances import Instance
 from gnomon.v1 import registry_service_pb2 as registry
 from gnomon.v1 import resources_pb2 as pb
@@ -112,7 +112,12 @@ class Versions:
             request_id=request_id or new_request_id(),
             import_source=source,
         )
-        return self._registry.unary(f"{_SERVICE}/CreateMetricVersion", request, pb.MetricVersion)
+        method = f"{_SERVICE}/CreateMetricVersion"
+        try:
+            return self._registry.unary(method, request, pb.MetricVersion)
+        except BlobMissingError:  # garbage collection was faster; what was uploaded now it leaves alone
+            self._upload_missing(Path(folder), files)
+            return self._registry.unary(method, request, pb.MetricVersion)
 
     def get(self, name: str) -> pb.MetricVersion:
         request = registry.GetMetricVersionRequest(name=shorthand.metric_version(name))

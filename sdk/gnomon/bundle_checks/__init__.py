@@ -74,8 +74,7 @@ class _Check:
                 f"is one of {len(self.sizes)} files of {total} bytes; allowed are {limits}",
             )
         evaluator = self._evaluator()
-        content = self._content(TOKENIZER_FILE, most.max_tokenizer_bytes)
-        check_tokenizer(TOKENIZER_FILE, read_json(TOKENIZER_FILE, content), most)
+        self._tokenizer()
         known = {EVALUATOR_FILE, TOKENIZER_FILE}
         for path in sorted({entry.path for entry in evaluator.formats}):
             known |= {path, *self._model(path, len(evaluator.classes))}
@@ -112,6 +111,10 @@ class _Check:
                 EVALUATOR_FILE, "base-model", f"has the base model {quoted(base_model)}, which is not allowed"
             )
         return evaluator
+
+    def _tokenizer(self) -> None:
+        content = self._content(TOKENIZER_FILE, self.policy.max_tokenizer_bytes)
+        check_tokenizer(TOKENIZER_FILE, read_json(TOKENIZER_FILE, content), self.policy)
 
     def _model(self, path: str, classes: int) -> frozenset[str]:
         """Check the main file of a format; return the files that belong to it."""

@@ -10,7 +10,7 @@ from gnomon.bundle_checks.refusing import quoted, refuse
 _MOST_DEPTH = 32
 # What a document may cost in memory, told before it is read: about 100 MB with all of these.
 _MOST_CONTAINERS = 400_000  # objects and lists, by their brackets
-_MOST_KEYS = 350_000  # by their colons
+_MOST_KEYS = 320_000  # by their colons
 _MOST_VALUES = 1_000_000  # by their commas
 _MOST_TEXT_BYTES = 64 * 1024**2  # once decoded: one rare character makes all take four bytes
 _MOST_DIGITS = 40

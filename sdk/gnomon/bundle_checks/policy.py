@@ -38,7 +38,7 @@ class Policy:
     max_json_bytes: int = 4 * _MIB
     max_text_bytes: int = 1 * _MIB
     max_tokenizer_bytes: int = 20 * _MIB
-    max_tokens: int = 300_000  # of a tokenizer's vocabulary
+    max_tokens: int = 260_000  # of a tokenizer's vocabulary
     max_nodes: int = 20_000  # of a model's graph
     max_graph_bytes: int = 64 * _MIB  # of a model without its weights
 

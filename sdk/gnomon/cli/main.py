@@ -21,6 +21,7 @@ from gnomon.cli import (
     judge,
     keys,
     metrics,
+    operate,
     problems,
     projects,
     providers,
@@ -70,6 +71,10 @@ app.command("doctor", rich_help_panel="Run")(doctor.doctor)
 app.command("health", rich_help_panel="Run")(health.health)
 app.command("score", rich_help_panel="Use")(score.score)
 app.command("score-file", rich_help_panel="Use")(score_file.score_file)
+app.command("backup", rich_help_panel="Operate")(operate.backup)
+app.command("restore", rich_help_panel="Operate")(operate.restore)
+app.command("gc", rich_help_panel="Operate")(operate.collect_garbage)
+app.add_typer(operate.db, rich_help_panel="Operate")
 for _group in (
     projects,
     metrics,

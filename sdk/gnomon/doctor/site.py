@@ -56,8 +56,8 @@ class Site:
 
     def tls(self) -> Tls | None:
         """Return how the clients of this environment trust services; None for plain text."""
-        files = [self._path(name) for name in ("CA_FILE", "CERTIFICATE_FILE", "CERTIFICATE_KEY_FILE")]
-        return Tls(*files) if any(files) or self.environment.get("GNOMON_TLS") else None
+        trust = Tls(self._path("CA_FILE"), self._path("CERTIFICATE_FILE"), self._path("CERTIFICATE_KEY_FILE"))
+        return trust if trust != Tls() or self.environment.get("GNOMON_TLS") else None
 
     def _path(self, name: str) -> Path | None:
         value = self.environment.get(f"GNOMON_{name}")

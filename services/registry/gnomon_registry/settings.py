@@ -39,7 +39,13 @@ class RegistrySettings(ServerSettings):
     )
     artifact_url: str = Field(
         default=f"file://{_HOME / 'artifacts'}",
-        description="Where blobs and manifests are stored: file:///path or another fsspec URL.",
+        description="Where blobs and manifests are stored: file:///path, s3://bucket/prefix, or another "
+        "fsspec URL.",
+    )
+    artifact_endpoint_url: str = Field(
+        default="",
+        description="Where an S3-compatible store is reached, such as http://minio:9000; AWS itself if "
+        "empty, or what AWS_ENDPOINT_URL says. Credentials and region: AWS's own variables and files.",
     )
     bundle_policy_file: Path | None = Field(
         default=None,
@@ -131,5 +137,7 @@ class RegistrySettings(ServerSettings):
         try:
             fsspec.get_filesystem_class(get_protocol(value))
         except ImportError as error:  # known to fsspec, but its package is not installed
+            if get_protocol(value) in {"s3", "s3a"}:
+                raise ValueError("S3 needs s3fs, which is not installed: pip install 'gnomon[s3]'") from error
             raise ValueError(str(error)) from error
         return value

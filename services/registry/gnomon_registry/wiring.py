@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from fsspec.utils import get_protocol
 
 from gnomon.api_keys import new_key
 from gnomon.bundle_checks import Policy, read_policy
@@ -21,6 +23,7 @@ from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.api_keys import ApiKeys
 from gnomon_registry.domain.blobs import Blobs
+from gnomon_registry.domain.garbage import Garbage
 from gnomon_registry.domain.metrics import Metrics
 from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog
 from gnomon_registry.domain.ports import BlobStore, CatalogStore
@@ -47,11 +50,8 @@ class App:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
-        self._database = Database(
-            settings.database_url, settings.busy_timeout_s, settings.database_password_file
-        )
+        self._database, self._blobs = stores(settings)
         self._policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
-        self._blobs = FileBlobStore(settings.artifact_url)
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
@@ -149,6 +149,24 @@ def _access(keys: ApiKeys) -> Service:
 
 def build(settings: RegistrySettings) -> App:
     return App(settings)
+
+
+def stores(settings: RegistrySettings) -> tuple[Database, FileBlobStore]:
+    """Return what the registry's data lie in."""
+    database = Database(settings.database_url, settings.busy_timeout_s, settings.database_password_file)
+    return database, _blobs(settings)
+
+
+def _blobs(settings: RegistrySettings) -> FileBlobStore:
+    if get_protocol(settings.artifact_url) not in {"s3", "s3a"}:
+        return FileBlobStore(settings.artifact_url)
+    from gnomon_registry.adapters.s3_blobs import S3BlobStore  # its packages are in an extra
+
+    return S3BlobStore(settings.artifact_url, settings.artifact_endpoint_url)
+
+
+def garbage(database: Database, blobs: BlobStore, min_age: timedelta, retention: timedelta) -> Garbage:
+    return Garbage(SqlCatalog(database, on_commit=lambda: None), blobs, _now, min_age, retention)
 
 
 def _now() -> datetime:

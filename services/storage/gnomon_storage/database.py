@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from gnomon.errors import ServiceUnavailableError
-from gnomon_storage import engines, migrating, troubles
+from gnomon.errors import ResourceInUseError, ServiceUnavailableError
+from gnomon_storage import dumping, engines, migrating, troubles
 from gnomon_storage.migrating import Migrations, State
 from gnomon_storage.urls import parse
 
@@ -135,6 +135,40 @@ class SqlDatabase:
                 f"The {self._owner}'s database is at revision {found.current or 'none'}; this release needs "
                 f"{found.newest}. Run `gnomon db upgrade`, or start with migrate_on_start."
             )
+
+    def restore(self, revision: str, folder: Path) -> None:
+        """Fill an empty database with what `dumping.dump` wrote at a revision, then bring it up to date.
+
+        Raises:
+            ResourceInUseError: it is not empty.
+            ServiceUnavailableError: the backup is of a newer release.
+        """
+        self.check_empty()
+        self.migrate(revision)
+        with self.write(_MIGRATION_WAIT_S) as connection:
+            if not dumping.is_empty(connection):
+                raise self._not_empty()
+            dumping.load(connection, folder)
+        self.migrate()
+
+    def check_empty(self) -> None:
+        """Raise ResourceInUseError if the database holds anything."""
+        with self.read() as connection:
+            if not dumping.is_empty(connection):
+                raise self._not_empty()
+
+    def _not_empty(self) -> ResourceInUseError:
+        return ResourceInUseError(
+            f"The {self._owner}'s database is not empty, and a restore overwrites nothing. Restore into "
+            "an empty one.",
+            resource=f"{self._owner} database",
+            used_by="what it holds",
+        )
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -58,6 +58,8 @@ def upgrade(connection: Connection, migrations: Migrations, owner: str, revision
         postgresql.check_encoding(connection, owner)
     before = state(connection, migrations, owner).current
     config = _config(migrations)
+    if revision != "head":
+        _check_known(ScriptDirectory.from_config(config), revision, owner)
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, revision)
     if is_server and MigrationContext.configure(connection).get_current_revision() != before:

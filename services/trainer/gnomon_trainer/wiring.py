@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
+_UPLOAD_S = 3600.0  # an upload that has not been written to for as long is over
 _HEAVY_AT_ONCE = 2
 _RECORDINGS_AT_ONCE = 2
 _REGISTER_TIMEOUT_S = 30.0
@@ -133,8 +134,9 @@ class TrainerApp:
 
     def _prepare(self) -> None:
         self.database.prepare(migrate=self.settings.migrate_on_start)
-        incoming.sweep(self.settings.data_dir / "tmp")
-        self.rows.sweep(self.datasets.digests())
+        abandoned = time.time() - _UPLOAD_S
+        incoming.sweep(self.settings.data_dir / "tmp", abandoned)
+        self.rows.sweep(self.datasets.digests(), abandoned)
 
     async def stop(self) -> None:
         await asyncio.gather(*(readiness.stop() for readiness in self._readiness))

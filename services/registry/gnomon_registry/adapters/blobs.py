@@ -14,8 +14,9 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -27,6 +28,7 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
+from gnomon_registry.domain.ports import StoredFile
 
 _READ_BYTES = 1024 * 1024
 
@@ -34,8 +36,8 @@ _READ_BYTES = 1024 * 1024
 class FileBlobStore:
     """Implements `BlobStore` at an fsspec URL."""
 
-    def __init__(self, url: str) -> None:
-        self._files, root = fsspec.core.url_to_fs(url)
+    def __init__(self, url: str, **options: Any) -> None:
+        self._files, root = fsspec.core.url_to_fs(url, **options)
         self._root = root.rstrip("/")
 
     @property
@@ -103,7 +105,7 @@ class FileBlobStore:
         return content.hexdigest() == sha256
 
     def upload(self, sha256: str, size_bytes: int) -> "FileUpload":
-        return FileUpload(_Part(self._files, self._root, self._blob(sha256)), sha256, size_bytes)
+        return FileUpload(self._part(self._blob(sha256)), sha256, size_bytes)
 
     def download(self, sha256: str) -> "FileDownload":
         try:
@@ -121,21 +123,62 @@ class FileBlobStore:
         return file
 
     def put_manifest(self, digest: str, content: bytes) -> None:
-        part = _Part(self._files, self._root, f"{self._root}/manifests/{digest}.json")
+        part = self._part(self._manifest(digest))
         try:
             part.write(content)
             part.move_into_place()
         finally:
             part.discard()
 
+    def stored(self) -> Iterator[StoredFile]:
+        for folder in ("blobs", "manifests"):
+            try:
+                found = self._files.find(f"{self._root}/{folder}", detail=True)
+            except FileNotFoundError:
+                continue
+            for path, details in found.items():
+                name = path.rpartition("/")[2].removesuffix(".json")
+                yield StoredFile(name, folder == "manifests", int(details["size"]), _modified(details))
+
+    def remove(self, file: StoredFile) -> bool:
+        path = self._manifest(file.digest) if file.is_manifest else self._blob(file.digest)
+        self._files.invalidate_cache()
+        try:
+            if _modified(self._files.info(path)) != file.modified:
+                return False
+            self._files.rm_file(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _part(self, target: str) -> "Part":
+        return _Part(self._files, self._root, target)
+
+    def _manifest(self, digest: str) -> str:
+        return f"{self._root}/manifests/{digest}.json"
+
     def _blob(self, sha256: str) -> str:
         return f"{self._root}/blobs/{sha256[:2]}/{sha256}"
+
+
+class Part(Protocol):
+    """What is on its way to a final name."""
+
+    def write(self, content: bytes) -> None: ...
+
+    def move_into_place(self) -> None:
+        """Give it its final name, durably."""
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind; nothing to do once it is in place."""
+        ...
 
 
 class FileUpload:
     """Implements `BlobUpload`."""
 
-    def __init__(self, part: "_Part", sha256: str, size_bytes: int) -> None:
+    def __init__(self, part: Part, sha256: str, size_bytes: int) -> None:
         self._part = part
         self._sha256 = sha256
         self._size_bytes = size_bytes
@@ -253,6 +296,18 @@ class _Part:
             self._file.close()
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path)
+
+
+def _modified(details: dict[str, Any]) -> datetime:
+    """Return when a file was written last; file systems of fsspec tell it in several ways.
+
+    To the second: object stores tell more in a list than of one object.
+    """
+    told = next(details[key] for key in ("mtime", "LastModified", "modified", "created") if key in details)
+    if isinstance(told, int | float):
+        return datetime.fromtimestamp(told, UTC)
+    moment: datetime = told
+    return moment.replace(microsecond=0, tzinfo=moment.tzinfo or UTC)
 
 
 def _sync_folder(path: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, insert, or_, select, update
 
 from gnomon.names import AliasName, MetricName, ProjectName
 from gnomon_registry.adapters import rows
@@ -111,6 +111,15 @@ class SqlReader:
         t = metric_versions.c
         query = select(t.metric, t.number).where(t.delete_time.is_(None)).order_by(t.metric, t.number)
         return [(row.metric, row.number) for row in self._connection.execute(query)]
+
+    def needed(self, deleted_after: datetime) -> set[str]:
+        t = metric_versions.c
+        kept = or_(t.delete_time.is_(None), t.delete_time > deleted_after)
+        digests: set[str] = set()
+        for row in self._connection.execute(select(t.digest, t.files).where(kept)):
+            digests.add(row.digest)
+            digests.update(sha256 for _, sha256, _ in row.files)
+        return digests
 
     def last_number(self, metric: str) -> int:
         t = metric_versions.c

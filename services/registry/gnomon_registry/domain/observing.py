@@ -17,6 +17,7 @@ from gnomon_registry.domain.ports import (
     CatalogReader,
     CatalogStore,
     CatalogWriter,
+    StoredFile,
 )
 
 
@@ -89,6 +90,12 @@ class ObservedBlobs:
 
     def put_manifest(self, digest: str, content: bytes) -> None:
         self._store.put_manifest(digest, content)
+
+    def stored(self) -> Iterable[StoredFile]:
+        return self._store.stored()
+
+    def remove(self, file: StoredFile) -> bool:
+        return self._store.remove(file)
 
     def upload(self, sha256: str, size_bytes: int) -> BlobUpload:
         return _Upload(self._store.upload(sha256, size_bytes), self._observer)

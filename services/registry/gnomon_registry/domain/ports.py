@@ -64,6 +64,10 @@ class CatalogReader(Protocol):
         """Return (metric, number) of every version that is not deleted, in this order."""
         ...
 
+    def needed(self, deleted_after: datetime) -> set[str]:
+        """Return the digests of all blobs and manifests of versions, but those deleted before a time."""
+        ...
+
     def last_number(self, metric: str) -> int:
         """Return the highest number that was given, deleted versions included; 0 if none was."""
         ...
@@ -150,6 +154,16 @@ class CatalogStore(Protocol):
     def writing(self) -> AbstractContextManager[CatalogWriter]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A blob or a manifest in the store."""
+
+    digest: str  # its name: a blob's SHA-256, a manifest's bundle digest
+    is_manifest: bool
+    size_bytes: int
+    modified: datetime  # when it was stored last
+
+
 class BlobUpload(Protocol):
     """A blob on its way in. It is stored by `finish` and not before."""
 
@@ -208,6 +222,14 @@ class BlobStore(Protocol):
 
     def missing(self, sha256: Iterable[str]) -> list[str]:
         """Return those that are not stored whole, each once, in the order given."""
+        ...
+
+    def stored(self) -> Iterable[StoredFile]:
+        """Return everything that is stored, in no order."""
+        ...
+
+    def remove(self, file: StoredFile) -> bool:
+        """Remove a file, unless it was stored again since it was listed; tell whether it was removed."""
         ...
 
 

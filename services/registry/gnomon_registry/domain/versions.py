@@ -82,6 +82,8 @@ class Versions:
             # The metric may have been deleted and made anew since it was read.
             metric = the_metric(catalog, MetricName(draft.metric))
             check_fit(metric, evaluator, draft.files, by_its_name=by_its_name)
+            # Blobs that nobody needed may have been removed; from here on this version needs them.
+            self._check_there(draft.files)
             number, now = catalog.last_number(draft.metric) + 1, self.clock()
             version = dataclasses.replace(draft, number=number, create_time=now)
             catalog.add_version(version)
@@ -93,13 +95,7 @@ class Versions:
         """Return the files with the sizes of their blobs, all of which must be stored."""
         sizes = {file.sha256: self.blobs.size(file.sha256) for file in files}
         absent = set(self.blobs.missing(sizes))  # a damaged blob counts as none: uploading repairs it
-        missing = [file for file in files if file.sha256 in absent or sizes[file.sha256] is None]
-        if missing:
-            raise BlobMissingError(
-                f"The content of {missing[0].path} is not stored. Upload it with UploadBlob, then try again.",
-                violations=[Violation(f"files[{f.path!r}]", f"{f.sha256} is not stored") for f in missing],
-                sha256=missing[0].sha256,
-            )
+        _refuse_missing([file for file in files if file.sha256 in absent or sizes[file.sha256] is None])
         whole = tuple(dataclasses.replace(file, size_bytes=sizes[file.sha256] or 0) for file in files)
         wrong = [
             Violation(
@@ -111,6 +107,9 @@ class Versions:
         if wrong:
             raise BundleInvalidError(f"{wrong[0].field} {wrong[0].description}.", violations=wrong)
         return whole
+
+    def _check_there(self, files: tuple[BundleFile, ...]) -> None:
+        _refuse_missing([file for file in files if self.blobs.size(file.sha256) is None])
 
     def _content(self, files: tuple[BundleFile, ...], path: str) -> bytes:
         file = next(file for file in files if file.path == path)
@@ -165,10 +164,16 @@ class Versions:
             return the_version(catalog, name, deleted=True)
 
     def undelete(self, name: MetricVersionName) -> MetricVersion:
-        """Show a version again. Restoring one that is there changes nothing."""
+        """Show a version again. Restoring one that is there changes nothing.
+
+        Raises:
+            BlobMissingError: its files were removed by garbage collection.
+        """
         number = _number(name)
         with self.store.writing() as catalog:
-            if the_version(catalog, name, deleted=True).delete_time is not None:
+            version = the_version(catalog, name, deleted=True)
+            if version.delete_time is not None:
+                self._check_there(version.files)  # long after it was deleted they are garbage
                 catalog.set_delete_time(name.metric, number, None)
                 catalog.log(Change(ChangeKind.VERSION_RESTORED, name.metric, number, self.clock()))
             return the_version(catalog, name)
@@ -178,6 +183,15 @@ def _told(lineage: LineageRecord, source: ImportSource | None) -> LineageRecord:
     """Return the lineage as the registry tells it: who imported a bundle is not the bundle's to say."""
     source = source or ImportSource("")
     return dataclasses.replace(lineage, imported_from=source.origin, imported_by=source.importer)
+
+
+def _refuse_missing(files: list[BundleFile]) -> None:
+    if files:
+        raise BlobMissingError(
+            f"The content of {files[0].path} is not stored. Upload it with UploadBlob, then try again.",
+            violations=[Violation(f"files[{f.path!r}]", f"{f.sha256} is not stored") for f in files],
+            sha256=files[0].sha256,
+        )
 
 
 def _answered(catalog: CatalogReader, answer: str) -> MetricVersion:

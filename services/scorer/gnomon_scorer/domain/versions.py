@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import structlog
 
@@ -318,8 +317,10 @@ class Versions:
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
     if isinstance(error, VersionUnloadableError):
         return error
-    broken: dict[str, Any] = dict(error.metadata) if isinstance(error, BundleInvalidError) else {}
-    return VersionUnloadableError(
+    unloadable = VersionUnloadableError(
         f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
-        **broken | {"metric_version": str(name)},
+        metric_version=str(name),
     )
+    if isinstance(error, BundleInvalidError):
+        unloadable.metadata |= error.metadata  # which file, and which rule
+    return unloadable

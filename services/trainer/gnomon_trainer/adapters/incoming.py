@@ -1,5 +1,6 @@
 """Files as they are received."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -59,7 +60,9 @@ class IncomingFile:
             self._path.unlink(missing_ok=True)
 
 
-def sweep(temporary: Path) -> None:
-    """Remove what an earlier process left; call it before any upload."""
+def sweep(temporary: Path, before: float) -> None:
+    """Remove what earlier processes left, and have not written to since `before`: others may be at work."""
     for path in (*temporary.glob("*.upload"), *temporary.glob("*.rows")):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()

@@ -1,5 +1,6 @@
 """Rows of datasets as files, named by the SHA-256 of their content."""
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -69,11 +70,16 @@ class RowFiles:
                 path=f"{digest}.jsonl",
             ) from error
 
-    def sweep(self, known: Set[str]) -> None:
-        """Remove files that no dataset knows: an upload was cut off between file and record."""
+    def sweep(self, known: Set[str], before: float) -> None:
+        """Remove files that no dataset knows: an upload was cut off between file and record.
+
+        Files that were written after `before`, in seconds since the epoch, may
+        belong to an upload to another trainer of this folder.
+        """
         for path in self._folder.glob("*.jsonl"):
-            if path.stem not in known:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stem not in known and path.stat().st_mtime < before:
+                    path.unlink()
 
 
 def _checked(pieces: Iterable[bytes], digest: str) -> Iterator[bytes]:

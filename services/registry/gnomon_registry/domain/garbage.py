@@ -1,0 +1,51 @@
+"""Blobs and manifests that no version needs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gnomon_registry.domain.ports import BlobStore, CatalogReader, CatalogStore, Clock, StoredFile
+
+_AT_ONCE = 50  # files that are removed while nobody else may write
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Finds what no version needs, and removes it.
+
+    Files younger than `min_age` are left: an upload is stored before the version
+    that needs it. That alone would not keep a file which was stored long ago and
+    which a new version names again, without uploading it. So files are removed
+    while this is the only writer of the catalog, and a version is added by a
+    writer that has just seen all its files. Either the version is there first,
+    and its files stay, or the files are gone first, and the client, told so,
+    uploads them.
+    """
+
+    store: CatalogStore
+    blobs: BlobStore
+    clock: Clock
+    min_age: timedelta
+    retention: timedelta  # versions that were deleted longer ago than this need nothing
+
+    def find(self) -> list[StoredFile]:
+        """Return what no version needs."""
+        with self.store.reading() as catalog:
+            needed = self._needed(catalog)
+        young = self.clock() - self.min_age
+        return [file for file in self.blobs.stored() if file.digest not in needed and file.modified < young]
+
+    def remove(self, files: Sequence[StoredFile]) -> Iterator[StoredFile]:
+        """Remove those of the files that are still not needed; yield each one that was."""
+        for start in range(0, len(files), _AT_ONCE):
+            with self.store.writing() as catalog:
+                needed = self._needed(catalog)
+                removed = [
+                    file
+                    for file in files[start : start + _AT_ONCE]
+                    if file.digest not in needed and self.blobs.remove(file)
+                ]
+            yield from removed
+
+    def _needed(self, catalog: CatalogReader) -> set[str]:
+        return catalog.needed(self.clock() - self.retention)

@@ -1,0 +1,60 @@
+"""The files of a backup: what there is, with its digest, written last; and whether it is whole."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from gnomon.errors import ArtifactCorruptError
+
+INDEX = "index.json"
+
+
+def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Write the index of a folder: `about`, and every file with size and SHA-256; return it."""
+    files = [
+        {"path": str(path.relative_to(folder)), "size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    index = {**about, "files": files}
+    part = folder / f"{INDEX}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(index, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / INDEX)
+    return index
+
+
+def checked(folder: Path) -> dict[str, Any]:
+    """Return the index of a backup whose files are all there and unaltered.
+
+    Raises:
+        ArtifactCorruptError: they are not; nothing was restored.
+    """
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _broken(folder, INDEX, "is missing or unreadable: the backup was not finished") from error
+    for entry in index["files"]:
+        path = folder / entry["path"]
+        if not path.is_file():
+            raise _broken(folder, entry["path"], "is missing")
+        if path.stat().st_size != entry["size_bytes"] or sha256_of(path) != entry["sha256"]:
+            raise _broken(folder, entry["path"], "is altered")
+    return index
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _broken(folder: Path, path: str, problem: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"{path} of the backup {folder} {problem}. Nothing was restored; take another backup.",
+        resource=str(folder),
+        path=path,
+    )

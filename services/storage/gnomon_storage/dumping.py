@@ -1,0 +1,97 @@
+"""The content of a database as lines of text, alike for every engine.
+
+A table is a file: its first line is an array of the columns' names, each other
+one an array of a row's values. What JSON has no form for is an object with one
+key: `$bytes` (base64) or `$time` (ISO 8601); `$json` holds what a JSON column
+holds. A backup of one engine can therefore be restored into the other.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, MetaData, Table, func, insert, select
+
+_BATCH = 500
+
+
+def dump(connection: Connection, tables: MetaData, folder: Path) -> None:
+    """Write every table's rows into `{table}.jsonl`, as the transaction sees them."""
+    folder.mkdir(parents=True)
+    for table in tables.sorted_tables:
+        with (folder / f"{table.name}.jsonl").open("w", encoding="utf-8") as file:
+            file.write(json.dumps([column.name for column in table.columns]) + "\n")
+            for row in connection.execute(select(table).execution_options(yield_per=_BATCH)):
+                values = [_plain(value, column) for value, column in zip(row, table.columns, strict=True)]
+                file.write(json.dumps(values) + "\n")
+
+
+def load(connection: Connection, folder: Path) -> None:
+    """Insert what `dump` wrote into the tables of the same schema, which must be empty."""
+    tables = MetaData()
+    tables.reflect(connection)
+    for table in tables.sorted_tables:
+        if (file := folder / f"{table.name}.jsonl").exists():
+            _load_table(connection, table, file)
+
+
+def is_empty(connection: Connection) -> bool:
+    """Tell whether no table has a row, but that of the migrations."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return all(
+        connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+        for table in tables.sorted_tables
+        if table.name != "alembic_version"
+    )
+
+
+def _load_table(connection: Connection, table: Table, file: Path) -> None:
+    for column in table.columns:
+        if isinstance(column.type, JSON):
+            column.type = JSON(none_as_null=True)  # `null` within JSON comes as $json
+    for batch in _batches(file):
+        connection.execute(insert(table), batch)
+    counter = table.autoincrement_column
+    if connection.dialect.name == "postgresql" and counter is not None:
+        sequence = func.pg_get_serial_sequence(f'"{table.name}"', counter.name)
+        connection.execute(
+            select(func.setval(sequence, func.max(counter)))
+        )  # nothing where there are no rows
+
+
+def _batches(file: Path) -> Iterator[list[dict[str, Any]]]:
+    with file.open(encoding="utf-8") as lines:
+        names = json.loads(next(lines))
+        batch: list[dict[str, Any]] = []
+        for line in lines:
+            batch.append(dict(zip(names, map(_value, json.loads(line)), strict=True)))
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _plain(value: Any, column: Column[Any]) -> Any:
+    if value is None and column.nullable:
+        return None
+    if isinstance(column.type, JSON):
+        return {"$json": value}
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    return {"$time": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _value(plain: Any) -> Any:
+    if not isinstance(plain, dict):
+        return plain
+    ((kind, value),) = plain.items()
+    if kind == "$bytes":
+        return base64.b64decode(value)
+    if kind == "$time":
+        return datetime.fromisoformat(value)
+    return JSON.NULL if kind == "$json" and value is None else value

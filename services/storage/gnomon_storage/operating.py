@@ -1,0 +1,113 @@
+"""What an operator does to a service's data: `python -m gnomon_registry.operate ACTION`, and so the trainer.
+
+The services need not be stopped, but for a restore. An action prints one JSON
+object: the answer on standard output, or an error on standard error with status 1.
+"""
+
+import argparse
+import errno
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from gnomon.errors import GnomonError, ServiceUnavailableError, StorageFullError
+from gnomon_storage.database import SqlDatabase
+
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """Something that nothing needs any more."""
+
+    name: str  # where it lies, below the service's store
+    size_bytes: int
+
+
+class Operated(Protocol):
+    """A service's data."""
+
+    @property
+    def database(self) -> SqlDatabase: ...
+
+    def backup(self, folder: Path) -> dict[str, Any]: ...
+
+    def restore(self, folder: Path) -> dict[str, Any]: ...
+
+    def garbage(self, min_age: timedelta, retention: timedelta, delete: bool) -> Iterable[Removable]:
+        """Return what nothing needs; where `delete`, what of it was removed."""
+        ...
+
+
+def main(service: str, open_data: Callable[[], Operated], arguments: list[str] | None = None) -> int:
+    """Do one action; return the process's exit status."""
+    given = _parser(service).parse_args(arguments)
+    try:
+        answer = _act(given, open_data())
+    except (GnomonError, OSError) as error:
+        known = error if isinstance(error, GnomonError) else _of_a_disk(error)
+        told = {"reason": known.reason, "message": known.message, "metadata": known.metadata}
+        print(json.dumps(told), file=sys.stderr)  # noqa: T201
+        return 1
+    print(json.dumps({"service": service, **answer}))  # noqa: T201
+    return 0
+
+
+def _of_a_disk(error: OSError) -> GnomonError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError(f"The disk is full: {error}. Free some space, then try again.")
+    return ServiceUnavailableError(f"{error}.")
+
+
+def _parser(service: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"gnomon_{service}.operate")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("upgrade").add_argument("--dry-run", action="store_true")
+    for name in ("backup", "restore"):
+        actions.add_parser(name).add_argument("folder", type=Path)
+    collect = actions.add_parser("collect")
+    collect.add_argument("--min-age-s", type=float, required=True)
+    collect.add_argument("--retention-s", type=float, required=True)
+    collect.add_argument("--delete", action="store_true")
+    return parser
+
+
+def _act(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
+    try:
+        match given.action:
+            case "upgrade":
+                return _upgrade(data.database, given.dry_run)
+            case "backup":
+                return _told(data.backup(given.folder))
+            case "restore":
+                return _told(data.restore(given.folder))
+            case _:
+                ages = timedelta(seconds=given.min_age_s), timedelta(seconds=given.retention_s)
+                return _collected(list(data.garbage(*ages, given.delete)), given.delete)
+    finally:
+        data.database.close()
+
+
+def _upgrade(database: SqlDatabase, dry_run: bool) -> dict[str, Any]:
+    before = database.state()
+    if not dry_run:
+        database.migrate()
+    return {"database": database.shown, "from": before.current, "to": before.newest, "dry_run": dry_run}
+
+
+def _told(index: dict[str, Any]) -> dict[str, Any]:
+    files = index.pop("files")
+    return {**index, "file_count": len(files), "size_bytes": sum(file["size_bytes"] for file in files)}
+
+
+def _collected(found: list[Removable], deleted: bool) -> dict[str, Any]:
+    return {
+        "deleted": deleted,
+        "file_count": len(found),
+        "size_bytes": sum(each.size_bytes for each in found),
+        "examples": [each.name for each in found[:_EXAMPLES]],
+    }
