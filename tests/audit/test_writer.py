@@ -110,3 +110,25 @@ async def test_a_caller_who_leaves_takes_no_entry_back():
 
 async def test_a_writer_that_was_never_used_stops():
     await AuditWriter(MemoryLog()).stop()
+
+
+async def test_whoever_reads_waits_for_what_was_noted_before_and_for_nothing_that_comes_after():
+    log = SlowLog()
+    log.go.set()
+    writer = AuditWriter(log)
+    stop = asyncio.Event()
+
+    async def keep_busy():
+        while not stop.is_set():
+            await writer.append(record())
+
+    busy = [asyncio.create_task(keep_busy()) for _ in range(8)]
+    writer.note(record(1, begun=1, outcome="OK"))
+    assert await writer.flush(10.0)
+    seen = [entry.record.outcome for entry in log.kept]
+    stop.set()
+    await asyncio.gather(*busy)
+    await writer.stop()
+
+    assert "OK" in seen
+    assert await writer.flush(0.1)

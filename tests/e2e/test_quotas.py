@@ -63,7 +63,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             client.versions.create("toxicity", folder)
             make_metric(client)
             client.projects.create("e2e")
-            client.score("toxicity@1", output="a good movie")
+            client.score("toxicity@1", output="a good movie", timeout_s=120.0)  # it is being loaded
         yield Deployed(services, home, metrics)
 
 

@@ -15,6 +15,7 @@ from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.usage import SqlUsage
 from gnomon_trainer.domain.datasets import Request
 from gnomon_trainer.domain.run_store import Lease
+from tests.databases import ENGINES, trainer_database
 from tests.trainer.test_stores_contract import SqlStores
 from tests.trainer.things import draft, new_run
 
@@ -42,9 +43,9 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
-def stores(tmp_path: Path, clock):
-    stores = SqlStores(tmp_path / "trainer.db")
+@pytest.fixture(params=ENGINES)
+def stores(request, tmp_path: Path, clock):
+    stores = SqlStores(trainer_database(request.param, request, tmp_path))
     stores.runs = SqlRunStore(stores.database, clock)
     stores.usage = SqlUsage(stores.database, clock)
     yield stores

@@ -29,8 +29,8 @@ class AuditWriter:
         self._thread = ThreadPoolExecutor(1, "audit")
         self._asked: list[tuple[Record, asyncio.Future[AuditEntry]]] = []
         self._noted: list[Record] = []
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._flushes: list[asyncio.Future[None]] = []
+        self._is_writing = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -61,10 +61,15 @@ class AuditWriter:
         self._go_on()
 
     async def flush(self, timeout_s: float = _LAST_TRIES_S) -> bool:
-        """Wait until all that was given has been written; tell whether it was, in this time."""
+        """Wait until all that was given before has been written; tell whether it was, in this time."""
+        if not (self._asked or self._noted or self._is_writing):
+            return True
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushes.append(flushed)
+        self._go_on()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
+                await flushed
         except TimeoutError:
             return False
         return True
@@ -81,18 +86,16 @@ class AuditWriter:
         await asyncio.to_thread(self._thread.shutdown)
 
     def _go_on(self) -> None:
-        self._idle.clear()
         self._wake.set()
         if self._task is None:
             self._task = asyncio.create_task(self._write_on(), name="write the audit log")
 
     async def _write_on(self) -> None:
         while True:
-            while self._asked or self._noted:
+            while self._asked or self._noted or self._flushes:
                 self._wake.clear()
                 if not await self._write() and not self._asked:
                     await self._pause()
-            self._idle.set()
             await self._wake.wait()
             self._wake.clear()
 
@@ -107,20 +110,28 @@ class AuditWriter:
         """Write what waits; tell whether it was written. What was asked for is answered either way."""
         noted, self._noted = self._noted, []
         asked, self._asked = self._asked[:_MOST_AT_ONCE], self._asked[_MOST_AT_ONCE:]
+        flushes, self._flushes = self._flushes, []
         records = [*noted, *(record for record, _ in asked)]
+        self._is_writing = True
         try:
             loop = asyncio.get_running_loop()
-            entries = await loop.run_in_executor(self._thread, self._log.append, records)
+            entries = await loop.run_in_executor(self._thread, self._log.append, records) if records else []
         except Exception as error:
+            self._flushes = [*flushes, *self._flushes]
             self._noted = [*noted, *self._noted]
             log.error("the audit log cannot be written", records=len(records), exc_info=True)
             for _, future in asked:
                 if not future.done():
                     future.set_exception(_in_words(error))
             return False
+        finally:
+            self._is_writing = False
         for (_, future), entry in zip(asked, entries[len(noted) :], strict=True):
             if not future.done():
                 future.set_result(entry)
+        for flushed in flushes:
+            if not flushed.done():
+                flushed.set_result(None)
         return True
 
 
