@@ -13,6 +13,7 @@ from gnomon_registry.api import messages
 from gnomon_registry.api.paging import number, page
 from gnomon_registry.domain.entities import ImportSource, MetricVersion
 from gnomon_registry.domain.versions import Versions
+from gnomon_rpc.caller import current
 from gnomon_rpc.request_ids import request_key
 
 
@@ -62,4 +63,5 @@ class VersionRpcs:
 def _import_source(request: rpc.CreateMetricVersionRequest) -> ImportSource | None:
     if not request.HasField("import_source"):
         return None
-    return ImportSource(request.import_source.origin, request.import_source.importer)
+    # Whoever shows a key does not choose a name.
+    return ImportSource(request.import_source.origin, current().name or request.import_source.importer)
