@@ -89,8 +89,8 @@ class Server:
         services: list[Service],
         per_item: dict[str, frozenset[str]] | None = None,
         telemetry: Telemetry | None = None,
-        *,
         keys: KeySource | None = None,
+        *,
         audit: AuditWriter | None = None,
         limits: Limits | None = None,
     ) -> None:
