@@ -180,7 +180,11 @@ async def test_a_stream_whose_caller_reads_nothing_is_ended_as_well():
             await ended.wait()
 
 
-@pytest.mark.parametrize("shown", ["", "gnm_x", KEY.text[:-1], KEY.text + "\n", f"{KEY.text} {KEY.text}"])
+@pytest.mark.parametrize(
+    "shown",
+    ["", "gnm_x", KEY.text[:-1], KEY.text + "\n", f"{KEY.text} {KEY.text}"],
+    ids=["nothing", "too short", "cut", "two lines", "two keys"],  # of random keys, names would differ
+)
 async def test_what_is_no_key_is_refused_without_a_question(shown):
     keys = Keys("admin")
     keys.look_up = None  # would fail

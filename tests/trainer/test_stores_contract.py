@@ -450,15 +450,3 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
 
     assert stores.datasets.get(DatasetName("train")).version == 1
     stores.database.close()
-
-
-def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from gnomon_trainer.adapters.tables import metadata
-
-    stores = sqlite_stores(tmp_path / "trainer.db")
-    with stores.database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    stores.database.close()
