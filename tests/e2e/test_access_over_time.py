@@ -21,7 +21,7 @@ from gnomon.v1 import scorer_service_pb2_grpc as scorer_grpc
 from gnomon_rpc.registry_keys import registry_options
 from gnomon_trainer.adapters.registry import RegistryRegistrar
 from gnomon_trainer.settings import TrainerSettings
-from gnomon_trainer.wiring import _environment
+from gnomon_trainer.work_wiring import environment_of
 from tests.e2e.guarded import Guarded, bearer, error_of, guarded
 from tests.scorer.evaluators import make_bundle
 
@@ -185,7 +185,7 @@ def test_what_a_worker_is_told_lets_it_register_a_version(
     registry = {"GNOMON_TRAINER_REGISTRY_ADDRESS": deployed.services["registry"].address}
     for name, value in {**deployed.services["trainer"].environment, **registry}.items():
         monkeypatch.setenv(name, value)
-    for name, value in _environment(TrainerSettings()).items():
+    for name, value in environment_of(TrainerSettings()).items():
         if name.startswith("GNOMON_"):
             monkeypatch.setenv(name, value)
     registrar = RegistryRegistrar(registry_options(TrainerSettings()), 30.0)

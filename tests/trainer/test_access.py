@@ -18,7 +18,7 @@ from gnomon_trainer.api import operations
 from gnomon_trainer.api.feedback_calls import _project
 from gnomon_trainer.api.operations import RunOperations
 from gnomon_trainer.settings import TrainerSettings
-from gnomon_trainer.wiring import _environment
+from gnomon_trainer.work_wiring import environment_of
 
 NAME = OperationName("r1")
 BOUND = Caller("apiKeys/k", "k", frozenset({"train"}), frozenset({"a"}), "a")
@@ -108,7 +108,7 @@ def test_workers_get_the_key_with_which_they_register(by_file: bool, tmp_path: P
     given: dict[str, Any] = (
         {"registry_api_key_file": tmp_path / "key"} if by_file else {"registry_api_key": text}
     )
-    made = _environment(TrainerSettings(access="keys", **given))
+    made = environment_of(TrainerSettings(access="keys", **given))
     if by_file:
         assert made["GNOMON_TRAINER_REGISTRY_API_KEY_FILE"] == str(tmp_path / "key")
     else:

@@ -1,15 +1,12 @@
-"""Builds the trainer and its workers: with `judging_wiring`, the only file that knows concrete classes."""
+"""Builds the trainer: with `work_wiring` and `judging_wiring`, the only file that knows concrete classes."""
 
 import asyncio
 import contextlib
-import os
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import structlog
 from google.longrunning import operations_pb2_grpc
@@ -35,7 +32,7 @@ from gnomon_trainer.adapters.predictions import PredictionFiles
 from gnomon_trainer.adapters.presence import PresenceFiles
 from gnomon_trainer.adapters.reading import ReadLimits
 from gnomon_trainer.adapters.recipe_files import RecipeFileError, RecipeFiles
-from gnomon_trainer.adapters.registry import RegistryCatalog, RegistryRegistrar
+from gnomon_trainer.adapters.registry import RegistryCatalog
 from gnomon_trainer.adapters.row_files import RowFiles
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from gnomon_trainer.adapters.sql_feedback import SqlFeedbackStore
@@ -43,9 +40,7 @@ from gnomon_trainer.adapters.sql_paid_work import SqlPaidWorkStore
 from gnomon_trainer.adapters.sql_reviews import SqlReviewStore
 from gnomon_trainer.adapters.sql_runs import SqlRunStore
 from gnomon_trainer.adapters.token_readers import BaseModelTokenizers
-from gnomon_trainer.adapters.trackers import TrackerProblemError, asked_for, trackers
 from gnomon_trainer.adapters.usage import SqlUsage
-from gnomon_trainer.adapters.work_folders import LocalWorkFolders
 from gnomon_trainer.adapters.worker_processes import WorkerProcesses
 from gnomon_trainer.api import operations, servicer
 from gnomon_trainer.domain.check_use_cases import Checks
@@ -60,16 +55,11 @@ from gnomon_trainer.domain.paid_work_loop import PaidWorkLoop
 from gnomon_trainer.domain.review_use_cases import Reviews
 from gnomon_trainer.domain.run_planning import RunPlanner
 from gnomon_trainer.domain.run_use_cases import Runs
-from gnomon_trainer.domain.tracking import OpenTracker, TrackedTrainer
-from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.uploads import Limits
 from gnomon_trainer.domain.waiting_runs import WaitingRuns
-from gnomon_trainer.domain.work import Work
 from gnomon_trainer.judging_wiring import Judging, Telling, judging, observer_of, tracing_by
 from gnomon_trainer.settings import TrainerSettings
-
-if TYPE_CHECKING:
-    from gnomon_rpc.telemetry_spans import Spans
+from gnomon_trainer.work_wiring import database_of, rows_of, trackers_of, workers_of
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +67,6 @@ _WORKER = (sys.executable, "-m", "gnomon_trainer.worker")
 _UPLOAD_S = 3600.0  # an upload that has not been written to for as long is over
 _HEAVY_AT_ONCE = 2
 _RECORDINGS_AT_ONCE = 2
-_REGISTER_TIMEOUT_S = 30.0
 
 REGISTRY_HEALTH = "registry"
 """The health of the way to the registry, by which a probe tells it from the trainer's own."""
@@ -164,11 +153,11 @@ class TrainerApp:
 
 def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:
     """Build the service. `worker_command` starts a worker; it is given `--id`."""
-    _trackers(settings)  # refused here rather than by every worker
+    trackers_of(settings)  # refused here rather than by every worker
     telemetry = Telemetry("trainer", settings)
     telling = Telling(observer_of(telemetry), tracing_by(telemetry.spans))
-    database = _database(settings)
-    datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), _rows(settings)
+    database = database_of(settings)
+    datasets, runs, rows = SqlDatasetStore(database), SqlRunStore(database), rows_of(settings)
     paid_work = SqlPaidWorkStore(database)
     catalog = RegistryCatalog(registry_options(settings), settings.registry_timeout_s)
     heavy = HeavyWork(_HEAVY_AT_ONCE)
@@ -198,18 +187,8 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     dataset_use_cases = _dataset_use_cases(
         settings, datasets, rows, catalog, heavy, received=telling.observer.received
     )
-    feedback = FeedbackCases(
-        store=SqlFeedbackStore(database, secrets.token_bytes),
-        datasets=datasets,
-        rows=rows,
-        catalog=catalog,
-        runs=run_use_cases,
-        neighbours=MinHashNeighbours(),
-        clock=time.time,
-        heavy=heavy,
-        recording=asyncio.Semaphore(_RECORDINGS_AT_ONCE),
-        held_out_share=settings.feedback_held_out_share,
-        max_cell_characters=settings.max_cell_characters,
+    feedback = _feedback(
+        settings, database, datasets=datasets, rows=rows, catalog=catalog, runs=run_use_cases, heavy=heavy
     )
     keys = registry_keys(settings)
     asking = judging(
@@ -228,7 +207,7 @@ def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) ->
     )
     audit_database, audit_log = _audit_log(settings)
     audit = AuditWriter(audit_log)
-    workers = _workers(settings, worker_command, runs, telling.observer)
+    workers = workers_of(settings, worker_command, runs, telling.observer)
     _refresh(telemetry, telling.observer, settings, database=database, workers=workers, heavy=heavy)
     return TrainerApp(
         server=Server(
@@ -267,31 +246,6 @@ def _audit_log(settings: TrainerSettings) -> tuple[Database, SqlAuditLog]:
     return database, SqlAuditLog(database.write, database.read)
 
 
-def build_work(
-    settings: TrainerSettings,
-    worker: str,
-    trainer: Callable[[], Trainer],
-    stop: threading.Event,
-    spans: "Spans | None" = None,
-) -> Work:
-    """Build what a worker process runs."""
-    database = _database(settings)
-    database.prepare(migrate=settings.migrate_on_start)
-    return Work(
-        worker=worker,
-        runs=SqlRunStore(database),
-        rows=_rows(settings),
-        folders=LocalWorkFolders(settings.data_dir / "runs"),
-        registrar=RegistryRegistrar(registry_options(settings), _REGISTER_TIMEOUT_S),
-        trainer=_tracked(settings, trainer),
-        clock=time.time,
-        elapsed=elapsed,
-        lease_s=settings.lease_s,
-        stop=stop,
-        tracing=tracing_by(spans),
-    )
-
-
 def _refresh(
     telemetry: Telemetry,
     observer: Observer,
@@ -312,16 +266,29 @@ def _refresh(
     telemetry.page.refresh = lambda: observer.refresh(len(workers.pids), heavy, settings.data_dir)
 
 
-def _trackers(settings: TrainerSettings) -> dict[str, OpenTracker]:
-    try:
-        return trackers(asked_for(settings.trackers), settings.data_dir / "trackers")
-    except TrackerProblemError as error:
-        raise SystemExit(f"gnomon trainer: GNOMON_TRAINER_TRACKERS: {error}.") from error
-
-
-def _tracked(settings: TrainerSettings, trainer: Callable[[], Trainer]) -> Callable[[], Trainer]:
-    wanted = _trackers(settings)
-    return (lambda: TrackedTrainer(trainer(), wanted)) if wanted else trainer
+def _feedback(
+    settings: TrainerSettings,
+    database: Database,
+    *,
+    datasets: SqlDatasetStore,
+    rows: RowFiles,
+    catalog: RegistryCatalog,
+    runs: Runs,
+    heavy: HeavyWork,
+) -> FeedbackCases:
+    return FeedbackCases(
+        store=SqlFeedbackStore(database, secrets.token_bytes),
+        datasets=datasets,
+        rows=rows,
+        catalog=catalog,
+        runs=runs,
+        neighbours=MinHashNeighbours(),
+        clock=time.time,
+        heavy=heavy,
+        recording=asyncio.Semaphore(_RECORDINGS_AT_ONCE),
+        held_out_share=settings.feedback_held_out_share,
+        max_cell_characters=settings.max_cell_characters,
+    )
 
 
 def _of_labels(
@@ -378,23 +345,6 @@ def _dataset_use_cases(
     )
 
 
-def _workers(
-    settings: TrainerSettings, command: Sequence[str], runs: SqlRunStore, observer: Observer
-) -> WorkerProcesses:
-    async def on_death(worker: str, stopped: bool) -> None:
-        observer.worker_ended(stopped)
-        freed = await asyncio.to_thread(runs.free_leases if stopped else runs.expire_leases, worker)
-        observer.lease_expired("runs", 0 if stopped else freed)
-
-    return WorkerProcesses(
-        command,
-        _environment(settings),
-        count=settings.workers,
-        on_death=on_death,
-        grace_s=settings.grace_s,
-    )
-
-
 def _services(trainer: servicer.TrainerServicer, runs: Runs, asking: Judging) -> list[Service]:
     operated: dict[str, operations.Operated] = {
         "r": operations.RunOperations(runs),
@@ -415,37 +365,8 @@ def _services(trainer: servicer.TrainerServicer, runs: Runs, asking: Judging) ->
     ]
 
 
-def _database(settings: TrainerSettings) -> Database:
-    return Database(settings.database_url, password_file=settings.database_password_file)
-
-
-def _rows(settings: TrainerSettings) -> RowFiles:
-    return RowFiles(settings.data_dir / "datasets", settings.data_dir / "tmp")
-
-
 def _recipes(settings: TrainerSettings) -> RecipeFiles:
     try:
         return RecipeFiles(settings.recipes_dir, settings.model_dir)
     except RecipeFileError as error:
         raise SystemExit(f"gnomon trainer: {error}") from error
-
-
-def _environment(settings: TrainerSettings) -> dict[str, str]:
-    """Return the whole environment of a worker: the same settings, wherever the trainer had them from."""
-    prefix = str(settings.model_config["env_prefix"])
-    # Workers call no provider: they do without the master key. Names of settings are read in any case.
-    withheld = {f"{prefix}{name}" for name in ("MASTER_KEY", "MASTER_KEY_FILE")}
-    inherited = {name: value for name, value in os.environ.items() if name.upper() not in withheld}
-    shared = settings.model_dump(
-        mode="json",
-        exclude={
-            *("listen", "address_file", "parent_pid", "workers", "metrics_listen"),
-            *("master_key", "master_key_file", "allowed_hosts"),
-            *("registry_api_key", "tls_certificate_file", "tls_key_file", "tls_client_ca_file"),
-        },
-        exclude_none=True,
-    )
-    variables = {f"{prefix}{name.upper()}": str(value) for name, value in shared.items()}
-    if settings.registry_api_key is not None:  # a worker registers what it trained; a dump would show stars
-        variables[f"{prefix}REGISTRY_API_KEY"] = settings.registry_api_key.get_secret_value()
-    return inherited | variables | {f"{prefix}PARENT_PID": str(os.getpid())}

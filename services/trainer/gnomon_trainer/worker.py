@@ -24,7 +24,7 @@ from gnomon_rpc.environment import explain
 from gnomon_trainer.domain.training import Trainer
 from gnomon_trainer.domain.work import Work
 from gnomon_trainer.settings import TrainerSettings
-from gnomon_trainer.wiring import build_work
+from gnomon_trainer.work_wiring import build_work
 
 log = structlog.get_logger(__name__)
 
