@@ -9,6 +9,7 @@ import pytest
 
 from gnomon.errors import BlobMissingError
 from gnomon.v1 import registry_service_pb2 as rpc
+from gnomon_registry.domain.entities import BlobOwner
 from gnomon_registry.wiring import garbage, stores
 from tests.registry import bundles
 from tests.registry.running import error_of, registry, settings, version_request
@@ -62,6 +63,17 @@ async def test_what_no_version_needs_goes_once_it_is_old_and_the_rest_stays(call
     assert removed(collect()) == {bundles.sha256(b"left by a publish that was never finished")}
     assert await whole(caller, version)
     assert removed(collect()) == set()
+
+
+async def test_nobody_is_charged_for_what_is_gone(caller, collect):
+    await caller.upload(b"alone")
+    digest, collector = bundles.sha256(b"alone"), collect(AT_ONCE)
+    with collector.store.writing() as catalog:
+        catalog.put_blob_owner(digest, BlobOwner("apiKeys/a", 5))
+
+    assert removed(collector) == {digest}
+    with collector.store.reading() as catalog:
+        assert (catalog.blob_owner(digest), catalog.stored_bytes("apiKeys/a")) == (None, 0)
 
 
 async def test_finding_removes_nothing(caller, collect):

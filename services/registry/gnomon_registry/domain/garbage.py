@@ -45,6 +45,9 @@ class Garbage:
                     for file in files[start : start + _AT_ONCE]
                     if file.digest not in needed and self.blobs.remove(file)
                 ]
+                for file in removed:
+                    if not file.is_manifest:
+                        catalog.remove_blob_owner(file.digest)  # nobody is charged for what is gone
             yield from removed
 
     def _needed(self, catalog: CatalogReader) -> set[str]:
