@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := -n 2 --dist loadfile
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
-.PHONY: audit check-images demo requirements test test-slow coverage lint format generate check-install bench-data-checks bench-faults bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
+.PHONY: audit check-images demo requirements test test-slow test-long coverage lint format generate check-install bench-data-checks bench-faults bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean
 
 demo: $(VENV)/.server
 	@$(BIN)/gnomon demo $(if $(JSON),--json)
@@ -18,7 +18,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" $(SHARED)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow $(SHARED)
+	$(BIN)/python -m pytest -m "slow and not long" $(SHARED)
+
+# Kills, restarts and attacks over real processes, one at a time: an hour. CI would take too long with them.
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long
 
 # What the tests reach, services in processes of their own included: about twice the time of the tests.
 coverage: $(VENV)/.dev

@@ -8,6 +8,7 @@ from tools.check_images import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_the_scorers_image_is_small_and_runs_without_rights_on_a_read_only_root():
     done = subprocess.run(

@@ -10,6 +10,7 @@ from tests.e2e.guarded import guarded
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_bound_key_trains_and_another_scores_and_the_worker_registers_with_the_trainers(
     tmp_path: Path,

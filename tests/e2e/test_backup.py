@@ -89,6 +89,7 @@ def restore(backup: Path, services: dict[str, ServiceProcess], monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_backup_under_writes_restores_all_that_it_lists(
     tmp_path: Path,
     target: dict[str, str],

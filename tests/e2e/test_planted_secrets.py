@@ -219,6 +219,7 @@ def stored_in(home: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_nothing_planted_is_in_logs_telemetry_or_files_that_need_not_hold_it(
     tmp_path: Path, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ class Caller(threading.Thread):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_server_that_crashes_again_and_again_costs_no_call_and_no_run(
     services: dict[str, ServiceProcess], postgres_server: PostgresServer

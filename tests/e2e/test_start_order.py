@@ -80,6 +80,7 @@ def test_what_needs_the_registry_waits_for_it_and_outlives_its_absence(services:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "order", ["trainer scorer registry", "trainer registry scorer", "scorer registry trainer"]
 )

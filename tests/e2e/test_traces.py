@@ -44,6 +44,7 @@ def within(traces: list[Any], trace_id: str) -> Mapping[tuple[str, str], list[An
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_one_trace_leads_from_the_users_span_through_the_worker_to_the_version_that_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

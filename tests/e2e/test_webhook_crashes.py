@@ -90,6 +90,7 @@ async def until_none_waits(process):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_kills_at_any_time_lose_no_event_and_change_no_id(seed, tmp_path):
     chance, wanted = random.Random(seed), []

@@ -75,6 +75,7 @@ def upload_until_refused(client, file):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_whose_checkpoint_finds_the_disk_full_says_so_and_is_resumed_once_there_is_room(tmp_path):
     with (
         small_disk(tmp_path / "trainer" / "data") as disk,
@@ -95,6 +96,7 @@ def test_a_run_whose_checkpoint_finds_the_disk_full_says_so_and_is_resumed_once_
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trainer_whose_database_finds_the_disk_full_says_so_and_its_run_goes_on_by_itself(tmp_path):
     with (
         small_disk(tmp_path / "disk") as disk,

@@ -9,6 +9,7 @@ from gnomon.v1 import registry_service_pb2 as registry
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("service", ["registry", "trainer", "scorer"])
 def test_hostile_names_open_nothing_outside_and_break_nothing(tmp_path, service):

@@ -5,6 +5,7 @@ from benchmarks.faults import kills, steps
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_run_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
     plan = kills.Plan(kills=3, a_round=3, points=kills.POINTS[2:6])
@@ -16,6 +17,7 @@ def test_a_run_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_a_real_training_ends_with_the_same_weights_whoever_is_killed_meanwhile(tmp_path):
     plan = kills.Plan(kills=1, a_round=3, points=kills.CHECKPOINTS[1:2], worker=kills.REAL)
@@ -27,6 +29,7 @@ def test_a_real_training_ends_with_the_same_weights_whoever_is_killed_meanwhile(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("point", kills.MIGRATIONS, ids=lambda point: f"{point[0]}-{point[3]}")
 def test_a_service_that_is_killed_at_its_migration_starts_as_if_nothing_had_been(tmp_path, point):
     assert kills.migrations(tmp_path, (point,))["problems"] == []

@@ -5,6 +5,7 @@ from benchmarks.faults import many_runs
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_run_is_lost_or_made_twice_while_workers_sleep_and_clocks_jump(tmp_path):
     plan = many_runs.Plan(workers=4, runs=60, stops=2, jumps=12, lease_s=6.0)
 

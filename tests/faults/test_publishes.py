@@ -5,6 +5,7 @@ from benchmarks.faults import publishes, same_request
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_publication_has_one_effect_although_the_registry_is_killed(tmp_path):
     found = publishes.measure(tmp_path, publishes.Plan(publishes=100, kills=4))
 
@@ -14,6 +15,7 @@ def test_every_publication_has_one_effect_although_the_registry_is_killed(tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_request_id_has_one_effect_and_one_answer_however_many_send_it_at_once(tmp_path):
     found = same_request.measure(tmp_path, at_once=40)
 
