@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import helm_python
 import yaml
 from tools.requirements import ROOT
+
+from tests.deploy import helm
 
 CHART = ROOT / "deploy/helm/gnomon"
 
@@ -33,9 +34,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {"default": {}, "plain": PLAIN, "large":
 
 def render(values: dict[str, Any], name: str = "gnomon") -> list[dict[str, Any]]:
     """Return every object that an installation would make."""
-    with helm_python.Chart.load(CHART) as chart:
-        chart.validate_schema(values)
-        files = chart.render(values, name=name, namespace="ml")
+    files = helm.rendered(CHART, values, name)
     texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]
     return [found for text in texts for found in yaml.safe_load_all(text) if found]
 

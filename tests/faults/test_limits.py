@@ -38,6 +38,7 @@ class Limit:
     request: Callable[[int, bool], Any]
     error: type[errors.GnomonError]
     taken: tuple[type[errors.GnomonError], ...] = ()
+    says: str = ""  # in the refusal
 
 
 def metric(of: str, beyond: bool, **fields: Any) -> Any:
@@ -193,7 +194,14 @@ LIMITS = [
     Limit("a blob", "registry", "UploadBlob", 300_000, blob, errors.UploadTooLargeError),
     Limit("a message", "registry", "UploadBlob", 100_000, sized_message, errors.GnomonError),
     Limit(
-        "the files of a bundle", "registry", "CreateMetricVersion", 64, version_of, errors.BundleInvalidError
+        "the files of a bundle",
+        "registry",
+        "CreateMetricVersion",
+        64,
+        version_of,
+        errors.BundleInvalidError,
+        (errors.BundleInvalidError,),  # the files of the right number are no bundle
+        says="must be at most 64",
     ),
     Limit(
         "rows",
@@ -309,6 +317,7 @@ def test_what_is_at_the_limit_is_taken_and_one_more_is_refused_whole(limited, li
 
     assert taken is None or isinstance(taken, limit.taken), taken
     assert isinstance(refused, limit.error)
+    assert limit.says in str([refused, *refused.violations])
     assert stored(limited) == before
     assert before[-1] == []
 

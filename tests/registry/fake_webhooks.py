@@ -18,7 +18,7 @@ from tests.registry.fakes import FakeTransaction, State, _page
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 URL = "https://receiver.example/hook"
-SECRET = "whsec_" + "A" * 32
+SECRET = "whsec_" + "C2FI5Lxp" * 4
 VAULT = AesVault(b"k" * 32, service="registry", unreadable=no_secret)
 
 

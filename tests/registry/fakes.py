@@ -212,9 +212,9 @@ class FakeBlobStore:
         return FakeDownload(self.contents[sha256], sha256)
 
     def open(self, sha256):
-        if sha256 not in self.stored:
+        if sha256 not in self.contents:
             raise NotFoundError("The blob is not stored.", resource=f"blobs/{sha256}")
-        return io.BytesIO(self.stored[sha256])
+        return io.BytesIO(self.contents[sha256])
 
     def put_manifest(self, digest, content):
         self.manifests[digest] = content

@@ -116,4 +116,4 @@ def test_an_alert_says_what_is_wrong_and_what_to_do():
     assert len({alert["alert"] for alert in alerts}) == len(alerts) >= 12
     for alert in alerts:
         assert alert["labels"]["severity"] in {"warning", "critical"}
-        assert alert["annotations"].keys() == {"summary", "description"}
+        assert alert["annotations"].keys() == {"summary", "description", "runbook"}

@@ -226,6 +226,6 @@ async def test_a_load_that_fails_is_an_error_and_its_retries_are_no_part_of_the_
     first, second = loads()[:2]
 
     assert (first.status.status_code, first.status.description) == (StatusCode.ERROR, None)
-    assert first.attributes["error.type"] == "InvalidProtobuf"
+    assert first.attributes["error.type"] == "BUNDLE_INVALID"
     assert f"{first.context.trace_id:032x}" == TRACE
     assert second.parent is None
