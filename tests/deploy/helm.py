@@ -1,6 +1,6 @@
 """Helm's library, in a process of its own each time: a Go runtime should not share one with other tests.
 
-python -m tests.deploy.helm    reads {"chart", "values" or null for a lint, "name"} and prints what comes of it
+python -m tests.deploy.helm    reads {"chart", "values" (null: lint), "name"}, prints what comes of it
 """
 
 import json

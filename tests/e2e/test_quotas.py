@@ -124,20 +124,17 @@ def test_a_scorer_reads_so_many_tokens_a_minute_for_a_key(deployed: Deployed) ->
     assert error.retry_after_s <= max(read) / 1.5 + 1
 
 
-def test_a_stream_waits_where_a_call_is_refused(deployed: Deployed) -> None:
+def test_a_stream_beyond_its_quota_is_scored_whole_where_a_call_is_refused(deployed: Deployed) -> None:
     rows = [{"output": f"good movie {index}"} for index in range(1300)]
     with deployed.client(Quotas())[1] as other:
         tokens = other.score("toxicity@1", output="good movie 7777").token_count
     # A stream is read 1,024 rows ahead; of 1,000 a minute, the others wait for the debt of 24.
     _, client = deployed.client(Quotas(tokens_per_minute=1000 * tokens))
     with client:
-        started = time.monotonic()
         outcomes = list(client.score_stream("toxicity@1", rows))
-        took_s = time.monotonic() - started
         error = refused(lambda: score(client, timeout_s=0.2))
 
     assert len(outcomes) == 1300
-    assert took_s >= 1.0
     assert error.metadata["quota"] == "tokens_per_minute"
 
 
