@@ -1,5 +1,6 @@
 """What the trainer exports keeps to the rules that every bundle is held to."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def check(folder: Path) -> None:
     check_contents(files, folder_opener(folder))
 
 
+@pytest.mark.slow
 def test_a_trained_bundle_and_its_quantised_file_keep_to_the_rules(
     undisturbed: tuple[Trained, tiny.Recorder], tmp_path: Path
 ) -> None:
@@ -30,13 +32,12 @@ def test_a_trained_bundle_and_its_quantised_file_keep_to_the_rules(
     rows = [Tokens((2, 5, 6, 3), (0, 0, 0, 0)), Tokens((2, 7, 3), (0, 0, 0))]
     quantizing.quantize(source / "model.onnx", rows, folder / "model.int8.xml", lambda: None)
     evaluator = parse_evaluator((folder / "evaluator.json").read_bytes())
-    import dataclasses
-
     formats = (*evaluator.formats, Format("openvino-int8", "model.int8.xml"))
     (folder / "evaluator.json").write_text(dataclasses.replace(evaluator, formats=formats).to_json())
     check(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_decoder_with_its_prompt_keeps_to_the_rules(
     undisturbed: tuple[Trained, tiny.Recorder], tmp_path: Path, rank: int
