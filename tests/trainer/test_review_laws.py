@@ -165,12 +165,15 @@ def test_the_intervals_are_those_of_a_bootstrap_of_the_rows() -> None:
     )
 
 
-def test_the_agreement_on_many_rows_takes_no_time_that_anybody_notices() -> None:
-    labels = [("ab"[n % 2], "ab"[n % 3 % 2]) for n in range(100_000)]
-    start_s = time.process_time()
-    agreement("ann", "ben", labels)
+def test_the_agreement_on_many_rows_takes_no_more_time_than_their_number_asks_for() -> None:
+    def took_s(rows: int) -> float:
+        labels = [("ab"[n % 2], "ab"[n % 3 % 2]) for n in range(rows)]
+        start_s = time.process_time()
+        agreement("ann", "ben", labels)
+        return time.process_time() - start_s
 
-    assert time.process_time() - start_s < 1.5
+    # Two machines differ by more than any number of seconds allows for; by squares it would be a hundredfold.
+    assert took_s(100_000) < 40 * max(took_s(10_000), 0.005)
 
 
 def test_of_very_many_people_those_who_share_most_rows_are_compared() -> None:
