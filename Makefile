@@ -18,11 +18,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" $(SHARED)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "slow and not long" $(SHARED)
+	$(BIN)/python -m pytest -m "slow and not long" --timeout 900 $(SHARED)
 
 # Kills, restarts and attacks over real processes, one at a time: an hour. CI would take too long with them.
 test-long: $(VENV)/.dev
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long --timeout 1800
 
 # What the tests reach, services in processes of their own included: about twice the time of the tests.
 coverage: $(VENV)/.dev

@@ -43,7 +43,7 @@ def trained(deployed: Deployed) -> pb.Run:
     operation = client.runs.create(
         "e2e", metric="commitment", training_set="train", test_set="test", run_id="first", **QUICK
     )
-    run: pb.Run = operation.result(timeout_s=240)
+    run: pb.Run = operation.result(timeout_s=800)
     client.aliases.set("commitment", "production", run.metric_version)
     return run
 

@@ -65,7 +65,7 @@ def test_a_run_ends_although_a_process_is_killed_in_the_middle(services, victim)
         else:
             services[victim].kill()
             services[victim].start()
-        run = operation.result(timeout_s=240)
+        run = operation.result(timeout_s=800)
         versions = [version.name for version in client.versions.list("commitment")]
         client.aliases.set("commitment", "production", run.metric_version)
         score = client.score("commitment", input="Refund?", output="Done, it is on your card.")
@@ -89,7 +89,7 @@ def test_a_worker_that_was_stopped_past_its_lease_publishes_nothing(services):
         try:
             wait_for(lambda: client.runs.get("faults/run").attempts == 2)
             sleeper.resume()
-            run = operation.result(timeout_s=240)
+            run = operation.result(timeout_s=800)
         finally:
             second.terminate()
             second.wait(20)

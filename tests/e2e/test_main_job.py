@@ -111,7 +111,7 @@ def test_an_unknown_metric_version_or_alias_is_not_found(deployed, trained, metr
 @pytest.mark.slow
 def test_training_again_with_the_same_seed_gives_the_same_weights_as_version_2(deployed, trained):
     operation = deployed.client.runs.retry(trained.name)
-    run = operation.result(timeout_s=240)
+    run = operation.result(timeout_s=800)
     files = {
         number: {file.path: file.sha256 for file in deployed.client.versions.get(name).bundle.files}
         for number, name in ((1, trained.metric_version), (2, run.metric_version))
@@ -185,7 +185,7 @@ def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deploye
         "sessions", metric="goal-reached", training_set="goal-train", test_set="goal-test",
         allow_small=True, **QUICK,
     )  # fmt: skip
-    run = operation.result(timeout_s=240)
+    run = operation.result(timeout_s=800)
     client.aliases.set("goal-reached", "production", run.metric_version)
     predictions = list(client.runs.predictions(run.name))
 

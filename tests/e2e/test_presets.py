@@ -49,7 +49,7 @@ def test_a_preset_is_fine_tuned_and_scores_by_its_name(deployed, tmp_path):
     run = client.runs.create(
         "presets", metric="tool-error", training_set="tool-error-train", test_set="tool-error-test",
         allow_small=True, **QUICK,
-    ).result(timeout_s=240)  # fmt: skip
+    ).result(timeout_s=800)  # fmt: skip
     client.aliases.set("tool-error", "production", run.metric_version)
     outcome = client.score("tool-error", text_span(output="error: timeout, order 999", kind=SpanKind.TOOL))
     plain = client.score("tool-error", output="error: timeout, order 999")
