@@ -1,5 +1,6 @@
 """What a registry tells Prometheus, over the real wire."""
 
+import asyncio
 import re
 import sqlite3
 from pathlib import Path
@@ -15,6 +16,8 @@ from gnomon_registry.adapters.prometheus import CatalogNumbers, PrometheusObserv
 from gnomon_registry.domain.observing import ObservedCatalog
 from gnomon_registry.domain.ports import CatalogSizes
 from tests.registry import bundles
+from tests.registry.hooking import created, hooked
+from tests.registry.receiver import receiving
 from tests.registry.running import error_of, registry, until
 from tests.rpc.telemetry_pages import look
 
@@ -65,6 +68,34 @@ async def test_blobs_are_counted_by_bytes_in_and_out(tmp_path):
     assert page.value("gnomon_registry_blob_received_bytes_total") >= len(content)
     assert page.value("gnomon_registry_blob_sent_bytes_total") == len(content)
     assert page.value("gnomon_registry_blobs_stored_total") == 1
+
+
+async def test_receivers_that_took_a_change_are_told_from_those_that_did_not(tmp_path):
+    async with (
+        receiving(next=["410 Gone"]) as gone,
+        receiving() as well,
+        hooked(tmp_path, gone, well, **WATCHED) as caller,
+    ):
+        await created(caller, gone.url, "gone")
+        await created(caller, well.url, "well")
+        await caller.version()
+        await caller.version()
+        await well.took(2)
+        await gone.took(1)
+        async with asyncio.timeout(20):
+            while True:
+                page = await page_of(caller)
+                if page.value("gnomon_registry_webhooks_paused"):
+                    break
+
+    requests = {
+        outcome: page.value("gnomon_registry_webhook_requests_total", outcome=outcome)
+        for outcome in ("taken", "refused", "unanswered")
+    }
+    assert requests == {"taken": 2, "refused": 1, "unanswered": 0}
+    assert page.value("gnomon_registry_webhook_request_seconds_count") == 3
+    assert page.value("gnomon_registry_webhooks_paused") == 1
+    assert page.value("gnomon_registry_webhook_deliveries_waiting") is not None
 
 
 async def test_the_page_goes_on_while_the_database_is_busy(tmp_path):

@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import hashlib
 import os
 import shutil
+import time
 
 import pytest
 
@@ -136,3 +138,35 @@ async def test_an_emptied_cache_is_no_problem(cache, origin, tmp_path):
     shutil.rmtree(tmp_path / "cache")
 
     assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
+
+
+async def test_a_full_folder_loses_what_was_loaded_least_recently(tmp_path):
+    def one(digest_of, age_s, size_bytes=1000):
+        folder = tmp_path / "cache" / hashlib.sha256(digest_of).hexdigest()
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(bytes(size_bytes))
+        os.utime(folder, (time.time() - age_s,) * 2)
+        return folder
+
+    made = make_bundle()
+    size = sum(len(content) for content in made.contents.values())
+    old, older, fresh = one(b"old", 10_000), one(b"older", 20_000), one(b"fresh", 10)
+    (tmp_path / "cache" / "proved").mkdir()
+    origin = FakeOrigin(made)
+
+    await BundleCache(tmp_path / "cache", origin, most_bytes=size + 2000).fetch(NAME)
+    assert not older.exists()
+    assert old.exists()
+    assert fresh.exists()
+
+    shutil.rmtree(tmp_path / "cache" / made.digest)
+    await BundleCache(tmp_path / "cache", origin, most_bytes=1).fetch(NAME)
+    assert entries(tmp_path) == sorted([made.digest, fresh.name, "proved"])  # loaded within the hour
+
+
+async def test_a_bundle_that_is_loaded_again_is_no_longer_the_oldest(cache, tmp_path):
+    folder = (await cache.fetch(NAME)).folder
+    os.utime(folder, (1, 1))
+    await cache.fetch(NAME)
+
+    assert folder.stat().st_mtime > time.time() - 60

@@ -260,3 +260,13 @@ def test_a_probe_is_asked_about_classes_with_enough_rows_and_not_too_many() -> N
     assert examined(labels) == [n for n, label in enumerate(labels) if label != 1]
     many = examined([0, 1] * MOST_ROWS)
     assert len(many) == len(set(many)) == MOST_ROWS
+
+
+async def test_a_probe_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GNOMON_TRAINER_MASTER_KEY", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    tell = "import json, os; print(json.dumps(dict(os.environ)))"
+
+    told = await probe_process.ask((sys.executable, "-c", tell), {}, "nothing")
+    assert "PATH" in told
+    assert "secret" not in told.values()

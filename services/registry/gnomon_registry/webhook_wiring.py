@@ -16,6 +16,7 @@ from gnomon_registry.adapters.feed import PolledFeed
 from gnomon_registry.adapters.webhook_sender import OutboundSender
 from gnomon_registry.adapters.webhooks import SqlWebhooks
 from gnomon_registry.domain.deliveries import Schedule
+from gnomon_registry.domain.observing import ObservedSending, Observer
 from gnomon_registry.domain.webhook_dispatch import Dispatcher
 from gnomon_registry.domain.webhook_outbox import Outbox
 from gnomon_registry.domain.webhook_sending import Sending
@@ -35,7 +36,11 @@ class Telling:
 
 
 def telling(
-    settings: RegistrySettings, database: Database, feed: PolledFeed, clock: Callable[[], datetime]
+    settings: RegistrySettings,
+    database: Database,
+    feed: PolledFeed,
+    clock: Callable[[], datetime],
+    observer: Observer | None,
 ) -> Telling:
     outbound = OutboundClient(_allowed_hosts(settings))
     store, sender = SqlWebhooks(database), OutboundSender(outbound, clock)
@@ -65,7 +70,8 @@ def telling(
         pause_after_s=settings.webhook_pause_after_s,
         history_s=settings.webhook_history_s,
     )
-    return Telling(outbound, webhooks, Dispatcher(outbox, sending, feed, settings.webhook_concurrency))
+    told = ObservedSending(sending, observer) if observer else sending
+    return Telling(outbound, webhooks, Dispatcher(outbox, told, feed, settings.webhook_concurrency))
 
 
 def _new_message_id() -> str:

@@ -25,7 +25,7 @@ from gnomon_registry.domain.api_keys import ApiKeys
 from gnomon_registry.domain.blobs import Blobs
 from gnomon_registry.domain.garbage import Garbage
 from gnomon_registry.domain.metrics import Metrics
-from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog
+from gnomon_registry.domain.observing import ObservedBlobs, ObservedCatalog, Observer
 from gnomon_registry.domain.ports import BlobStore, CatalogStore
 from gnomon_registry.domain.projects import Projects
 from gnomon_registry.domain.stored import StoredBytes
@@ -55,10 +55,11 @@ class App:
         self._feed = PolledFeed(settings.poll_s)
         self._catalog = SqlCatalog(self._database, on_commit=self._feed.wake)
         keys = ApiKeys(self._catalog, _now, _new_etag, new_key, _operators(settings))
-        self._telling = telling(settings, self._database, self._feed, _now)
+        self._telemetry = Telemetry("registry", settings)
+        self._observer = self._counting()
+        self._telling = telling(settings, self._database, self._feed, _now, self._observer)
         audit_log = SqlAuditLog(self._database.write, self._database.read)
         audit = AuditWriter(audit_log)
-        self._telemetry = Telemetry("registry", settings)
         self._server = Server(
             settings,
             [
@@ -96,18 +97,22 @@ class App:
         return Service(NAME, registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
 
     def _observed(self) -> tuple[CatalogStore, BlobStore]:
-        """Return the stores, behind what counts their work where somebody wants to know."""
-        if self._telemetry.registry is None:
+        if self._observer is None:
             return self._catalog, self._blobs
+        return ObservedCatalog(self._catalog, self._observer), ObservedBlobs(self._blobs, self._observer)
+
+    def _counting(self) -> Observer | None:
+        """Return what counts the registry's work, where somebody wants to know."""
+        if self._telemetry.registry is None:
+            return None
         from gnomon_registry.adapters.prometheus import CatalogNumbers, PrometheusObserver
 
-        observer = PrometheusObserver(self._telemetry.registry)
         folders = {"artifacts": Path(self._blobs.local_folder)} if self._blobs.local_folder else {}
         if file := sqlite_file(self._database.url):
             folders["database"] = file.parent
         numbers = CatalogNumbers(self._catalog.sizes, lambda: self._feed.looked_at, folders)
         self._telemetry.registry.register(numbers)
-        return ObservedCatalog(self._catalog, observer), ObservedBlobs(self._blobs, observer)
+        return PrometheusObserver(self._telemetry.registry)
 
     @property
     def address(self) -> str:

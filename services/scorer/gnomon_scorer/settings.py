@@ -29,6 +29,12 @@ class ScorerSettings(RegistryClientSettings):
         default=own_folder("scorer") / "bundles",
         description="Where bundles are kept, by digest. May be shared by scorers, and emptied at any time.",
     )
+    cache_dir_bytes: int = Field(
+        default=20 * 1024**3,
+        ge=0,
+        description="About how much of the disk bundles may take in `cache_dir`. Beyond it those leave that "
+        "were loaded least recently, but none that was loaded within the hour.",
+    )
     bundle_policy_file: Path | None = Field(
         default=None,
         description="A TOML file that says what bundles may hold, as the registry's; see docs/imports.md.",

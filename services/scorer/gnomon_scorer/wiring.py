@@ -54,7 +54,7 @@ class App:
             log.error("this scorer will not be ready", reason=runtime.problem)
         self.registry = Registry(registry_options(settings))
         policy = read_policy(settings.bundle_policy_file) if settings.bundle_policy_file else Policy()
-        bundles = BundleCache(settings.cache_dir, self.registry, policy)
+        bundles = BundleCache(settings.cache_dir, self.registry, policy, settings.cache_dir_bytes)
         self._load = priority.pool(1, settings.inference_nice, "load")
         loader = Loader(bundles, TokenizerFiles(), runtime, self._load, quarantine)
         tracer = self._tracer(settings)

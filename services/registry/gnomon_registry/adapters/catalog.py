@@ -20,6 +20,8 @@ from gnomon_registry.adapters.schema import (
     metric_versions,
     metrics,
     projects,
+    webhook_deliveries,
+    webhooks,
 )
 from gnomon_registry.domain.api_key import ApiKey
 from gnomon_registry.domain.entities import Alias, Answered, BlobOwner, Change, Metric, MetricVersion, Project
@@ -175,6 +177,8 @@ class SqlReader:
             versions_published=count(metric_versions),
             aliases=count(aliases),
             last_change=self.last_change(),
+            paused_webhooks=count(webhooks, webhooks.c.pause_cause.is_not(None)),
+            waiting_deliveries=count(webhook_deliveries, webhook_deliveries.c.due_time.is_not(None)),
         )
 
     def blob_owner(self, sha256: str) -> BlobOwner | None:

@@ -17,6 +17,8 @@ from gnomon_registry.domain.ports import CatalogSizes
 # In seconds: a write takes some milliseconds, and waits for others up to the busy timeout.
 _WRITES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _OUTCOMES = ("done", "busy", "full", "refused")
+_RECEIVERS = ("taken", "refused", "unanswered")
+_ANSWERS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class PrometheusObserver:
@@ -36,8 +38,17 @@ class PrometheusObserver:
         self._received = counter("blob_received_bytes", "Bytes of blobs that came in.", [])
         self._sent = counter("blob_sent_bytes", "Bytes of blobs that went out.", [])
         self._stored = counter("blobs_stored", "Blobs that came in whole.", [])
+        self._told = counter("webhook_requests", "Requests to receivers, by how they ended.", ["outcome"])
+        self._answered = Histogram(
+            "gnomon_registry_webhook_request_seconds",
+            "How long receivers took.",
+            buckets=_ANSWERS,
+            registry=registry,
+        )
         for outcome in _OUTCOMES:
             self._writes.labels(outcome)  # there from the start, so that a rate sees the first one
+        for outcome in _RECEIVERS:
+            self._told.labels(outcome)
 
     def wrote(self, outcome: str, seconds: float) -> None:
         self._writes.labels(outcome).inc()
@@ -51,6 +62,10 @@ class PrometheusObserver:
 
     def stored(self) -> None:
         self._stored.inc()
+
+    def told(self, outcome: str, seconds: float) -> None:
+        self._told.labels(outcome).inc()
+        self._answered.observe(seconds)
 
 
 class CatalogNumbers(Collector):
@@ -99,6 +114,10 @@ def _sizes(sizes: CatalogSizes) -> Iterator[Metric]:
     yield _gauge("metrics", "Metrics.", sizes.metrics)
     yield _gauge("versions", "Versions that are not deleted.", sizes.versions)
     yield _gauge("aliases", "Aliases.", sizes.aliases)
+    yield _gauge("webhooks_paused", "Webhooks that are paused.", sizes.paused_webhooks)
+    yield _gauge(
+        "webhook_deliveries_waiting", "Changes that receivers have not taken.", sizes.waiting_deliveries
+    )
     yield _counter("versions_published", "Versions that were ever registered.", sizes.versions_published)
     yield _counter("changes", "Entries of the log that watchers follow.", sizes.last_change)
 

@@ -19,6 +19,8 @@ from gnomon_registry.domain.ports import (
     CatalogWriter,
     StoredFile,
 )
+from gnomon_registry.domain.webhook_sending import Outcome, Sends
+from gnomon_registry.domain.webhooks import Webhook
 
 
 class Observer(Protocol):
@@ -38,6 +40,12 @@ class Observer(Protocol):
 
     def stored(self) -> None:
         """A blob came in whole."""
+
+    def told(self, outcome: str, seconds: float) -> None:
+        """A receiver was asked to take a change, and answered or did not after so long.
+
+        The outcome is `taken`, `refused` by an HTTP status, or `unanswered`.
+        """
 
 
 class ObservedCatalog:
@@ -102,6 +110,20 @@ class ObservedBlobs:
 
     def download(self, sha256: str) -> BlobDownload:
         return _Download(self._store.download(sha256), self._observer)
+
+
+class ObservedSending:
+    """Sends what `Sending` sends, and tells of it."""
+
+    def __init__(self, sending: Sends, observer: Observer) -> None:
+        self._sending = sending
+        self._observer = observer
+
+    async def send(self, webhook: Webhook, message_id: str, body: str) -> Outcome:
+        outcome = await self._sending.send(webhook, message_id, body)
+        answered = "refused" if outcome.attempt.http_status else "unanswered"
+        self._observer.told(answered if outcome.problem else "taken", outcome.attempt.duration_s)
+        return outcome
 
 
 class _Upload:

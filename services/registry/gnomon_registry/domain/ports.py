@@ -35,6 +35,8 @@ class CatalogSizes:
     versions_published: int = 0
     aliases: int = 0
     last_change: int = 0
+    paused_webhooks: int = 0
+    waiting_deliveries: int = 0
 
 
 class CatalogReader(Protocol):

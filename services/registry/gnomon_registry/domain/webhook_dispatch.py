@@ -12,7 +12,7 @@ from gnomon_registry.domain.deliveries import Delivery
 from gnomon_registry.domain.ports import ChangeFeed
 from gnomon_registry.domain.webhook_outbox import Outbox
 from gnomon_registry.domain.webhook_places import SLOW_S, Places
-from gnomon_registry.domain.webhook_sending import Outcome, Sending
+from gnomon_registry.domain.webhook_sending import Outcome, Sends
 from gnomon_registry.domain.webhooks import Webhook
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ class Dispatcher:
     """Belongs to one event loop. `look_s` is how often to look for what other processes wrote."""
 
     def __init__(
-        self, outbox: Outbox, sending: Sending, feed: ChangeFeed, places: int, look_s: float = 1.0
+        self, outbox: Outbox, sending: Sends, feed: ChangeFeed, places: int, look_s: float = 1.0
     ) -> None:
         self._outbox = outbox
         self._sending = sending

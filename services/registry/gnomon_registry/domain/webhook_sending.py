@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gnomon import webhooks as signing
 from gnomon.errors import (
@@ -24,6 +25,14 @@ class Outcome:
     attempt: Attempt
     problem: GnomonError | None
     retry_after_s: float = 0.0
+
+
+class Sends(Protocol):
+    """Makes requests to receivers."""
+
+    async def send(self, webhook: Webhook, message_id: str, body: str) -> Outcome:
+        """Make one request. Whatever goes wrong is in the outcome."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 """Bundles on this machine: one folder a digest, checked at every load.
 
 A folder appears whole or not at all. What was altered on this disk is fetched
-again; what is wrong at the registry is an error.
+again; what is wrong at the registry is an error. Those that were loaded least
+recently leave when the folder is full.
 """
 
 import asyncio
 import collections
+import contextlib
 import hashlib
 import json
+import math
+import os
+import re
 import shutil
 import time
 import uuid
@@ -33,7 +38,9 @@ from gnomon_scorer.domain.ports import Bundle
 log = structlog.get_logger(__name__)
 
 _PART = ".part-"
+_DIGEST = re.compile("[0-9a-f]{64}")
 _STALE_S = 3600.0  # a partial download of a process that was killed
+_IN_USE_S = 3600.0  # who fetched a bundle opens it sooner than that
 
 
 class Origin(Protocol):
@@ -45,10 +52,13 @@ class Origin(Protocol):
 
 
 class BundleCache:
-    """Fetches bundles and keeps them. Several processes may share the folder."""
+    """Fetches bundles and keeps about `most_bytes` of them. Several processes may share the folder."""
 
-    def __init__(self, folder: Path, origin: Origin, policy: Policy | None = None) -> None:
+    def __init__(
+        self, folder: Path, origin: Origin, policy: Policy | None = None, most_bytes: float = math.inf
+    ) -> None:
         self._folder = folder
+        self._most_bytes = most_bytes
         self._policy = policy or Policy()
         self._origin = origin
         self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # versions never change
@@ -64,6 +74,7 @@ class BundleCache:
             if await asyncio.to_thread(folder.is_dir):
                 problem = await asyncio.to_thread(_problem, folder, files)
                 if problem is None:
+                    await asyncio.to_thread(os.utime, folder)
                     return await asyncio.to_thread(_read, folder, files, self._policy)
                 log.warning("a cached bundle is altered", version=str(version), problem=problem)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -82,6 +93,7 @@ class BundleCache:
             if problem := await asyncio.to_thread(_problem, part, files):
                 raise _corrupt(version, problem)
             await asyncio.to_thread(_publish, part, folder)
+            await asyncio.to_thread(self._make_room, folder)
         except (NotFoundError, BlobMissingError, BlobDigestMismatchError) as error:
             raise _corrupt(version, error.message) from error
         finally:
@@ -93,6 +105,15 @@ class BundleCache:
             if part.stat().st_mtime < time.time() - _STALE_S:
                 shutil.rmtree(part, ignore_errors=True)
 
+    def _make_room(self, newest: Path) -> None:
+        kept = [path for path in self._folder.iterdir() if _DIGEST.fullmatch(path.name) and path != newest]
+        sizes = {path: _size(path) for path in [*kept, newest]}
+        for path in sorted(kept, key=_loaded_at):
+            if sum(sizes.values()) <= self._most_bytes or _loaded_at(path) > time.time() - _IN_USE_S:
+                return
+            log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=sizes.pop(path))
+            shutil.rmtree(path, ignore_errors=True)
+
 
 def _publish(part: Path, folder: Path) -> None:
     try:
@@ -100,6 +121,21 @@ def _publish(part: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # else another process was faster, with the same content
             raise
+
+
+def _loaded_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # another process made room
+        return 0.0
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
 
 
 def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:

