@@ -69,6 +69,7 @@ async def log_of(audit) -> list[AuditEntry]:
             return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_kill_at_random_leaves_a_whole_chain_and_no_effect_without_an_entry(
     processes, tmp_path, seed

@@ -120,6 +120,7 @@ def test_entries_are_found_by_time_caller_method_and_resource(deployed):
         entries(deployed, "scorer")
 
 
+@pytest.mark.slow
 def test_a_call_that_cannot_be_written_down_is_refused_and_does_nothing(deployed):
     client = deployed.client
     client.projects.create("before")

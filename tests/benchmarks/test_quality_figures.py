@@ -18,6 +18,11 @@ ORIGIN = {"date": "2026-01-01 00:00Z", "commit": "abc", "machine": "2 × some", 
 ROWS = 2_000
 
 
+@pytest.fixture(autouse=True)
+def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "RESAMPLES", 200)
+
+
 def right_at(share: float, seed: int, *, noise: int = 0) -> NDArray[np.float64]:
     """Return probabilities of two classes that are right, with 0.9, on a share of rows whose truth is 0."""
     hit = np.random.default_rng(noise).permutation(ROWS) < share * ROWS

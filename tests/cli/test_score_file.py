@@ -299,6 +299,7 @@ def test_two_names_of_one_version_are_scored_once_and_written_twice(gnomon, fake
     assert [row["tone@3.label"] for row in rows] == [row["tone.label"] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_killed_job_ends_the_same_when_it_is_started_again(gnomon, running, fake, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", 20_000)
     gnomon("score-file", "tone", source, tmp_path / "whole.parquet")

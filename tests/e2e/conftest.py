@@ -19,6 +19,12 @@ class Deployed:
     client: gnomon.Client
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):  # the training alone takes a minute or more
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     services = local.deployment(tmp_path_factory.mktemp("gnomon"))

@@ -117,6 +117,7 @@ async def test_a_decoder_reads_sessions_in_training_and_serving_alike(tmp_path: 
     assert max(outcome.score.token_count for outcome in served) <= 64
 
 
+@pytest.mark.slow
 async def test_a_decoder_tells_many_classes_of_long_names_apart(tmp_path: Path) -> None:
     classes = tuple(f"intent w{number} of several words" for number in range(40))
     rows = [

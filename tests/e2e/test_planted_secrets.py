@@ -273,6 +273,7 @@ WRONG_URLS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["registry", "trainer"])
 @pytest.mark.parametrize("url", WRONG_URLS)
 def test_a_password_in_a_database_url_is_not_told_when_the_service_cannot_start(

@@ -16,6 +16,7 @@ def files_of(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 async def test_keys_outlive_a_restart_and_lie_in_no_file_of_the_deployment(tmp_path: Path) -> None:
     async with fake_endpoint() as endpoint:
         trainer = local.deployment(tmp_path / "home")["trainer"]

@@ -82,6 +82,7 @@ def refused(act: Callable[[], object]) -> QuotaExceededError:
     return raised.value
 
 
+@pytest.mark.slow
 def test_a_client_that_is_too_fast_is_slowed_down_and_does_not_hammer(deployed: Deployed) -> None:
     before = deployed.refusals("calls_per_second")
     _, client = deployed.client(Quotas(calls_per_second=5))

@@ -45,6 +45,7 @@ def questions(deployed: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "questions"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_killed_loses_no_key_and_goes_on_where_it_was(
     deployed: Any, questions: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_many_classes_are_chosen_by_two_digits_or_by_a_search(
     assert said == [(1, "topic 11"), (2, "topic 09")]
 
 
+@pytest.mark.slow
 def test_two_people_and_a_third_correct_labels_by_single_commands(
     deployed: Any, questions: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def _reaches_registry(services: Services) -> bool:
     return ask(services["trainer"].address, "registry").is_serving
 
 
+@pytest.mark.slow
 def test_what_needs_the_registry_waits_for_it_and_outlives_its_absence(services: Services) -> None:
     for name in ("scorer", "trainer"):
         services[name].start()

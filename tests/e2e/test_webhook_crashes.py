@@ -136,6 +136,7 @@ async def test_an_undisturbed_registry_tells_of_everything_exactly_once(tmp_path
     assert len(receiver.requests) == 60
 
 
+@pytest.mark.slow
 async def test_two_registries_on_one_database_tell_of_everything_exactly_once(tmp_path):
     async with receiving(delay_s=0.05) as receiver:
         one, two = (a_registry(tmp_path, receiver, name, BUSY_TIMEOUT_S="10") for name in ("one", "two"))
@@ -175,6 +176,7 @@ async def test_a_registry_that_is_told_to_stop_lets_requests_end_and_the_rest_is
     assert len(receiver.requests) == 6  # what was under way was waited for, and not sent again
 
 
+@pytest.mark.slow
 async def test_receivers_that_are_away_do_not_hold_up_the_catalog_or_a_receiver_that_is_there(tmp_path):
     """Forty receivers hang for two seconds each; the one that answers has its events long before."""
     async with receiving(delay_s=30.0) as hanging, receiving() as well:

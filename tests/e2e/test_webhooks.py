@@ -29,6 +29,7 @@ async def registry_process(home, receiver, **settings):
         await asyncio.to_thread(process.stop)
 
 
+@pytest.mark.slow
 async def test_the_command_line_makes_tries_follows_and_changes_a_webhook(tmp_path, monkeypatch, capsys):
     async def run(*words, status=0):
         assert await asyncio.to_thread(main, list(words)) == status

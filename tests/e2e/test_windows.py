@@ -73,6 +73,7 @@ def session(number, random_):
     return Row(number, instance({"messages": chat}, Step.SESSION), "true" if gloomy else "false")
 
 
+@pytest.mark.slow
 async def test_a_session_is_shortened_in_training_and_serving_alike(tmp_path: Path) -> None:
     random_ = random.Random(3)
     plan = replace(

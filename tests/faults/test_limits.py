@@ -322,6 +322,7 @@ def test_what_is_at_the_limit_is_taken_and_one_more_is_refused_whole(limited, li
     assert before[-1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "got"), [(1, 1), (1000, 1000), (1001, 1000), (2**31 - 1, 1000)])
 def test_a_page_is_never_larger_than_its_limit(limited, asked, got):
     with grpc.insecure_channel(limited.addresses["registry"]) as channel:

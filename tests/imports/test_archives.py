@@ -44,6 +44,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
     return Imported({line["name"]: line for line in lines}, staging, log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(_NAMES)), ids=_NAMES)
 def test_a_malicious_archive_is_refused_quickly_in_little_memory_and_leaves_nothing(
     imported: Imported, number: int

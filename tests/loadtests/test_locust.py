@@ -35,6 +35,7 @@ def locust(tmp_path: Path, *arguments: str, p95_ms: float = 300) -> subprocess.C
     )
 
 
+@pytest.mark.slow
 def test_locust_reports_the_split_of_the_time_and_fails_by_the_demand_that_is_missed(
     tmp_path: Path, scorer_address: str
 ) -> None:

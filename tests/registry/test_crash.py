@@ -46,6 +46,7 @@ async def number_of(call):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers_before", [1, 7, 30])
 async def test_a_kill_amid_creates_loses_no_answer_and_makes_nothing_twice(process, tmp_path, answers_before):
     every = [bundles.files(salt=str(i)) for i in range(CALLS)]

@@ -67,6 +67,7 @@ async def test_a_full_disk_while_the_manifest_is_written_makes_no_version(small_
     assert made.name == "metrics/tox/versions/1"
 
 
+@pytest.mark.slow
 async def test_a_full_disk_while_a_row_is_written_leaves_the_catalog_whole(small_disk, tmp_path):
     url = f"sqlite:///{small_disk / 'registry.db'}"
     contents = bundles.files()

@@ -32,6 +32,7 @@ def made(trained):
     return MadeBundle(parse_evaluator(contents["evaluator.json"]), contents)
 
 
+@pytest.mark.slow
 async def test_a_scorer_gives_the_trainers_logits_for_a_decoder(caller, registry, trained, made):
     registry.register("gloom/1", made)
     rows = tiny.boolean_rows(60, 2)

@@ -47,6 +47,7 @@ async def some_more(answers):
     await until(lambda: len(answers) > before + 20)
 
 
+@pytest.mark.slow
 async def test_two_processes_on_one_port_are_restarted_one_after_the_other_and_no_call_fails(
     registry, tmp_path
 ):
@@ -97,6 +98,7 @@ async def test_a_process_that_waits_for_the_registry_still_ends_at_sigterm(regis
     assert waits.process.returncode == 0
 
 
+@pytest.mark.slow
 async def test_twenty_swaps_under_load_fail_no_call_and_every_answer_names_its_version(registry, tmp_path):
     for number in range(3, 23):
         registry.register(f"toxicity/{number}", make_bundle(seed=number))

@@ -31,6 +31,7 @@ async def process(registry, tmp_path):
     await asyncio.to_thread(one.stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_a_stream_goes_on_in_the_next_process_with_the_version_it_began_with(process, registry, end):
     async with AsyncClient(scorer=process.address) as client:

@@ -126,6 +126,7 @@ def test_metrics_are_updated_field_by_field(registry: ServiceProcess) -> None:
         assert client.metrics.get("tone").description == "How it sounds."
 
 
+@pytest.mark.slow
 async def test_kills_at_any_moment_are_seen_as_a_delay(
     kind: str, registry: ServiceProcess, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from tests.trainer.fake_writer import text_of
 _PLAIN = [text_of(number) for number in range(120)]
 
 
+@pytest.mark.slow
 def test_texts_of_one_source_are_not_told_apart_and_those_of_two_are() -> None:
     same = drift(_PLAIN[:60], _PLAIN[60:], "")
     other = drift([f"dear customer, {text}" for text in _PLAIN[:60]], _PLAIN[60:], "")

@@ -118,6 +118,7 @@ async def killed_at(
     assert tokens >= 25 * len(deliveries.answered)
 
 
+@pytest.mark.slow
 async def test_a_killed_trainer_pays_nothing_twice_but_what_was_under_way(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:

@@ -336,6 +336,7 @@ async def test_a_spent_budget_stops_it_and_a_larger_one_goes_on(
     assert (done.progress.input_tokens, done.progress.output_tokens) == (400, 100)
 
 
+@pytest.mark.slow
 async def test_a_run_learns_from_what_a_judge_labelled(
     tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
 ) -> None:

@@ -129,6 +129,7 @@ async def killed_again_and_again(
     return len(endpoint.bodies) - calls
 
 
+@pytest.mark.slow
 async def test_a_killed_trainer_pays_again_only_for_what_was_under_way(
     tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
 ) -> None:

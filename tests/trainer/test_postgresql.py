@@ -11,6 +11,7 @@ from tests.trainer.running import State, trainer_at, two_sets
 from tests.trainer.test_workers import steps
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_run_ends_once_and_no_step_is_lost_although_the_server_crashes(
     tmp_path: Path, registry: FakeRegistry, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch

@@ -70,6 +70,7 @@ async def test_runs_are_counted_by_state_and_the_queue_by_its_age(
     assert value(queued, "database_up") == 1
 
 
+@pytest.mark.slow
 async def test_what_a_worker_does_is_seen_on_the_page_of_its_trainer_and_its_death_as_well(
     tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ async def test_a_cut_gzip_file_is_refused(trainer: Trainer) -> None:
     assert all(isinstance(error, DatasetInvalidError) for error in (cut, damaged, plain, hidden))
 
 
+@pytest.mark.slow
 async def test_a_gzip_bomb_is_stopped_while_it_unpacks(tmp_path: Path, registry: FakeRegistry) -> None:
     one_line = gzip.compress(b'{"input": "' + b"a" * 30_000_000)
     many_lines = gzip.compress(b'{"input": "a", "output": "b", "label": true}\n' * 1_000_000)

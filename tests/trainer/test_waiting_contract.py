@@ -75,6 +75,7 @@ RUNS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(run=RUNS)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_in_a_row_a_worker_gets_it_only_if_the_rules_say_so(stores: Any, run: Run) -> None:

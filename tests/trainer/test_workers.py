@@ -49,6 +49,7 @@ async def trained_by(folder: Path) -> int:
     return steps(folder)[-1][0]
 
 
+@pytest.mark.slow
 async def test_a_killed_worker_is_replaced_and_the_run_goes_on_from_its_checkpoint(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:
@@ -67,6 +68,7 @@ async def test_a_killed_worker_is_replaced_and_the_run_goes_on_from_its_checkpoi
         assert len({pid for pid, _ in steps(tmp_path)}) == 2
 
 
+@pytest.mark.slow
 async def test_points_are_seen_once_in_order_although_the_worker_was_killed(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:
@@ -89,6 +91,7 @@ async def test_points_are_seen_once_in_order_although_the_worker_was_killed(
         assert [point.step for r in later for point in r.points] == [26, 27, 28, 29, 30]
 
 
+@pytest.mark.slow
 async def test_a_worker_stopped_past_its_lease_cannot_publish(tmp_path: Path, registry: FakeRegistry) -> None:
     async with trainer_at(tmp_path, registry, workers=2, lease_s=1.0) as trainer:
         await two_sets(trainer)
@@ -132,6 +135,7 @@ async def test_a_training_run_is_cancelled_and_resumed(tmp_path: Path, registry:
         assert last < 40
 
 
+@pytest.mark.slow
 async def test_a_run_that_kills_its_worker_is_given_up(tmp_path: Path, registry: FakeRegistry) -> None:
     async with trainer_at(tmp_path, registry, workers=1) as trainer:
         await two_sets(trainer)
@@ -225,6 +229,7 @@ async def test_an_altered_bundle_is_not_registered(tmp_path: Path, registry: Fak
         assert registry.versions == []
 
 
+@pytest.mark.slow
 async def test_a_stopped_trainer_gives_its_run_back_and_goes_on_after_a_restart(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:
@@ -241,6 +246,7 @@ async def test_a_stopped_trainer_gives_its_run_back_and_goes_on_after_a_restart(
     assert [step for _, step in steps(tmp_path)] == list(range(1, 31))
 
 
+@pytest.mark.slow
 async def test_a_killed_trainer_takes_its_workers_along_and_its_successor_goes_on(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:

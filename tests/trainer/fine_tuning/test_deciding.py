@@ -54,6 +54,7 @@ def test_the_rows_of_a_guarantee_are_neither_learned_from_nor_held_out(base_mode
     assert np.bincount(prepared.aside.labels).min() >= 1
 
 
+@pytest.mark.slow
 def test_threshold_and_band_state_their_method_rows_and_errors(guaranteed: Guaranteed) -> None:
     trained, evaluator = guaranteed
     threshold, band = evaluator.threshold, evaluator.abstain_band

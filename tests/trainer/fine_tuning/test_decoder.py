@@ -90,6 +90,7 @@ def test_what_is_too_long_is_cut_between_the_prompts_words(decoder: Path, max_to
         assert len(read.windows[0]) <= max_tokens
 
 
+@pytest.mark.slow
 def test_every_window_is_asked_the_same_question(decoder: Path, tmp_path: Path) -> None:
     what = tiny_decoder.plan(rows=40, epochs=1, max_tokens=40, window_stride=3, max_windows=4)
     trained = tiny.train(decoder, tmp_path, what)
@@ -254,6 +255,7 @@ def other_decoders() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", other_decoders())
 def test_decoders_of_other_families_are_asked_and_exported(
     config: PretrainedConfig, decoder: Path, tmp_path: Path
@@ -286,6 +288,7 @@ def test_an_encoder_learns_by_adapters_as_well(base_model: Path, tmp_path: Path)
 # --------------------------------------------------------------- a whole training
 
 
+@pytest.mark.slow
 def test_a_trained_decoder_is_a_bundle_like_any_other(trained: Trained) -> None:
     folder = trained.bundle_folder
     assert sorted(tiny.contents(folder)) == [

@@ -141,6 +141,7 @@ def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     )
 
 
+@pytest.mark.slow
 def test_a_format_that_scores_as_the_reference_is_published_and_measured(trained: Trained) -> None:
     assert "told" in published(trained)
     told = told_of(trained)
@@ -235,6 +236,7 @@ def test_four_bits_that_break_an_evaluator_are_refused_with_their_figures(traine
         assert f"{key} is {figures[key]:.2g}, and may be at most" in told.reason
 
 
+@pytest.mark.slow
 def test_a_cancel_is_a_cancel_even_if_a_library_hides_it(base_model: Path, tmp_path: Path) -> None:
     def hides(pause: Callable[[], None]) -> None:
         try:
@@ -302,6 +304,7 @@ def test_a_processor_without_bf16_gets_fp32_alone(monkeypatch: pytest.MonkeyPatc
     assert "does not compute in bf16" in Quantized().problem()
 
 
+@pytest.mark.slow
 def test_a_quantised_file_is_the_same_every_time_and_names_no_path_and_no_version(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

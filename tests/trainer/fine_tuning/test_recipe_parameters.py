@@ -100,6 +100,7 @@ def test_a_training_with_all_of_them_that_is_killed_ends_as_an_undisturbed_one(
     assert learn(base_model, tmp_path, plan, interval_s=0.0) == weights_of_everything
 
 
+@pytest.mark.slow
 def test_the_model_card_says_what_the_parameters_were(everything: WithReports) -> None:
     trained, _ = everything
     card = (trained.bundle_folder / "MODEL_CARD.md").read_text()
@@ -121,6 +122,7 @@ def test_steps_and_points_of_two_passes_are_counted_on(everything: WithReports) 
     assert max(judged) <= learned  # in the second pass nothing is left to evaluate on
 
 
+@pytest.mark.slow
 def test_an_evaluator_of_all_rows_is_calibrated_by_one_that_had_not_seen_those_held_out(
     everything: WithReports,
     undisturbed: WithReports,
@@ -182,6 +184,7 @@ def test_cheap_methods_learn_from_as_many_rows_as_the_evaluator(
     assert fitted == [(60, 60)] * 2 + [(80, 80)] * (final_rows == "all")
 
 
+@pytest.mark.slow
 def test_a_frozen_base_model_that_was_best_gets_a_head_of_all_rows(base_model: Path, tmp_path: Path) -> None:
     """At a rate at which nothing moves, the step that is best is the one before the first."""
     rates = {"learning_rate": 1e-30, "head_learning_rate": 1e-30, "weight_decay": 0.0}
@@ -293,6 +296,7 @@ def test_averaging_copies_no_vector_that_is_not_used(base_model: Path) -> None:
     assert torch.equal(whole.weight, before)
 
 
+@pytest.mark.slow
 def test_an_mpnet_learns_and_scores_alike_once_exported(tmp_path: Path) -> None:
     """The base model of the recipe base: its positions begin behind the padding token."""
     made = tiny.make_base_model(tmp_path / "bert")

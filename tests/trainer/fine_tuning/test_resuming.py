@@ -69,6 +69,7 @@ def steps_of(work: Path) -> list[int]:
     return sorted(int(folder.name[5:]) for folder in (work / "checkpoints").glob("step-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_training_killed_again_and_again_ends_as_an_undisturbed_one(
     base_model: Path, tmp_path: Path, expected: bytes, seed: int
@@ -82,6 +83,7 @@ def test_a_training_killed_again_and_again_ends_as_an_undisturbed_one(
     assert final_weights(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_resumed_training_publishes_the_same_bundle_and_curves(
     base_model: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
@@ -138,6 +140,7 @@ def test_every_stage_before_the_first_step_asks_again_and_again_whether_to_go_on
     assert counts.calls[Stage.FINE_TUNING] >= 3 + 4  # batches of the three passes, fits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [Stage.PREPARING, Stage.BASELINE, Stage.FINE_TUNING])
 @pytest.mark.parametrize("call", [1, 4])
 def test_a_training_cancelled_before_its_first_step_begins_anew(
@@ -264,6 +267,7 @@ def test_whoever_lost_the_lease_writes_nothing_more(base_model: Path, tmp_path: 
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "altered", "missing", "state"])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     base_model: Path, tmp_path: Path, expected: bytes, damage: str
@@ -292,6 +296,7 @@ def test_checkpoints_of_another_plan_are_not_taken(base_model: Path, tmp_path: P
     assert final_weights(tmp_path) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [3, 8, 15])
 def test_a_full_disk_ends_the_training_and_harms_no_checkpoint(
     base_model: Path, tmp_path: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch, write: int
@@ -353,6 +358,7 @@ class ShiftedExporter(OnnxExporter):
         network.head.bias.data[0] -= 1e-3
 
 
+@pytest.mark.slow
 def test_a_format_that_scores_otherwise_does_not_pass_the_gate(base_model: Path, tmp_path: Path) -> None:
     set_up = SetUp(base_model, 1, 60.0, ShiftedExporter(), further=())
     with pytest.raises(GateFailedError, match=r"max_logit_difference 0\.001") as caught:
@@ -361,6 +367,7 @@ def test_a_format_that_scores_otherwise_does_not_pass_the_gate(base_model: Path,
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing(base_model: Path, tmp_path: Path, expected: bytes) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.trainer.fine_tuning import tiny;"

@@ -239,6 +239,7 @@ def finished(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> With
     return train_with_search(base_model, work, recorder, Ticks()), recorder, work
 
 
+@pytest.mark.slow
 def test_the_evaluator_is_that_of_a_training_with_what_was_found(
     finished: WithReports, base_model: Path, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_examples_that_are_joined_keep_their_targets() -> None:
     assert replace(first, targets=None).joined(replace(second, targets=None)).targets is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("final_rows", ["learned", "all"])
 def test_a_training_learns_the_shares_and_the_same_ones_the_same(
     base_model: Path, tmp_path: Path, final_rows: str
@@ -79,6 +80,7 @@ def test_a_training_learns_the_shares_and_the_same_ones_the_same(
     assert learned != learn(base_model, tmp_path / "plain", plain)
 
 
+@pytest.mark.slow
 def test_no_training_is_surer_than_the_shares_it_learns_and_the_report_tells_of_them(
     base_model: Path, tmp_path: Path
 ) -> None:

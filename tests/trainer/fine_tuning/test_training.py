@@ -214,6 +214,7 @@ def test_a_categorical_metric_without_flagged_classes_has_no_aim(base_model: Pat
     assert all(p["label"] != "unseen" for p in predictions)
 
 
+@pytest.mark.slow
 def test_a_long_instance_is_cut_and_said_to_be(base_model: Path, tmp_path: Path) -> None:
     what = tiny.plan(rows=40, epochs=1, max_tokens=512)
     long = Row(61, text_span(input="w1 " * 200_000, output="w2 " * 200_000), "true")
