@@ -1,8 +1,15 @@
 import asyncio
+import uuid
 
 import pytest
 
-from gnomon.errors import AliasProtectedError, EtagMismatchError, InvalidRequestError, NotFoundError
+from gnomon.errors import (
+    AliasProtectedError,
+    EtagMismatchError,
+    InvalidRequestError,
+    NotFoundError,
+    RequestIdReusedError,
+)
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1.resources_pb2 import Alias
 from tests.registry.running import error_of
@@ -49,6 +56,42 @@ async def test_setting_what_is_so_already_is_no_write(caller):
 
     assert again == made
     assert await history(caller) == [("", "1")]
+
+
+async def test_a_repeated_call_does_not_undo_a_later_one(caller):
+    request_id = str(uuid.uuid4())
+    made = await caller.alias("production", 1)
+
+    def first(version=2):
+        alias = Alias(name=NAME, metric_version=f"metrics/tox/versions/{version}", etag=made.etag)
+        return caller.SetAlias(rpc.SetAliasRequest(alias=alias, request_id=request_id))
+
+    moved = await first()
+    assert await first() == moved  # its own move is not somebody else's
+    third = await caller.alias("production", 3)
+    assert await first() == third
+    assert await history(caller) == [("2", "3"), ("1", "2"), ("", "1")]
+    assert isinstance(await error_of(first(version=1)), RequestIdReusedError)
+
+
+async def test_a_repeated_call_that_changed_nothing_changes_nothing_later(caller):
+    request_id = str(uuid.uuid4())
+    await caller.alias("production", 1)
+    alias = Alias(name=NAME, metric_version="metrics/tox/versions/1")
+    await caller.SetAlias(rpc.SetAliasRequest(alias=alias, request_id=request_id))
+    moved = await caller.alias("production", 2)
+
+    assert await caller.SetAlias(rpc.SetAliasRequest(alias=alias, request_id=request_id)) == moved
+
+
+async def test_a_refused_call_may_be_repeated_once_nothing_stands_in_its_way(caller):
+    await caller.alias("production", 1, protected=True)
+    alias = Alias(name=NAME, metric_version="metrics/tox/versions/2", protected=True)
+    request = rpc.SetAliasRequest(alias=alias, request_id=str(uuid.uuid4()))
+    assert isinstance(await error_of(caller.SetAlias(request)), AliasProtectedError)
+    await caller.alias("production", 1, allow_protected=True)
+
+    assert (await caller.SetAlias(request)).metric_version == "metrics/tox/versions/2"
 
 
 async def test_an_alias_that_must_be_new_takes_the_place_of_none(caller):

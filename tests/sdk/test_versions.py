@@ -1,6 +1,7 @@
 """Bundles on the way to the registry and back, with a registry in memory."""
 
 import hashlib
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,22 @@ async def test_aliases_keep_their_protection_unless_told(kind: str) -> None:
     assert [r.alias.etag for r in seen] == ["", "", "mine"]
     assert [r.allow_protected for r in seen] == [True, False, False]
     assert seen[2].alias.name == "metrics/m/aliases/shadow"
+
+
+async def test_a_repeated_set_is_known_to_be_the_same_one(kind: str) -> None:
+    seen: list[Any] = []
+
+    async def set_alias(request: Any, context: Any) -> pb.Alias:
+        seen.append(request)
+        if len(seen) == 1:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the answer is lost")
+        return request.alias
+
+    async with serving(SetAlias=set_alias) as address, connected(kind, address) as client:
+        for _ in range(2):
+            await client.aliases.set("m", "production", 3, protected=False)
+    first, repeated, other = (uuid.UUID(request.request_id) for request in seen)
+    assert first == repeated != other
 
 
 async def test_deleting_a_version_asks_for_its_number(kind: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from google.protobuf import empty_pb2
 
 from gnomon import shorthand
+from gnomon._requests import new_request_id
 from gnomon._sync.connection import Connection
 from gnomon.errors import NotFoundError
 from gnomon.v1 import registry_service_pb2 as registry
@@ -57,7 +58,10 @@ class Aliases:
             protected = self._is_protected(name)
         message = pb.Alias(name=name, metric_version=metric_version, protected=protected, etag=etag)
         request = registry.SetAliasRequest(
-            alias=message, allow_protected=allow_protected, must_be_new=must_be_new
+            alias=message,
+            allow_protected=allow_protected,
+            must_be_new=must_be_new,
+            request_id=new_request_id(),  # a repeated call must not undo what somebody did in between
         )
         return self._registry.unary(f"{_SERVICE}/SetAlias", request, pb.Alias)
 

@@ -205,14 +205,16 @@ class UndeleteMetricVersionRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class SetAliasRequest(_message.Message):
-    __slots__ = ("alias", "allow_protected", "must_be_new")
+    __slots__ = ("alias", "allow_protected", "must_be_new", "request_id")
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_PROTECTED_FIELD_NUMBER: _ClassVar[int]
     MUST_BE_NEW_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     alias: _resources_pb2.Alias
     allow_protected: bool
     must_be_new: bool
-    def __init__(self, alias: _Optional[_Union[_resources_pb2.Alias, _Mapping]] = ..., allow_protected: _Optional[bool] = ..., must_be_new: _Optional[bool] = ...) -> None: ...
+    request_id: str
+    def __init__(self, alias: _Optional[_Union[_resources_pb2.Alias, _Mapping]] = ..., allow_protected: _Optional[bool] = ..., must_be_new: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class GetAliasRequest(_message.Message):
     __slots__ = ("name",)

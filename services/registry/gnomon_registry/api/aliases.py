@@ -14,6 +14,7 @@ from gnomon_registry.api import messages
 from gnomon_registry.api.paging import number, page
 from gnomon_registry.domain.aliases import Aliases
 from gnomon_registry.domain.entities import Alias, Change
+from gnomon_rpc.request_ids import request_key
 
 
 class AliasRpcs:
@@ -29,6 +30,7 @@ class AliasRpcs:
             allow_protected=request.allow_protected,
             etag=wanted.etag,
             must_be_new=request.must_be_new,
+            key=request_key(request),
         )
         return messages.alias(alias)
 

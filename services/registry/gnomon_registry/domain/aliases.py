@@ -8,6 +8,7 @@ from gnomon.names import AliasName, MetricName, MetricVersionName
 from gnomon_registry.domain.entities import Alias, Change, ChangeKind
 from gnomon_registry.domain.lookup import changed, check_etag, not_found, the_alias, the_metric, the_version
 from gnomon_registry.domain.ports import CatalogStore, Clock, NewEtag
+from gnomon_registry.domain.requests import RequestKey, answer_of, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Aliases:
         allow_protected: bool,
         etag: str = "",
         must_be_new: bool = False,
+        key: RequestKey | None = None,
     ) -> Alias:
         """Make the alias what is asked for, in one step for all readers.
 
         `target` may be another alias: the version it points at now is meant.
-        Asking for what is there already writes nothing.
+        Asking for what is there already changes nothing, and neither does a
+        call that is repeated with its key.
 
         Raises:
             NotFoundError: there is no such version, or it was deleted.
@@ -43,6 +46,9 @@ class Aliases:
                 violations=[Violation("alias.metric_version", f"must be of metrics/{name.metric}")],
             )
         with self.store.writing() as catalog:
+            if answer_of(catalog, key):
+                return the_alias(catalog, name)
+            remember(catalog, key, name)
             the_metric(catalog, MetricName(name.metric))
             number = the_version(catalog, target).number
             old = catalog.alias(name)

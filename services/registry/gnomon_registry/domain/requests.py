@@ -1,4 +1,4 @@
-"""Creates that may be sent twice: the same request ID gets the same answer."""
+"""Calls that may be sent twice: the same request ID gets the same answer."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from gnomon_registry.domain.ports import CatalogReader, CatalogWriter
 
 
 class RequestKey(Protocol):
-    """A create's request ID, and a digest of its body."""
+    """A call's request ID, and a digest of its body."""
 
     @property
     def request_id(self) -> str: ...
