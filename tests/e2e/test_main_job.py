@@ -183,7 +183,7 @@ def test_a_session_metric_is_trained_on_chats_and_serves_what_it_learned(deploye
         client.datasets.upload(name, file, metric="goal-reached")
     operation = client.runs.create(
         "sessions", metric="goal-reached", training_set="goal-train", test_set="goal-test",
-        allow_small=True, **QUICK,
+        **QUICK,
     )  # fmt: skip
     run = operation.result(timeout_s=800)
     client.aliases.set("goal-reached", "production", run.metric_version)

@@ -48,7 +48,7 @@ def test_a_preset_is_fine_tuned_and_scores_by_its_name(deployed, tmp_path):
         client.datasets.upload(name, (tmp_path / name).with_suffix(".jsonl"), metric="tool-error")
     run = client.runs.create(
         "presets", metric="tool-error", training_set="tool-error-train", test_set="tool-error-test",
-        allow_small=True, **QUICK,
+        **QUICK,
     ).result(timeout_s=800)  # fmt: skip
     client.aliases.set("tool-error", "production", run.metric_version)
     outcome = client.score("tool-error", text_span(output="error: timeout, order 999", kind=SpanKind.TOOL))
