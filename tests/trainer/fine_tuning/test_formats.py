@@ -404,6 +404,8 @@ assert not [name for name, module in sys.modules.items() if name.startswith("ope
 def test_a_run_cancelled_while_int8_is_made_publishes_the_same_when_resumed(
     base_model: Path, tmp_path: Path
 ) -> None:
+    if problem := Quantized().problem():
+        pytest.skip(problem)
     work = tmp_path / "stopped"
     with pytest.raises(RunCancelledError):
         train(base_model, work, Quantized(), reporter=tiny.StopsAt(40, RunCancelledError(), Stage.EXPORTING))
