@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon._requests import refused
-from gnomon.addresses import is_loopback
+from gnomon.addresses import PASS_NO_PROXY, is_loopback
 from gnomon.api_keys import read_key
 from gnomon.errors import ApiKeyNeedsTlsError
 
@@ -72,7 +72,7 @@ class Security:
         found = self.target(address)
         if found.tls:
             return module.secure_channel(found.address, self.channel_credentials(), options)
-        return module.insecure_channel(found.address, options)
+        return module.insecure_channel(found.address, [*(options or ()), PASS_NO_PROXY])
 
     def channel_credentials(self) -> Any:
         """Return gRPC's credentials of a TLS channel; the files are read now.

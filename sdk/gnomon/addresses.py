@@ -15,6 +15,10 @@ DEFAULT_ADDRESSES = {
     "scorer": "127.0.0.1:7412",
 }
 
+# What each channel without TLS is opened with. Else gRPC obeys `https_proxy` even for 127.0.0.1, and
+# the proxy reads all that is said, keys included.
+PASS_NO_PROXY = ("grpc.enable_http_proxy", 0)
+
 
 def up_file() -> Path:
     """Return the file in which a running `gnomon up` says where its services are.

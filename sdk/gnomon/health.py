@@ -10,6 +10,8 @@ from pathlib import Path
 
 import grpc
 
+from gnomon.addresses import PASS_NO_PROXY
+
 SERVING = "SERVING"
 _STATES = {b"": "UNKNOWN", b"\x08\x01": SERVING, b"\x08\x02": "NOT_SERVING", b"\x08\x03": "SERVICE_UNKNOWN"}
 
@@ -75,7 +77,7 @@ def _refusal(error: grpc.RpcError, service: str) -> Answer:
 
 def _channel(address: str, tls: Tls | None) -> grpc.Channel:
     if tls is None:
-        return grpc.insecure_channel(address)
+        return grpc.insecure_channel(address, [PASS_NO_PROXY])
     credentials = grpc.ssl_channel_credentials(
         _content(tls.ca_file), _content(tls.certificate_key_file), _content(tls.certificate_file)
     )

@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import grpc
 
 from gnomon._reading import PATIENCE_S, PlainReader
+from gnomon.addresses import PASS_NO_PROXY
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def is_cancelled_from_outside() -> bool:
 def open_channel(address: str, options: Sequence[tuple[str, Any]], credentials: Any | None) -> Any:
     if credentials is not None:
         return grpc.aio.secure_channel(address, credentials, options=options)
-    return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.insecure_channel(address, options=[*options, PASS_NO_PROXY])
 
 
 async def sleep(seconds: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import grpc
 
 from gnomon._reading import PlainReader
+from gnomon.addresses import PASS_NO_PROXY
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +28,7 @@ def is_cancelled_from_outside() -> bool:
 def open_channel(address: str, options: Sequence[tuple[str, Any]], credentials: Any | None) -> Any:
     if credentials is not None:
         return grpc.secure_channel(address, credentials, options=options)
-    return grpc.insecure_channel(address, options=options)
+    return grpc.insecure_channel(address, options=[*options, PASS_NO_PROXY])
 
 
 def sleep(seconds: float) -> None:
