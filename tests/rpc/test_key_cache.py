@@ -151,14 +151,41 @@ async def test_a_source_that_is_silent_is_asked_now_and_then_and_not_by_every_ca
 
 
 async def test_a_source_that_hangs_does_not_hold_known_callers_up(made, monkeypatch):
-    monkeypatch.setattr(key_cache, "_PATIENCE_S", 0.01)
     cache, source, clock = made
     await cache.look_up(KEY)
+    monkeypatch.setattr(key_cache, "_ANSWER_S", 0.01)
     source.held.clear()
     clock.now += 1.0
     async with asyncio.timeout(5):
+        assert await cache.look_up(KEY) is VALID
+        monkeypatch.setattr(key_cache, "_ANSWER_S", 60.0)  # whoever comes now is not held up at all
         assert [await cache.look_up(KEY) for _ in range(3)] == [VALID] * 3
     source.held.set()
+
+
+@pytest.mark.parametrize("idle_s", [1.0, 5.0, 240.0])
+async def test_a_key_that_was_revoked_while_it_was_idle_is_refused_by_a_source_that_answers_slowly(
+    made, idle_s
+):
+    cache, source, clock = made
+    await cache.look_up(KEY)
+    source.answer = REVOKED
+    source.held.clear()
+    clock.now += idle_s
+    asyncio.get_running_loop().call_later(0.6, source.held.set)
+    assert await cache.look_up(KEY) is REVOKED
+
+
+async def test_a_caller_who_waits_for_a_slow_source_lets_no_idle_key_in_beside(made):
+    cache, source, clock = made
+    await cache.look_up(KEY)
+    source.answer = REVOKED
+    source.held.clear()
+    clock.now += 1.0
+    asyncio.get_running_loop().call_later(0.6, source.held.set)
+    first = asyncio.ensure_future(cache.look_up(KEY))
+    await asyncio.sleep(0.55)
+    assert await asyncio.gather(first, cache.look_up(KEY)) == [REVOKED] * 2
 
 
 async def test_after_a_silence_an_old_answer_is_not_trusted_before_the_source_was_asked(made):

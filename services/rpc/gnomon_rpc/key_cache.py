@@ -2,8 +2,9 @@
 
 An answer is as old as the question was when it was asked. A young one is used;
 an older one is used and asked for again beside the call; beyond that the call
-waits. Where the source does not answer, the last answer for a valid key holds
-for a while, and then nobody is let in.
+waits, for a key that is known as long as for one that is not: impatience would
+let a key in that was revoked while nobody used it. Where a question got no
+answer, the last one for a valid key holds for a while, and then nobody is let in.
 """
 
 import asyncio
@@ -21,12 +22,11 @@ log = structlog.get_logger(__name__)
 
 YOUNG_S = 0.4
 OLD_S = 0.9
-_PATIENCE_S = 0.5  # how long a call waits for a source that answers slowly, where an older answer is known
 _PAUSE_S = 0.5  # between questions to a source that does not answer
 _SILENT_S = 3.0  # how long after a failure calls do not wait for an answer that will not come
 _MOST_KEYS = 10_000
 _MOST_REFUSED = 1_000
-_ANSWER_S = 2.0
+_ANSWER_S = 2.0  # how long a question waits for its answer
 
 # Questions about keys that are not known to be valid: more come from somebody who tries keys.
 _STRANGERS_PER_S = 50.0
@@ -118,9 +118,8 @@ class KeyCache:
             self._ask_beside(shown)
             return self._last(entry)
         try:
-            return self._in_time(await self._answer(shown, _PATIENCE_S))
-        except (GnomonError, TimeoutError) as error:
-            self._tell_silence(error)
+            return self._in_time(await self._answer(shown))
+        except (GnomonError, TimeoutError):
             return self._last(entry)
 
     def _ask_beside(self, shown: Shown) -> None:
@@ -139,7 +138,7 @@ class KeyCache:
                 "Too many API keys that are not known are being tried. Try again.", retry_after_s=1.0
             )
         try:
-            return self._in_time(await self._answer(shown, _ANSWER_S))
+            return self._in_time(await self._answer(shown))
         except (GnomonError, TimeoutError) as error:
             raise _unverified("now") from error
 
@@ -153,9 +152,9 @@ class KeyCache:
         self._strangers -= 1
         return True
 
-    async def _answer(self, shown: Shown, timeout_s: float) -> KeyAnswer:
+    async def _answer(self, shown: Shown) -> KeyAnswer:
         # Shielded: the question is everybody's, and one caller who leaves must not end it.
-        return await asyncio.wait_for(asyncio.shield(self._ask(shown)), timeout_s)
+        return await asyncio.shield(self._ask(shown))
 
     def _ask(self, shown: Shown) -> "asyncio.Task[KeyAnswer]":
         """Ask the source, unless it is being asked about this key already."""
