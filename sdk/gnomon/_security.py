@@ -103,7 +103,7 @@ def security_of(
 ) -> Security:
     """Return what is given, else what the environment says: `GNOMON_` and the name in capitals.
 
-    A key that is given, if only as "", is the one that counts, whatever the environment says.
+    What is given counts, if only as "", which is none, whatever the environment says.
 
     Raises:
         InvalidRequestError: two keys are given, a file cannot be read, or the certificate lacks its key.
@@ -111,7 +111,7 @@ def security_of(
     """
 
     def path(name: str, given: str | os.PathLike[str] | None) -> Path | None:
-        found = given or environment.get(f"GNOMON_{name.upper()}")
+        found = environment.get(f"GNOMON_{name.upper()}") if given is None else given
         return Path(found) if found else None
 
     def switch(name: str, given: bool | None) -> bool:

@@ -1,13 +1,17 @@
 """How a service says that it cannot reach the registry as it should: by variables, and without the key."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 from pydantic_settings import SettingsConfigDict
 
+from gnomon import AsyncClient
+from gnomon._security import Security, security_of
 from gnomon.api_keys import new_key
 from gnomon_rpc.registry_keys import registry_keys, registry_options
 from gnomon_rpc.settings import RegistryClientSettings, SettingError
+from tests.rpc.certificates import Authority
 
 KEY = new_key().text
 
@@ -52,3 +56,32 @@ def test_a_key_may_go_over_plain_text_where_the_operator_says_so() -> None:
     elsewhere = {"registry_api_key": KEY, "registry_address": "registry:7410"}
     assert registry_options(Settings(**elsewhere, unprotected="without-tls"))["plain_text_key"]  # type: ignore[arg-type]
     assert registry_options(Settings(**elsewhere, registry_tls=True))["tls"]  # type: ignore[arg-type]
+
+
+async def test_a_service_takes_nothing_that_a_user_set_for_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Authority(tmp_path / "one", "one").issue("somebody")
+    monkeypatch.setenv("GNOMON_CA_FILE", str(pair.certificate))
+    monkeypatch.setenv("GNOMON_CERTIFICATE_FILE", str(pair.certificate))
+    monkeypatch.setenv("GNOMON_CERTIFICATE_KEY_FILE", str(pair.key))
+    monkeypatch.setenv("GNOMON_PROJECT", "p")
+    monkeypatch.setenv("GNOMON_TLS", "1")
+    monkeypatch.setenv("GNOMON_PLAIN_TEXT_KEY", "1")
+    for service in ("REGISTRY", "TRAINER", "SCORER"):
+        monkeypatch.setenv(f"GNOMON_{service}_ADDRESS", "http://elsewhere:1")
+
+    for settings in (Settings(registry_tls=True), Settings(registry_api_key=KEY)):
+        options = registry_options(settings)
+        async with AsyncClient(**options):  # which asks nobody else, wherever a user's trainer is
+            pass
+        of_the_client = set(inspect.signature(security_of).parameters) - {"environment"}
+        found = security_of(**{name: value for name, value in options.items() if name in of_the_client})
+        assert found == Security(api_key=options["api_key"], tls=settings.registry_tls)
+
+
+def test_a_file_that_is_given_as_none_is_none_whatever_the_environment_says() -> None:
+    files = ("ca_file", "certificate_file", "certificate_key_file")
+    environment = {f"GNOMON_{name.upper()}": "of-a-user.pem" for name in files}
+    assert security_of(**dict.fromkeys(files, ""), environment=environment) == Security()  # type: ignore[arg-type]
+    assert security_of(environment=environment).ca_file == Path("of-a-user.pem")

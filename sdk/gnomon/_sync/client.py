@@ -55,7 +55,8 @@ class Client(Scoring):
     if `tls`, `ca_file` (else the system's authorities count) or a certificate of
     the client's own is given. What is not given is taken from the environment:
     `GNOMON_API_KEY`, `GNOMON_API_KEY_FILE`, `GNOMON_PROJECT`, `GNOMON_TLS`,
-    `GNOMON_CA_FILE`, `GNOMON_CERTIFICATE_FILE`, `GNOMON_CERTIFICATE_KEY_FILE`.
+    `GNOMON_CA_FILE`, `GNOMON_CERTIFICATE_FILE`, `GNOMON_CERTIFICATE_KEY_FILE`;
+    "" is none, whatever they say.
     A key does not go to other machines over plain text unless `plain_text_key`
     (`GNOMON_PLAIN_TEXT_KEY`) says so.
 

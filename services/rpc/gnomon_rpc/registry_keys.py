@@ -63,13 +63,14 @@ def registry_options(settings: RegistryClientSettings) -> dict[str, Any]:
     _check_key(key, settings, prefix)
     certificates = (settings.registry_ca_file, settings.registry_certificate_file)
     return {
-        "registry": settings.registry_address,
+        # Nobody calls the other two through it: there, a user's addresses would only be refused the key.
+        **dict.fromkeys(("registry", "trainer", "scorer"), settings.registry_address),
         "api_key": key or "",
         "project": "",
         "tls": settings.registry_tls or any(certificates),
-        "ca_file": settings.registry_ca_file,
-        "certificate_file": settings.registry_certificate_file,
-        "certificate_key_file": settings.registry_certificate_key_file,
+        "ca_file": settings.registry_ca_file or "",
+        "certificate_file": settings.registry_certificate_file or "",
+        "certificate_key_file": settings.registry_certificate_key_file or "",
         "plain_text_key": "without-tls" in settings.unprotected_words,
     }
 
