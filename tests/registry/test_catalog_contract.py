@@ -11,7 +11,7 @@ from gnomon.instances import InputShape, OutputType, Step
 from gnomon.names import AliasName, ApiKeyName, MetricName, ProjectName
 from gnomon_registry.adapters.catalog import SqlCatalog
 from gnomon_registry.adapters.prometheus import PrometheusObserver
-from gnomon_registry.domain.api_key import ApiKey
+from gnomon_registry.domain.api_key import ApiKey, EarlierText
 from gnomon_registry.domain.entities import (
     Alias,
     Answered,
@@ -270,15 +270,18 @@ def test_the_history_of_one_alias_is_its_part_of_the_log_backwards(filled):
 
 def test_keys_are_kept_with_their_digests_and_listed_by_name(store):
     plain = api_key("aaa")
-    whole = api_key("bbb", previous_sha256=b"\1" * 32, overlap_end_time=NOW, revoke_time=NOW, expire_time=NOW)
+    earlier = tuple(EarlierText(bytes([n]) * 32, NOW + timedelta(microseconds=n)) for n in (3, 2, 1))
+    whole = api_key("bbb", earlier=earlier, revoke_time=NOW, expire_time=NOW)
+    one_earlier = api_key("ccc", earlier=earlier[:1])
     with store.writing() as catalog:
         catalog.put_api_key(whole)
         catalog.put_api_key(plain)
+        catalog.put_api_key(one_earlier)
         catalog.put_api_key(plain := dataclasses.replace(plain, display_name="renamed", projects=("p",)))
     with store.reading() as catalog:
-        assert [catalog.api_key(key_id) for key_id in ("aaa", "bbb", "ccc")] == [plain, whole, None]
-        assert catalog.api_keys("", 10) == [plain, whole]
-        assert (catalog.api_keys("aaa", 10), catalog.api_keys("", 1)) == ([whole], [plain])
+        assert [catalog.api_key(key_id) for key_id in ("aaa", "bbb", "ddd")] == [plain, whole, None]
+        assert catalog.api_keys("", 10) == [plain, whole, one_earlier]
+        assert (catalog.api_keys("aaa", 1), catalog.api_keys("", 1)) == ([whole], [plain])
 
 
 def test_answered_requests_are_remembered(store):

@@ -11,6 +11,7 @@ import grpc
 from google.longrunning import operations_grpc_pb2 as operations
 
 from gnomon import AsyncClient, Client
+from gnomon.v1 import access_service_pb2_grpc as access
 from gnomon.v1 import registry_service_pb2_grpc as registry
 from gnomon.v1 import scorer_service_pb2_grpc as scorer
 from gnomon.v1 import trainer_service_pb2_grpc as trainer
@@ -19,6 +20,7 @@ from gnomon_rpc.settings import ServerSettings
 
 _SERVICES: list[tuple[str, Any, Any]] = [
     ("gnomon.v1.RegistryService", registry, "RegistryService"),
+    ("gnomon.v1.AccessService", access, "AccessService"),
     ("gnomon.v1.TrainerService", trainer, "TrainerService"),
     ("gnomon.v1.ScorerService", scorer, "ScorerService"),
     ("google.longrunning.Operations", operations, "Operations"),

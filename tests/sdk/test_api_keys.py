@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,13 @@ import gnomon
 from gnomon._security import Security, security_of
 from gnomon.addresses import is_loopback
 from gnomon.api_keys import KeyText, new_key, read_key
-from gnomon.errors import ApiKeyMalformedError, ApiKeyNeedsTlsError, InvalidRequestError
-from tests.sdk.serving import connected, serving
+from gnomon.errors import (
+    ApiKeyMalformedError,
+    ApiKeyNeedsTlsError,
+    InvalidRequestError,
+    ServiceUnavailableError,
+)
+from tests.sdk.serving import Failing, connected, serving
 
 KEY = new_key()
 
@@ -75,6 +81,16 @@ async def test_a_client_shows_its_key_and_its_project(kind: str, tmp_path: Path)
         assert shown["authorization"] == f"Bearer {KEY.text}"
         assert shown["gnomon-project"] == "p"
     assert {"authorization", "gnomon-project"}.isdisjoint(await shown_by(kind))
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_rotation_whose_fate_nobody_knows_is_not_made_again(kind: str) -> None:
+    answer = gnomon.v1.access_service_pb2.RotateApiKeyResponse()
+    rotate = Failing(grpc.StatusCode.UNAVAILABLE, then=lambda _: answer)
+    async with serving(RotateApiKey=rotate) as address, connected(kind, address) as client:
+        with pytest.raises(ServiceUnavailableError):
+            await client.keys.rotate(KEY.id, overlap_s=60)
+    assert len(rotate.requests) == 1
 
 
 def test_what_is_not_given_comes_from_the_environment(tmp_path: Path) -> None:

@@ -80,10 +80,14 @@ class AsyncKeys:
         return await self._registry.unary(f"{_SERVICE}/UpdateApiKey", request, access.ApiKey)
 
     async def rotate(self, name: str, *, overlap_s: float = 0.0) -> access.RotateApiKeyResponse:
-        """Give a key a new text, told this once; the text before it stays valid for `overlap_s`.
+        """Give a key a new text, told this once; earlier texts stay valid for `overlap_s` at most.
+
+        It is not called again where nobody knows what became of the call. Call it again yourself, with
+        the same overlap: the text that clients use stays valid, beside the one that nobody has.
 
         Raises:
             ApiKeyRevokedError: the key was revoked.
+            InvalidRequestError: the overlap is too long, or too many texts would be valid at once.
         """
         request = access.RotateApiKeyRequest(name=shorthand.api_key(name))
         request.overlap.FromTimedelta(timedelta(seconds=overlap_s))

@@ -187,10 +187,10 @@ def rotate(
     *,
     key: Key,
     overlap: Annotated[
-        str, typer.Option(help="How long the text before it stays valid, such as 1h or 7d; at most 90d.")
+        str, typer.Option(help="How long earlier texts stay valid, such as 1h or 7d; at most 90d.")
     ] = "0s",
 ) -> None:
-    """Give a key a new text, shown this once."""
+    """Give a key a new text, shown this once. If it did not arrive, run it again with the same --overlap."""
     answer = session.client.keys.rotate(key, overlap_s=_seconds(overlap, "--overlap"))
     _tell(session, answer)
 

@@ -113,7 +113,9 @@ class AccessServiceServicer:
 
     def RotateApiKey(self, request, context):
         """Gives a key a new text, answered this once. The text before it stays valid
-        for `overlap`, those before that one end now.
+        for `overlap`; those before that one for as long as they were to, but no
+        longer than it. So a call whose answer was lost may be made again: it cuts
+        off no text that clients use. At most 8 texts are valid beside the newest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -201,7 +201,8 @@ api_keys = Table(
     Column("create_time", UtcTime, nullable=False),
     Column("rotate_time", UtcTime, nullable=False),
     Column("expire_time", UtcTime),
-    Column("overlap_end_time", UtcTime),
+    Column("overlap_end_time", UtcTime),  # of the previous text
+    Column("older_texts", JSON, nullable=False, server_default="[]"),  # [[SHA-256, end time], …] before it
     Column("revoke_time", UtcTime),
     Column("quotas", JSON, nullable=False, server_default="{}"),  # {name: limit, …}; what is missing is none
 )

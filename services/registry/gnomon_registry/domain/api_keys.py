@@ -9,7 +9,15 @@ from gnomon.api_keys import SCOPES, KeyText
 from gnomon.errors import ApiKeyRevokedError, Violation
 from gnomon.names import ApiKeyName, ProjectName
 from gnomon.quotas import NO_QUOTAS, Quotas, problems_of
-from gnomon_registry.domain.api_key import LONGEST_OVERLAP, UNKNOWN, ApiKey, KeyState, Verified, verified
+from gnomon_registry.domain.api_key import (
+    LONGEST_OVERLAP,
+    MOST_EARLIER,
+    UNKNOWN,
+    ApiKey,
+    KeyState,
+    Verified,
+    verified,
+)
 from gnomon_registry.domain.lookup import check_etag, not_found, the_project
 from gnomon_registry.domain.ports import CatalogReader, CatalogStore, Clock, NewEtag
 from gnomon_registry.domain.requests import RequestKey, answer_of, remember
@@ -101,7 +109,7 @@ class ApiKeys:
         return changed
 
     def rotate(self, name: ApiKeyName, overlap: timedelta, etag: str) -> tuple[ApiKey, str]:
-        """Return the key and its new text."""
+        """Return the key and its new text; the earlier ones are valid for `overlap` at most."""
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
             refuse([Violation("overlap", f"must be 0 to {LONGEST_OVERLAP.days} days")])
         now = self.clock()
@@ -112,13 +120,16 @@ class ApiKeys:
                 raise ApiKeyRevokedError(
                     f"{name} was revoked, and stays so. Create another key.", resource=str(name)
                 )
+            earlier = key.earlier_beside_a_new_text(now, overlap)
+            if len(earlier) > MOST_EARLIER:
+                rule = f"would leave more than {MOST_EARLIER} earlier texts valid; wait until one ends, or "
+                refuse([Violation("overlap", rule + "give 0, which ends them all now")])
             text = self.new_key(name.api_key)
             rotated = dataclasses.replace(
                 key,
                 secret_sha256=text.secret_sha256,
                 last_four=text.last_four,
-                previous_sha256=key.secret_sha256,
-                overlap_end_time=now + overlap,
+                earlier=earlier,
                 rotate_time=now,
                 etag=self.new_etag(),
             )
