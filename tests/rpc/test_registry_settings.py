@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from gnomon import AsyncClient
@@ -71,7 +72,7 @@ async def test_a_service_takes_nothing_that_a_user_set_for_clients(
     for service in ("REGISTRY", "TRAINER", "SCORER"):
         monkeypatch.setenv(f"GNOMON_{service}_ADDRESS", "http://elsewhere:1")
 
-    for settings in (Settings(registry_tls=True), Settings(registry_api_key=KEY)):
+    for settings in (Settings(registry_tls=True), Settings(registry_api_key=SecretStr(KEY))):
         options = registry_options(settings)
         async with AsyncClient(**options):  # which asks nobody else, wherever a user's trainer is
             pass
