@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from gnomon.errors import StorageFullError
 from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
+from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from tests.outbound.listening import http
 from tests.trainer.fake_endpoint import DRIPS, HANGS, KEY, FakeEndpoint, completion, failure, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
@@ -152,6 +154,38 @@ async def test_votes_that_were_paid_are_used_when_the_rest_is_asked_later(
         **{f"{kind} answer {n}": 3 for n, kind in ((0, "bad"), (2, "bad"), (3, "good"), (4, "bad"))},
         "good answer 1": 4,
     }
+
+
+@pytest.mark.parametrize(("then", "version", "rows"), [("firm", 3, 10), ("as before", 2, 9)])
+async def test_what_stopped_between_its_rows_and_its_end_can_be_finished(
+    trainer: Trainer,
+    endpoint: FakeEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
+    version: int,
+    rows: int,
+) -> None:
+    """Resumed, it judges the row that failed: other rows are another version, the same rows the same."""
+
+    def reply(body: Any) -> Any:
+        return answer("APPROVED") if item_of(body)["Output"] == "bad answer 4" else firm(body)
+
+    def add(store: SqlDatasetStore, *arguments: Any) -> Any:
+        stored(store, *arguments)
+        raise StorageFullError("The end is not written.")
+
+    endpoint.reply = reply
+    await upload_logs(trainer, 10)
+    stored = SqlDatasetStore.add
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlDatasetStore, "add", add)
+        assert (await labelled(trainer)).state == LabellingState.FAILED
+
+    endpoint.reply = firm if then == "firm" else reply
+    await resume(trainer)
+    done = await ended(trainer)
+    assert (done.state, done.labelled_dataset) == (LabellingState.LABELLED, f"datasets/logs@{version}"), done
+    assert len(await rows_of(trainer, done.labelled_dataset)) == rows
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -209,3 +210,13 @@ def test_whoever_ends_without_a_word_three_times_at_the_same_place_is_poison() -
     assert isinstance(rules.poisoned(run), GnomonError)
     ahead = rules.progressed(run, Progress(Stage.FINE_TUNING, 8, 9))
     assert rules.poisoned(ahead) is None
+
+
+@pytest.mark.parametrize("state", [RunState.TRAINING, RunState.FINE_TUNED])
+def test_whoever_works_on_a_run_ends_it_when_it_is_cancelled(state: RunState) -> None:
+    """What the worker has begun meanwhile, such as a version, would be left behind otherwise."""
+    held = new_run(state=state, worker="w", fence=3)
+
+    assert rules.cancelled(held, 100.0) == replace(held, cancel_requested=True)
+    left = replace(held, cancel_requested=True, lease_expired=True)
+    assert rules.cancelled(left, 100.0).state is RunState.CANCELLED

@@ -127,7 +127,10 @@ class Runs:
         return self._trainer.unary(f"{_SERVICE}/UpdateRun", request, pb.Run)
 
     def cancel(self, name: str) -> None:
-        """Ask a run to stop, in whatever state it is, with the work that it waits for. It can be resumed."""
+        """Ask a run to stop, in whatever state it is, with the work that it waits for. It can be resumed.
+
+        One whose version is being registered may be past stopping, and ends REGISTERED.
+        """
         run = self.get(name)
         request = operations_pb2.CancelOperationRequest(name=run.operation)
         method = "google.longrunning.Operations/CancelOperation"

@@ -228,7 +228,7 @@ def cancel(session: Session, *, run: Run) -> None:
     """Stop a run. It can be resumed from its last checkpoint."""
     session.client.runs.cancel(run)
     found = session.client.runs.get(run)
-    ends = found.state in (pb.Run.QUEUED, pb.Run.TRAINING)
+    ends = found.state in (pb.Run.QUEUED, pb.Run.TRAINING, pb.Run.FINE_TUNED)
     session.output.done(
         found, f"Cancelling {found.name}." if ends else f"{found.name} is {view.state(found)}."
     )

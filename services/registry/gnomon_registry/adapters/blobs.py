@@ -29,6 +29,7 @@ from gnomon.errors import (
     StorageFullError,
 )
 from gnomon_registry.domain.ports import StoredFile
+from gnomon_storage.folders import make_folder, sync_folder
 
 _READ_BYTES = 1024 * 1024
 
@@ -261,7 +262,7 @@ class _Part:
 
     def _opened(self) -> Any:
         if self._file is None:
-            self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+            self._make_folder(self._path.rpartition("/")[0])
             self._file = self._files.open(self._path, "wb")
             if self._is_local:
                 fcntl.flock(self._file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)  # see `clean`
@@ -275,7 +276,7 @@ class _Part:
         parent = self._target.rpartition("/")[0]
         with _full_disk_in_words():
             file = self._opened()
-            self._files.makedirs(parent, exist_ok=True)
+            self._make_folder(parent)
             if self._is_local:
                 file.flush()
                 os.fsync(file.fileno())
@@ -287,7 +288,13 @@ class _Part:
                     "The upload was cut off. Try again.", retry_after_s=1.0
                 ) from error
             if self._is_local:
-                _sync_folder(parent)
+                sync_folder(Path(parent))
+
+    def _make_folder(self, path: str) -> None:
+        if self._is_local:
+            make_folder(Path(path))
+        else:
+            self._files.makedirs(path, exist_ok=True)
 
     def discard(self) -> None:
         if self._file is None:
@@ -308,15 +315,6 @@ def _modified(details: dict[str, Any]) -> datetime:
         return datetime.fromtimestamp(told, UTC)
     moment: datetime = told
     return moment.replace(microsecond=0, tzinfo=moment.tzinfo or UTC)
-
-
-def _sync_folder(path: str) -> None:
-    """Make a rename durable: the name is the folder's content, not the file's."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextlib.contextmanager

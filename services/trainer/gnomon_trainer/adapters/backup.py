@@ -84,7 +84,15 @@ def restore(database: Database, data_dir: Path, folder: Path) -> dict[str, Any]:
     index = backup_files.checked(folder)
     database.check_empty()
     for part in ("datasets", "runs"):
-        if (folder / part).is_dir():
-            shutil.copytree(folder / part, data_dir / part, dirs_exist_ok=True)
+        _bring_back(folder / part, data_dir / part)
     database.restore(index["revision"], folder / _DATABASE)
     return index
+
+
+def _bring_back(source: Path, target: Path) -> None:
+    """Copy files as new ones: a trainer that starts meanwhile removes what is old and that nothing names."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from gnomon.errors import ArtifactCorruptError
+from gnomon_storage.folders import make_folder, sync_folder
 
 
 class RowFiles:
@@ -27,7 +28,7 @@ class RowFiles:
         Raises:
             OSError: the disk or its folder is not to be written.
         """
-        self._temporary.mkdir(parents=True, exist_ok=True)
+        make_folder(self._temporary)
         with tempfile.TemporaryFile(dir=self._temporary):
             pass
 
@@ -106,7 +107,7 @@ class RowFile:
 
     def __init__(self, folder: Path, temporary: Path) -> None:
         for place in (folder, temporary):
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(place)
         self._folder = folder
         self._digest = hashlib.sha256()
         self._size_bytes = 0
@@ -126,6 +127,7 @@ class RowFile:
         self._file.close()
         digest = self._digest.hexdigest()
         self._path.replace(self._folder / f"{digest}.jsonl")
+        sync_folder(self._folder)
         return digest, self._size_bytes
 
     def discard(self) -> None:

@@ -160,7 +160,7 @@ class LabellingWorker:
         result: dict[str, Any] = {"canaries": canary_report}
         if spec.purpose is Purpose.LABEL:
             draft, doubtful = labelled_draft(work.name, spec, judged, self.rows)
-            request = Request(str(version_id(work.uid)), draft.digest)
+            request = Request(str(version_id(work.uid, draft.digest)), draft.digest)
             (dataset,) = self.datasets.add([draft], request, self.clock())
             return result | {"dataset": str(dataset.name), "doubtful": doubtful}
         from gnomon_trainer.domain import validation_report  # NumPy, which nothing else here needs
@@ -171,9 +171,13 @@ class LabellingWorker:
         return result | {"report": report, "doubtful": doubtful}
 
 
-def version_id(uid: str) -> uuid.UUID:
-    """Return the request ID under which a labelling stores its version, the same for whoever does it."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://gnomon.dev/operations/{uid}")
+def version_id(uid: str, digest: str) -> uuid.UUID:
+    """Return the request ID under which a labelling stores rows, the same for whoever does it.
+
+    A labelling may be stopped after its rows are stored and before it is done.
+    Resumed, it judges those that failed once more, which may make other rows.
+    """
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://gnomon.dev/operations/{uid}/{digest}")
 
 
 async def _in_order(records: Mapping[int, Mapping[str, Any]]) -> AsyncGenerator[Numbered, None]:

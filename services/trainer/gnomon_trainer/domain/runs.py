@@ -218,9 +218,13 @@ def renamed(run: Run, display_name: str) -> Run:
 
 
 def cancelled(run: Run, now: float) -> Run:
-    """Cancel: at once, or by the worker that trains. Runs that have ended stay as they are."""
+    """Cancel: at once, or by the worker that trains or registers. Runs that have ended stay as they are.
+
+    A cancellation that the worker sees only after the version is registered comes
+    too late: the run is REGISTERED, so that no version is there without its run.
+    """
     match run.state:
-        case RunState.TRAINING if run.is_leased:
+        case RunState.TRAINING | RunState.FINE_TUNED if run.is_leased:
             return replace(run, cancel_requested=True)
         case RunState.REGISTERED | RunState.FAILED | RunState.CANCELLED:
             return run

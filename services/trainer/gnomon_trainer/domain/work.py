@@ -187,6 +187,7 @@ class Work:
                 path=run.bundle_folder,
             )
         metric = MetricName.parse(run.spec.metric.name)
+        held.checkpoint_allowed()  # the last moment at which nothing is published yet
         try:
             version = self.registrar.register(
                 metric, bundle, f"Trained by {run.name}.", registration_id(run.uid)

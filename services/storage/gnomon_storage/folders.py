@@ -1,0 +1,23 @@
+"""Folders whose names survive a power cut: a file that is on the disk is lost with the name that finds it."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and wait until the names of new ones are on the disk."""
+    new = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in new:
+        sync_folder(each.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: a rename changes the folder, not the file."""
+    with contextlib.suppress(PermissionError):  # of a folder that may be written but not read
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
