@@ -63,6 +63,9 @@ class FakeTransaction:
     def blob_owner(self, sha256):
         return self._state.blob_owners.get(sha256)
 
+    def owned_blobs(self):
+        return list(self._state.blob_owners)
+
     def stored_bytes(self, api_key):
         return sum(o.size_bytes for o in self._state.blob_owners.values() if o.api_key == api_key)
 
@@ -231,9 +234,12 @@ class FakeUpload:
         if len(self._content) > self._size_bytes:
             raise BlobDigestMismatchError("too long", sha256=self._sha256)
 
-    def finish(self):
+    def seal(self):
         if len(self._content) != self._size_bytes or digest_of(self._content) != self._sha256:
             raise BlobDigestMismatchError("not what was announced", sha256=self._sha256)
+
+    def finish(self):
+        self.seal()
         self._store.contents[self._sha256] = self._content
         self._store._modified[self._sha256] = datetime.now(UTC)
 

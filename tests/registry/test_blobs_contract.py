@@ -80,6 +80,30 @@ def test_a_blob_comes_back_as_it_went_in(store, content):
     assert store.files() == {sha256(content)}
 
 
+def test_a_sealed_upload_is_whole_and_not_stored_yet(store):
+    upload, wrong = (store.blobs.upload(sha256(CONTENT), len(CONTENT)) for _ in range(2))
+    upload.write(CONTENT)
+    wrong.write(CONTENT[:-1] + b"?")
+    upload.seal()
+    with pytest.raises(BlobDigestMismatchError):
+        wrong.seal()
+    wrong.abort()
+
+    assert store.blobs.size(sha256(CONTENT)) is None
+    upload.finish()
+    upload.abort()
+    assert read(store, sha256(CONTENT)) == CONTENT
+
+
+def test_a_sealed_upload_that_is_given_up_leaves_nothing(store):
+    upload = store.blobs.upload(sha256(CONTENT), len(CONTENT))
+    upload.write(CONTENT)
+    upload.seal()
+    upload.abort()
+
+    assert store.files() == set()
+
+
 def test_storing_what_is_stored_is_no_error(store):
     put(store, b"x")
     put(store, b"x")
@@ -187,6 +211,8 @@ def test_cleaning_removes_what_nobody_writes_any_more(tmp_path):
     FileBlobStore(f"file://{tmp_path}").clean()
     left = [path.name for path in (tmp_path / "parts").iterdir()]
     running.write(b"c")
+    running.seal()
+    FileBlobStore(f"file://{tmp_path}").clean()
     running.finish()
 
     assert left != []

@@ -318,6 +318,7 @@ def test_blobs_are_counted_for_the_key_that_stored_them(store):
         assert catalog.stored_bytes("apiKeys/nobody") == 0
         assert catalog.blob_owner(first) == BlobOwner("apiKeys/a", 2**40)
         assert catalog.blob_owner("d" * 64) is None
+        assert sorted(catalog.owned_blobs()) == [first, second, "c" * 64]
     with store.writing() as catalog:
         catalog.put_blob_owner(second, BlobOwner("apiKeys/b", 5))
         catalog.remove_blob_owner(first)

@@ -76,6 +76,18 @@ async def test_nobody_is_charged_for_what_is_gone(caller, collect):
         assert (catalog.blob_owner(digest), catalog.stored_bytes("apiKeys/a")) == (None, 0)
 
 
+async def test_nobody_is_charged_for_what_is_not_there(caller, collect):
+    await caller.upload(b"alone")
+    digest, lost, collector = bundles.sha256(b"alone"), "0" * 64, collect()
+    with collector.store.writing() as catalog:
+        catalog.put_blob_owner(digest, BlobOwner("apiKeys/a", 5))
+        catalog.put_blob_owner(lost, BlobOwner("apiKeys/a", 7))
+
+    assert removed(collector) == set()
+    with collector.store.reading() as catalog:
+        assert (catalog.owned_blobs(), catalog.stored_bytes("apiKeys/a")) == ([digest], 5)
+
+
 async def test_finding_removes_nothing(caller, collect):
     await caller.upload(b"alone")
     assert [file.size_bytes for file in collect(AT_ONCE).find()] == [5]

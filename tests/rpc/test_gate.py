@@ -2,19 +2,27 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import grpc
 import pytest
 
 from gnomon.api_keys import new_key
-from gnomon.errors import ApiKeyMissingError, ApiKeyRevokedError, PermissionDeniedError
+from gnomon.errors import (
+    ApiKeyMissingError,
+    ApiKeyRevokedError,
+    PermissionDeniedError,
+    QuotaExceededError,
+)
+from gnomon.quotas import Quotas
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import registry_service_pb2_grpc as registry
 from gnomon.v1 import resources_pb2
 from gnomon_rpc import caller, methods
 from gnomon_rpc.access import KeyAnswer, KeyState
 from gnomon_rpc.caller import Caller
+from gnomon_rpc.limits import Limits
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import ServerSettings
 from tests.rpc.serving import NAME, Scripted, refused
@@ -38,10 +46,10 @@ class Keys:
 
 
 @contextlib.asynccontextmanager
-async def serving(keys, **scripted):
+async def serving(keys, limits=None, **scripted):
     settings = ServerSettings(listen="127.0.0.1:0", grace_s=0.1, access="keys" if keys else "off")
     add = registry.add_RegistryServiceServicer_to_server
-    server = Server(settings, [Service(NAME, add, Scripted(**scripted))], keys=keys)
+    server = Server(settings, [Service(NAME, add, Scripted(**scripted))], keys=keys, limits=limits)
     await server.start()
     try:
         async with grpc.aio.insecure_channel(server.address) as channel:
@@ -159,6 +167,40 @@ async def test_a_handler_whose_key_is_revoked_is_stopped_and_its_caller_told_why
 
     assert isinstance(of_unary, ApiKeyRevokedError)
     assert isinstance(of_stream, ApiKeyRevokedError)
+
+
+async def test_a_stream_goes_by_the_quotas_that_its_key_has_now():
+    keys, limits = Keys("score"), Limits()
+
+    async def read(request, context):
+        while True:
+            await asyncio.sleep(0.01)
+            try:
+                limits.check_tokens()
+            except QuotaExceededError as error:
+                yield pb.WatchCatalogResponse(alias=error.metadata["limit"])
+            else:
+                limits.debit_tokens(1000)
+                yield pb.WatchCatalogResponse()
+
+    def limit(tokens_per_minute):
+        keys.caller = dataclasses.replace(keys.caller, quotas=Quotas(tokens_per_minute=tokens_per_minute))
+
+    async with serving(keys, limits=limits, WatchCatalog=read) as channel:
+        stream = registry.RegistryServiceStub(channel).WatchCatalog(
+            pb.WatchCatalogRequest(), metadata=bearer()
+        )
+
+        async def until_limited_to(limit):
+            async with asyncio.timeout(10):
+                while (await stream.read()).alias != limit:
+                    pass
+
+        await until_limited_to("")
+        for now, expected in ((600, "600"), (500, "500"), (0, "")):
+            limit(now)
+            await until_limited_to(expected)
+        stream.cancel()
 
 
 async def test_a_stream_whose_caller_reads_nothing_is_ended_as_well():

@@ -130,6 +130,57 @@ def test_tokens_leave_a_debt_that_has_to_be_paid():
     keeper.check_tokens()
 
 
+def may_read(keeper):
+    try:
+        keeper.check_tokens()
+    except QuotaExceededError:
+        return False
+    return True
+
+
+def test_a_call_under_way_goes_by_the_newest_quotas_of_its_key():
+    ticks = Ticks()
+    keeper = Limits(ticks)
+    keeper.admit(who())
+    caller.set_current(who())  # the call's own, for as long as it lasts
+    keeper.debit_tokens(10**6)
+    keeper.learn(who(tokens_per_minute=600))
+    assert may_read(keeper)
+    keeper.debit_tokens(1200)
+    assert not may_read(keeper)
+    keeper.learn(who())
+    assert may_read(keeper)
+    keeper.learn(who(tokens_per_minute=60_000))
+    assert not may_read(keeper)
+    ticks.now = 0.61
+    assert may_read(keeper)
+
+
+@given(st.lists(st.integers(0, 30), max_size=30))
+def test_calls_that_began_under_other_quotas_do_not_change_the_rate(steps):
+    ticks = Ticks()
+    mixed, alone = Limits(ticks), Limits(ticks)
+    for keeper in (mixed, alone):
+        keeper.learn(who(tokens_per_minute=600))
+    for tokens in steps:
+        ticks.now += 1.0
+        caller.set_current(who(tokens_per_minute=60 * tokens))
+        mixed.debit_tokens(tokens)
+        told = may_read(mixed)
+        caller.set_current(who(tokens_per_minute=600))
+        alone.debit_tokens(tokens)
+        assert told == may_read(alone)
+
+
+def test_a_quota_that_a_key_is_given_begins_with_a_minute_s_worth():
+    keeper = Limits(Ticks())
+    keeper.learn(who(calls_per_second=1))
+    caller.set_current(who(calls_per_second=1, tokens_per_minute=6000))
+    keeper.learn(caller.current())
+    keeper.debit_tokens(5999)
+    assert may_read(keeper)
+
+
 def test_keys_are_forgotten_before_they_fill_the_memory(monkeypatch):
     monkeypatch.setattr(limits, "_MOST_KEYS", 10)
     keeper = Limits(Ticks())

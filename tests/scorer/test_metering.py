@@ -19,7 +19,8 @@ class Purse:
     def check_tokens(self):
         if not self.is_open:
             self.refusals += 1
-            raise QuotaExceededError("Too much was read.", retry_after_s=0.01, quota="tokens_per_minute")
+            # A minute, if nobody gives the caller more.
+            raise QuotaExceededError("Too much was read.", retry_after_s=60.0, quota="tokens_per_minute")
 
     def debit_tokens(self, tokens):
         self.tokens += tokens

@@ -64,11 +64,13 @@ class KeyGate:
     """Lets in who shows a key that may do what it asks for.
 
     Looks after calls that are under way as well: those whose key is no longer
-    valid are ended within a second, however silent they are.
+    valid are ended within a second, however silent they are. `learn` is told
+    what their keys are now, as it may have been changed.
     """
 
-    def __init__(self, cache: KeyCache) -> None:
+    def __init__(self, cache: KeyCache, learn: Callable[[Caller], None]) -> None:
         self._cache = cache
+        self._learn = learn
         self._under_way: defaultdict[Shown, dict[int, EndCall]] = defaultdict(dict)
         self._count = 0
         self._context = copy_context()  # the guard's log lines are of no call
@@ -139,6 +141,8 @@ class KeyGate:
             log.exception("a key could not be looked at")
             return
         if error is None:
+            if answer.caller is not None:
+                self._learn(answer.caller)
             return
         calls = list(self._under_way.get(shown, {}).values())
         log.warning(

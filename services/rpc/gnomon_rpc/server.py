@@ -96,9 +96,9 @@ class Server:
     ) -> None:
         check_exposure(settings)
         self._settings = settings
-        self._gate = _gate(settings, keys)
-        self._audit = audit
         self.limits = limits or Limits()
+        self._gate = _gate(settings, keys, self.limits)
+        self._audit = audit
         self._telemetry = telemetry
         self._services = services
         self._health = _Health()
@@ -222,11 +222,11 @@ def _interceptors(
     return [calls] if audit is None else [calls, AuditInterceptor(audit)]
 
 
-def _gate(settings: ServerSettings, keys: KeySource | None) -> Gate:
+def _gate(settings: ServerSettings, keys: KeySource | None, limits: Limits) -> Gate:
     if settings.access == "off":
         return OpenGate()
     assert keys is not None, "the wiring gives a source of keys where the settings want keys"
-    return KeyGate(KeyCache(keys, settings.access_stale_s))
+    return KeyGate(KeyCache(keys, settings.access_stale_s), limits.learn)
 
 
 def _warn_of_open_metrics(settings: ServerSettings) -> None:

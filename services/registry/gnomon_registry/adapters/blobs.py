@@ -127,6 +127,7 @@ class FileBlobStore:
         part = self._part(self._manifest(digest))
         try:
             part.write(content)
+            part.seal()
             part.move_into_place()
         finally:
             part.discard()
@@ -167,8 +168,12 @@ class Part(Protocol):
 
     def write(self, content: bytes) -> None: ...
 
+    def seal(self) -> None:
+        """Make what was written durable, and take no more."""
+        ...
+
     def move_into_place(self) -> None:
-        """Give it its final name, durably."""
+        """Give what is sealed its final name, durably."""
         ...
 
     def discard(self) -> None:
@@ -185,6 +190,7 @@ class FileUpload:
         self._size_bytes = size_bytes
         self._received_bytes = 0
         self._hash = hashlib.sha256()
+        self._is_sealed = False
 
     def write(self, content: bytes) -> None:
         self._received_bytes += len(content)
@@ -193,11 +199,18 @@ class FileUpload:
         self._hash.update(content)
         self._part.write(content)
 
-    def finish(self) -> None:
+    def seal(self) -> None:
+        if self._is_sealed:
+            return
         if self._received_bytes != self._size_bytes:
             raise self._mismatch(f"{self._received_bytes} bytes where {self._size_bytes} were announced")
         if self._hash.hexdigest() != self._sha256:
             raise self._mismatch(f"content with the digest {self._hash.hexdigest()}")
+        self._part.seal()
+        self._is_sealed = True
+
+    def finish(self) -> None:
+        self.seal()
         self._part.move_into_place()
 
     def abort(self) -> None:
@@ -272,15 +285,20 @@ class _Part:
         with _full_disk_in_words():
             self._opened().write(content)
 
+    def seal(self) -> None:
+        with _full_disk_in_words():
+            file = self._opened()
+            if self._is_local:
+                file.flush()
+                os.fsync(file.fileno())  # stays open, and so locked, until it has its place
+            else:
+                file.close()
+
     def move_into_place(self) -> None:
         parent = self._target.rpartition("/")[0]
         with _full_disk_in_words():
-            file = self._opened()
+            self._file.close()
             self._make_folder(parent)
-            if self._is_local:
-                file.flush()
-                os.fsync(file.fileno())
-            file.close()
             try:
                 self._files.mv(self._path, self._target)
             except FileNotFoundError as error:

@@ -185,6 +185,9 @@ class SqlReader:
         row = self._one(blob_owners, blob_owners.c.sha256 == sha256)
         return row and BlobOwner(row.api_key, row.size_bytes)
 
+    def owned_blobs(self) -> list[str]:
+        return list(self._connection.execute(select(blob_owners.c.sha256)).scalars())
+
     def stored_bytes(self, api_key: str) -> int:
         c = blob_owners.c
         return self._number(select(func.sum(c.size_bytes)).where(c.api_key == api_key))

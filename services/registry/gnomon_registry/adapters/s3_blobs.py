@@ -105,11 +105,13 @@ class _Object:
         with _in_words():
             self._opened().write(content)
 
+    def seal(self) -> None:
+        with _in_words():
+            self._opened().close()  # sends what is left
+
     def move_into_place(self) -> None:
         with _in_words():
-            file = self._opened()
-            file.close()
-            file.commit()
+            self._file.commit()
         self._file = None
 
     def discard(self) -> None:

@@ -9,7 +9,6 @@ from gnomon.errors import InvalidRequestError, Violation
 from gnomon.threads import in_thread
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon_registry.domain.blobs import Blobs
-from gnomon_registry.domain.ports import BlobUpload
 from gnomon_registry.domain.stored import StoredBytes
 from gnomon_rpc import caller
 
@@ -40,23 +39,13 @@ class BlobRpcs:
             await in_thread(upload.write, first.content)
             async for request in requests:
                 await in_thread(upload.write, request.content)
-            await self._finish(upload, first.sha256, first.size_bytes)
+            if who.is_local:
+                await in_thread(upload.finish)
+            else:
+                await in_thread(self.stored.put, upload, first.sha256, first.size_bytes, who.name, who.quotas)
         finally:
             await in_thread(upload.abort)  # after an error, or when the caller has left
         return rpc.UploadBlobResponse(sha256=first.sha256)
-
-    async def _finish(self, upload: BlobUpload, sha256: str, size_bytes: int) -> None:
-        who = caller.current()
-        if who.is_local:
-            await in_thread(upload.finish)
-            return
-        is_new = await in_thread(self.stored.charge, sha256, size_bytes, who.name, who.quotas)
-        try:
-            await in_thread(upload.finish)
-        except BaseException:
-            if is_new:
-                await in_thread(self.stored.give_back, sha256)
-            raise
 
     async def DownloadBlob(
         self, request: rpc.DownloadBlobRequest, context: Any

@@ -49,6 +49,18 @@ class Garbage:
                     if not file.is_manifest:
                         catalog.remove_blob_owner(file.digest)  # nobody is charged for what is gone
             yield from removed
+        self._uncount_what_is_not_stored()
+
+    def _uncount_what_is_not_stored(self) -> None:
+        """Charge nobody for a blob that was lost; see `StoredBytes`."""
+        with self.store.reading() as catalog:
+            owned = set(catalog.owned_blobs())
+        lost = sorted(owned.difference(file.digest for file in self.blobs.stored()))
+        for start in range(0, len(lost), _AT_ONCE):
+            with self.store.writing() as catalog:
+                for sha256 in lost[start : start + _AT_ONCE]:
+                    if self.blobs.size(sha256) is None:
+                        catalog.remove_blob_owner(sha256)
 
     def _needed(self, catalog: CatalogReader) -> set[str]:
         return catalog.needed(self.clock() - self.retention)

@@ -130,7 +130,7 @@ class _Upload:
     def __init__(self, upload: BlobUpload, observer: Observer) -> None:
         self._upload = upload
         self._observer = observer
-        self.abort = upload.abort
+        self.seal, self.abort = upload.seal, upload.abort
 
     def write(self, content: bytes) -> None:
         self._observer.received(len(content))

@@ -102,6 +102,10 @@ class CatalogReader(Protocol):
         """Return who stored a blob; None if nobody with a key did."""
         ...
 
+    def owned_blobs(self) -> list[str]:
+        """Return the SHA-256 of all blobs that are somebody's."""
+        ...
+
     def stored_bytes(self, api_key: str) -> int:
         """Return how many bytes a key has stored."""
         ...
@@ -171,6 +175,14 @@ class BlobUpload(Protocol):
 
     def write(self, content: bytes) -> None:
         """Append; raise BlobDigestMismatchError as soon as there are more bytes than announced."""
+        ...
+
+    def seal(self) -> None:
+        """Look whether all is there, and make it durable: the slow part of `finish`.
+
+        Raises:
+            BlobDigestMismatchError: it is not what was announced.
+        """
         ...
 
     def finish(self) -> None:

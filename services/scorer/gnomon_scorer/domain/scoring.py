@@ -35,7 +35,7 @@ MAX_VERSIONS = 16
 MAX_INSTANCES = 256
 _SMALL_BYTES = 2048  # tokenized sooner, about 0.1 ms, than another thread would begin
 _LARGE_BYTES = 64 * 1024  # a request that takes long to tokenize does not wait among those that do not
-_LONGEST_PAUSE_S = 0.2  # of who waits for room in the queue
+_LONGEST_PAUSE_S = 0.2  # of who waits for room in the queue, or for its quota
 _FOR_THE_ANSWER = 0.8  # the share of a caller's time that waiting for a load may take
 
 
@@ -173,7 +173,8 @@ class ScoringService:
             except QuotaExceededError as error:
                 if not request.waits:
                     raise
-                await asyncio.sleep(error.retry_after_s or _LONGEST_PAUSE_S)
+                # Not to the end of it: the caller may be given more meanwhile.
+                await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
 
     async def _run(
         self, questions: Sequence[Question], request: ScoreRequest
