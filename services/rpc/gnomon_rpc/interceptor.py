@@ -5,7 +5,7 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -108,7 +108,7 @@ def _wrapped(
         if isinstance(error, QuotaExceededError):
             refused(method, error)
 
-    def settle(projects: Iterable[str]) -> None:
+    def settle(projects: Sequence[str]) -> None:
         try:
             caller.set_current(settled(caller.current(), projects))
         except PermissionDeniedError as error:
