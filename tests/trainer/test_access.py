@@ -29,14 +29,17 @@ class FakeRuns:
 
     def __init__(self) -> None:
         self.cancelled: list[OperationName] = []
+        self.pages = 0
 
     async def get(self, name: OperationName) -> Any:
         number = int(name.operation[1:])
         return SimpleNamespace(number=number, project="a" if number % 2 else "b")
 
-    async def page(self, project: str | None, before: int | None, size: int) -> list[Any]:
-        numbers = [n for n in range(7, 0, -1) if before is None or n < before][:size]
-        return [await self.get(OperationName(f"r{n}")) for n in numbers]
+    async def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> list[Any]:
+        self.pages += 1
+        numbers = [n for n in range(7, 0, -1) if before is None or n < before]
+        found = [await self.get(OperationName(f"r{n}")) for n in numbers]
+        return [run for run in found if projects is None or run.project in projects][:size]
 
     async def cancel(self, name: OperationName) -> None:
         self.cancelled.append(name)
@@ -82,6 +85,16 @@ async def test_a_bound_key_lists_the_operations_of_its_projects_page_by_page(
     assert [number for number, _ in await of_runs.page(3, 3)] == [1]
     act_as(LOCAL)
     assert [number for number, _ in await of_runs.page(None, 10)] == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_a_page_of_operations_is_one_query_however_many_runs_others_have(
+    runs: FakeRuns, act_as: Any
+) -> None:
+    act_as(replace(BOUND, projects=frozenset({"nobodys"}), project="nobodys"))
+    assert await RunOperations(runs).page(None, 2) == []  # type: ignore[arg-type]
+    act_as(BOUND)
+    assert [number for number, _ in await RunOperations(runs).page(None, 2)] == [7, 5]  # type: ignore[arg-type]
+    assert runs.pages == 2
 
 
 async def test_who_only_labels_cancels_no_run(runs: FakeRuns, act_as: Any) -> None:

@@ -48,14 +48,9 @@ class RunOperations:
         return await self._message(await self._of_a_project_of_the_caller(name))
 
     async def page(self, before: int | None, size: int) -> Sequence[tuple[int, Any]]:
-        found: list[Run] = []
-        while len(found) < size:
-            runs = await self._runs.page(None, before, size)
-            found += [run for run in runs if caller.current().may_act_for(run.project)]
-            if len(runs) < size:
-                break
-            before = runs[-1].number
-        return [(run.number, operation_message(run)) for run in found[:size]]
+        bound_to = caller.current().projects or None  # a key that is bound to none acts for all
+        found = await self._runs.page(bound_to, before, size)
+        return [(run.number, operation_message(run)) for run in found]
 
     async def cancel(self, name: OperationName) -> None:
         check_scope(caller.current(), "CancelOperation", frozenset({"train"}))
