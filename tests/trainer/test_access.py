@@ -71,8 +71,11 @@ async def test_a_bound_key_reaches_no_operation_of_another_project(runs: FakeRun
     assert (await of_runs.get(mine)).project == "a"
     await of_runs.cancel(mine)
     for reach in (of_runs.get(other), of_runs.cancel(other), of_runs.wait(other, 1.0)):
-        with pytest.raises(ProjectDeniedError):
+        with pytest.raises(ProjectDeniedError) as refused:
             await reach
+        # Others' projects are not told: not that one is there, and not which.
+        assert "projects/a, and operations/r2 is of another" in refused.value.message
+        assert refused.value.metadata == {"resource": BOUND.name}
     assert runs.cancelled == [mine]
 
 

@@ -158,6 +158,21 @@ def check_named(caller: Caller, projects: Iterable[str]) -> None:
             )
 
 
+def check_owner(caller: Caller, project: str, resource: object) -> None:
+    """Refuse what is of a project that the caller's key is not bound to.
+
+    Raises:
+        ProjectDeniedError: the caller may not act for it. Which project it is, is not told: the
+            caller has not named it.
+    """
+    if not caller.may_act_for(project):
+        raise ProjectDeniedError(
+            f"{_shown(caller)} may act for {_list(caller)}, and {resource} is of another project. "
+            "Ask an administrator for a key: gnomon keys create.",
+            resource=caller.name,
+        )
+
+
 def settled(caller: Caller, named: Sequence[str]) -> Caller:
     """Return the caller acting for the call's project: the first that the request names, else the stated.
 

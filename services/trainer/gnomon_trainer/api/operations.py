@@ -11,7 +11,7 @@ from google.protobuf import empty_pb2
 from gnomon.errors import InvalidRequestError, NotFoundError, UnimplementedError, Violation
 from gnomon.names import OperationName
 from gnomon_rpc import caller, pages
-from gnomon_rpc.access import check_named, check_scope
+from gnomon_rpc.access import check_owner, check_scope
 from gnomon_trainer.api.generation_messages import generation_operation
 from gnomon_trainer.api.labelling_messages import labelling_operation
 from gnomon_trainer.api.messages import operation_message
@@ -64,7 +64,7 @@ class RunOperations:
     async def _of_a_project_of_the_caller(self, name: OperationName) -> Run:
         """Return the run; an operation's name does not tell the project, so the gate cannot."""
         run = await self._runs.get(name)
-        check_named(caller.current(), [run.project])
+        check_owner(caller.current(), run.project, name)
         return run
 
     async def _message(self, run: Run) -> Any:
