@@ -17,11 +17,18 @@ from gnomon.v1 import access_service_pb2 as access_pb
 from gnomon.v1 import audit_service_pb2 as pb
 from gnomon.v1 import audit_service_pb2_grpc
 from gnomon.v1 import registry_service_pb2 as registry_pb
+from gnomon.v1.registry_service_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
+from gnomon_rpc.access import check_owner
 from gnomon_rpc.audit_refusals import Refusals
 from gnomon_rpc.audit_writer import AuditWriter
+from gnomon_rpc.caller import current
+from gnomon_rpc.server import Server, Service
+from gnomon_rpc.settings import ServerSettings
 from tests.audit.things import START, MemoryLog
 from tests.registry.running import error_of
 from tests.registry.test_api_keys import ADMIN, bearer, guarded, make_project
+from tests.rpc.serving import NAME, Scripted
+from tests.rpc.test_gate import KEY, Keys
 
 
 class Ticks:
@@ -68,6 +75,71 @@ async def test_no_number_of_keys_makes_more_than_an_entry_a_second_in_the_long_r
             noted.note("/s/M", refused(f"apiKeys/k{key}"))
 
     assert len(await written()) <= 60 + 100
+
+
+@contextlib.asynccontextmanager
+async def scripted(**methods):
+    """Serve the methods to a key that is bound to one project; yield a stub, and what tells the log."""
+    log = MemoryLog()
+    writer = AuditWriter(log)
+    settings = ServerSettings(listen="127.0.0.1:0", grace_s=0.1, access="keys")
+    service = Service(NAME, add_RegistryServiceServicer_to_server, Scripted(**methods))
+    server = Server(settings, [service], keys=Keys("registry:write", projects=["mine"]), audit=writer)
+    await server.start()
+
+    async def written():
+        await writer.flush()
+        told = [entry.record for entry in log.kept]
+        return [(r.method.rpartition("/")[2], r.caller, r.outcome, r.reason, r.begun) for r in told]
+
+    try:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            yield RegistryServiceStub(channel), written
+    finally:
+        await server.stop()
+        await writer.stop()
+
+
+async def test_what_a_handler_refuses_is_written_down_once_whether_it_reads_or_changes():
+    async def refuse(request, context):
+        check_owner(current(), "theirs", "metrics/m")
+
+    own = bearer(KEY.text)
+    async with scripted(GetMetric=refuse, DeleteMetric=refuse) as (stub, written):
+        errors = [
+            await error_of(stub.GetMetric(registry_pb.GetMetricRequest(name="metrics/m"), metadata=own)),
+            await error_of(
+                stub.DeleteMetric(registry_pb.DeleteMetricRequest(name="metrics/m"), metadata=own)
+            ),
+            await error_of(
+                stub.GetProject(registry_pb.GetProjectRequest(name="projects/theirs"), metadata=own)
+            ),
+            await error_of(
+                stub.DeleteProject(registry_pb.DeleteProjectRequest(name="projects/theirs"), metadata=own)
+            ),
+        ]
+        found = await written()
+
+    assert [type(error) for error in errors] == [ProjectDeniedError] * 4
+    key, refusal = f"apiKeys/{KEY.id}", ("PERMISSION_DENIED", "PROJECT_DENIED")
+    assert found == [
+        ("GetMetric", key, *refusal, 0),
+        ("DeleteMetric", key, "", "", 0),
+        ("DeleteMetric", key, *refusal, 2),  # an audited call has this one, and no third
+        ("GetProject", key, *refusal, 0),
+        ("DeleteProject", key, *refusal, 0),
+    ]
+
+
+async def test_a_refusal_of_the_service_s_own_key_elsewhere_is_no_refusal_of_the_caller():
+    async def asks_another_service(request, context):
+        raise ScopeMissingError("No.", resource="apiKeys/of-the-service")
+
+    async with scripted(GetMetric=asks_another_service) as (stub, written):
+        await error_of(
+            stub.GetMetric(registry_pb.GetMetricRequest(name="metrics/m"), metadata=bearer(KEY.text))
+        )
+        assert await written() == []
 
 
 async def test_only_refusals_of_known_keys_are_written_down(refusals):

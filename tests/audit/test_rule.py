@@ -7,6 +7,7 @@ from google.protobuf import descriptor_pool
 from gnomon.v1 import (
     access_service_pb2,
     audit_service_pb2,
+    generations_pb2,
     registry_service_pb2,
     resources_pb2,
     reviews_pb2,
@@ -88,6 +89,40 @@ DIGEST = "ab" * 32
         (
             reviews_pb2.CreateReviewRequest(parent="datasets/answers", review_id="mine"),
             "datasets/answers/reviews/mine",
+        ),
+        # What a create says of the new resource's own name is ignored by the services, and so by the log.
+        (registry.CreateMetricRequest(metric_id="evil", metric={"name": "metrics/tox"}), "metrics/evil"),
+        (registry.CreateMetricRequest(metric={"name": "metrics/tox"}), ""),
+        (registry.CreateProjectRequest(project_id="b", project={"name": "projects/a"}), "projects/b"),
+        (
+            registry.CreateMetricVersionRequest(
+                parent="metrics/tox", metric_version={"name": "metrics/other/versions/1"}
+            ),
+            "metrics/tox",
+        ),
+        (
+            trainer.CreateRunRequest(
+                parent="projects/zeta", run_id="x", run={"name": "projects/alpha/runs/x"}
+            ),
+            "projects/zeta/runs/x",
+        ),
+        (
+            trainer.CreateRunRequest(parent="projects/zeta", run={"name": "projects/alpha/runs/x"}),
+            "projects/zeta",
+        ),
+        (
+            generations_pb2.CreateGenerationRequest(
+                generation_id="mine", generation={"name": "generations/theirs"}
+            ),
+            "generations/mine",
+        ),
+        (
+            generations_pb2.CreateGenerationRequest(generation={"name": "generations/theirs"}),
+            "",
+        ),
+        (
+            access.CreateApiKeyRequest(api_key=access.ApiKey(name="apiKeys/another")),
+            "",
         ),
         (trainer.CreateProviderRequest(provider_id="openai"), "providers/openai"),
         (trainer.JudgeInstancesRequest(provider="providers/openai"), "providers/openai"),

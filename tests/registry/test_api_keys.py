@@ -23,9 +23,10 @@ from gnomon.errors import (
     ScopeMissingError,
 )
 from gnomon.v1 import access_service_pb2 as rpc
-from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc
+from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc, webhooks_pb2
 from gnomon.v1 import registry_service_pb2 as registry_pb
 from gnomon_rpc.settings import SettingError
+from tests.registry.receiver import MASTER_KEY
 from tests.registry.running import error_of, registry, settings
 from tests.registry.running import until as until_true
 
@@ -105,6 +106,31 @@ async def test_a_create_that_is_repeated_makes_no_second_key_and_tells_no_text(t
     assert first.key_text
     assert (again.api_key, again.key_text) == (first.api_key, "")
     assert isinstance(other, RequestIdReusedError)
+
+
+async def test_a_repeated_create_is_answered_to_the_key_that_made_it_and_to_no_other(tmp_path):
+    request = webhooks_pb2.CreateWebhookRequest(
+        webhook_id="hook",
+        webhook=webhooks_pb2.Webhook(url="https://receiver.example/hook"),
+        request_id=str(uuid.uuid4()),
+    )
+    async with guarded(tmp_path, master_key=MASTER_KEY) as access:
+        mine, other = [await access.create("registry:write") for _ in range(2)]
+
+        async def create(text):
+            return await access.registry.CreateWebhook(request, metadata=bearer(text))
+
+        made = await create(mine.key_text)
+        refused = [await error_of(create(text)) for text in (other.key_text, ADMIN)]
+        rotate = rpc.RotateApiKeyRequest(name=mine.api_key.name)
+        rotated = await access.access.RotateApiKey(rotate, metadata=bearer(ADMIN))
+        again = await create(rotated.key_text)
+
+    assert made.secret
+    assert again == made
+    for error in refused:
+        assert isinstance(error, RequestIdReusedError)
+        assert "hook" not in error.message
 
 
 @pytest.mark.parametrize(

@@ -151,10 +151,12 @@ class FakeRunStore:
                 return run
         raise no_run(name)
 
-    def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
+    def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> Sequence[Run]:
         found = sorted(self.rows.values(), key=lambda run: -run.number)
         return [
-            run for run in found if project in (None, run.project) and (before is None or run.number < before)
+            run
+            for run in found
+            if (projects is None or run.project in projects) and (before is None or run.number < before)
         ][:size]
 
     def change(self, name: RunName | OperationName, change: Change) -> Run:

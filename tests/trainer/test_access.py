@@ -29,14 +29,17 @@ class FakeRuns:
 
     def __init__(self) -> None:
         self.cancelled: list[OperationName] = []
+        self.pages = 0
 
     async def get(self, name: OperationName) -> Any:
         number = int(name.operation[1:])
         return SimpleNamespace(number=number, project="a" if number % 2 else "b")
 
-    async def page(self, project: str | None, before: int | None, size: int) -> list[Any]:
-        numbers = [n for n in range(7, 0, -1) if before is None or n < before][:size]
-        return [await self.get(OperationName(f"r{n}")) for n in numbers]
+    async def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> list[Any]:
+        self.pages += 1
+        numbers = [n for n in range(7, 0, -1) if before is None or n < before]
+        found = [await self.get(OperationName(f"r{n}")) for n in numbers]
+        return [run for run in found if projects is None or run.project in projects][:size]
 
     async def cancel(self, name: OperationName) -> None:
         self.cancelled.append(name)
@@ -68,8 +71,11 @@ async def test_a_bound_key_reaches_no_operation_of_another_project(runs: FakeRun
     assert (await of_runs.get(mine)).project == "a"
     await of_runs.cancel(mine)
     for reach in (of_runs.get(other), of_runs.cancel(other), of_runs.wait(other, 1.0)):
-        with pytest.raises(ProjectDeniedError):
+        with pytest.raises(ProjectDeniedError) as refused:
             await reach
+        # Others' projects are not told: not that one is there, and not which.
+        assert "projects/a, and operations/r2 is of another" in refused.value.message
+        assert refused.value.metadata == {"resource": BOUND.name}
     assert runs.cancelled == [mine]
 
 
@@ -82,6 +88,16 @@ async def test_a_bound_key_lists_the_operations_of_its_projects_page_by_page(
     assert [number for number, _ in await of_runs.page(3, 3)] == [1]
     act_as(LOCAL)
     assert [number for number, _ in await of_runs.page(None, 10)] == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_a_page_of_operations_is_one_query_however_many_runs_others_have(
+    runs: FakeRuns, act_as: Any
+) -> None:
+    act_as(replace(BOUND, projects=frozenset({"nobodys"}), project="nobodys"))
+    assert await RunOperations(runs).page(None, 2) == []  # type: ignore[arg-type]
+    act_as(BOUND)
+    assert [number for number, _ in await RunOperations(runs).page(None, 2)] == [7, 5]  # type: ignore[arg-type]
+    assert runs.pages == 2
 
 
 async def test_who_only_labels_cancels_no_run(runs: FakeRuns, act_as: Any) -> None:

@@ -178,7 +178,7 @@ async def test_a_run_leaves_out_rows_that_differ_in_a_word_from_the_test_set(tra
 
     (found,) = run.findings
     assert (found.code, list(found.rows), list(found.matches)) == ("OVERLAP_NEAR", [301], [4])
-    (queued,) = trainer.app.runs.page("demo", None, 1)
+    (queued,) = trainer.app.runs.page(frozenset({"demo"}), None, 1)
     assert queued.spec.left_out == (301,)
     learned = training_plan(queued, trainer.app.rows).training_rows
     assert [row.number for row in learned] == list(range(1, 301))

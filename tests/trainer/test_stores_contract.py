@@ -203,7 +203,20 @@ def test_runs_are_paged_newest_first(with_sets: Any) -> None:
 
     assert [run.run for run in newest] == ["c", "b"]
     assert [run.run for run in with_sets.runs.page(None, newest[-1].number, 2)] == ["a"]
-    assert [run.run for run in with_sets.runs.page("demo", None, 9)] == ["c", "a"]
+    assert [run.run for run in with_sets.runs.page(frozenset({"demo"}), None, 9)] == ["c", "a"]
+
+
+def test_runs_of_some_projects_are_paged_as_if_there_were_no_others(with_sets: Any) -> None:
+    for number in range(12):
+        with_sets.runs.create(new_run(f"r{number}", f"p{number % 4}"), None)
+    every = with_sets.runs.page(None, None, 99)
+
+    for projects in (frozenset({"p0"}), frozenset({"p1", "p3"}), frozenset({"p2", "none"}), frozenset()):
+        before, found = None, []
+        while page := with_sets.runs.page(projects, before, 2):
+            found += page
+            before = page[-1].number
+        assert found == [run for run in every if run.project in projects]
 
 
 def test_every_write_makes_a_revision_and_no_change_makes_none(with_sets: Any) -> None:

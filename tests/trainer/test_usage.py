@@ -156,4 +156,4 @@ def test_a_run_that_is_refused_is_not_there(stores, clock):
     with calling("a", training_hours=1), pytest.raises(QuotaExceededError):
         stores.runs.create(at(new_run("second"), clock.now), None)
 
-    assert [found.run for found in stores.runs.page("demo", None, 10)] == ["first"]
+    assert [found.run for found in stores.runs.page(frozenset({"demo"}), None, 10)] == ["first"]

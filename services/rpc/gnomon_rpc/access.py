@@ -1,6 +1,6 @@
 """The rules of access: what a call shows, what a key may do, and for which project. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -158,8 +158,23 @@ def check_named(caller: Caller, projects: Iterable[str]) -> None:
             )
 
 
-def settled(caller: Caller, named: Iterable[str]) -> Caller:
-    """Return the caller acting for the call's project: what the request names, else what the call states.
+def check_owner(caller: Caller, project: str, resource: object) -> None:
+    """Refuse what is of a project that the caller's key is not bound to.
+
+    Raises:
+        ProjectDeniedError: the caller may not act for it. Which project it is, is not told: the
+            caller has not named it.
+    """
+    if not caller.may_act_for(project):
+        raise ProjectDeniedError(
+            f"{_shown(caller)} may act for {_list(caller)}, and {resource} is of another project. "
+            "Ask an administrator for a key: gnomon keys create.",
+            resource=caller.name,
+        )
+
+
+def settled(caller: Caller, named: Sequence[str]) -> Caller:
+    """Return the caller acting for the call's project: the first that the request names, else the stated.
 
     A key that is bound to one project acts for that one where nothing is said.
 
@@ -167,7 +182,6 @@ def settled(caller: Caller, named: Iterable[str]) -> Caller:
         ProjectDeniedError: the key is not bound to it.
         ProjectUnstatedError: the key is bound to several, and nothing says for which this call is.
     """
-    named = sorted(named)
     check_named(caller, named)
     if named:
         return caller.acting_for(named[0])

@@ -23,13 +23,13 @@ _BY_FIELDS = {
 def resource_of_request(message: Message) -> str:
     """Return the name of what a request is about; empty if it names nothing, or nothing well-formed.
 
-    That is its `name`, or that of the resource in it, or the name that a create
-    wishes for, or its `parent`, or the first resource that it refers to.
+    That is its `name`, or the name that a create wishes for, or its `parent`, or
+    the name of the resource in it, or the first resource that it refers to.
     """
     if by_fields := _BY_FIELDS.get(message.DESCRIPTOR.full_name):
         return checked(by_fields(message))
-    for candidate in (_own_name(message), _wished_name(message), _text(message, "parent")):
-        if candidate:
+    for name_in in (_top_name, _wished_name, _parent, _name_to_change):
+        if candidate := name_in(message):
             return checked(candidate)
     referred_to = (getattr(message, field) for field in _references(message.DESCRIPTOR))
     return checked(next(filter(None, referred_to), ""))
@@ -55,8 +55,23 @@ def checked(name: str) -> str:
 
 
 def _own_name(message: Message) -> str:
-    if name := _text(message, "name"):
-        return name
+    return _top_name(message) or _nested_name(message)
+
+
+def _top_name(message: Message) -> str:
+    return _text(message, "name")
+
+
+def _parent(message: Message) -> str:
+    return _text(message, "parent")
+
+
+def _name_to_change(message: Message) -> str:
+    """Return the name of the resource in a request; not of a create, which makes another one than it says."""
+    return "" if message.DESCRIPTOR.name.startswith("Create") else _nested_name(message)
+
+
+def _nested_name(message: Message) -> str:
     for field in _nested(message.DESCRIPTOR):
         if message.HasField(field) and (name := _text(getattr(message, field), "name")):
             return name
@@ -67,7 +82,7 @@ def _wished_name(message: Message) -> str:
     """Return the name that `parent` and `metric_id` make, where the request creates a metric."""
     for field in _nested(message.DESCRIPTOR):
         if wished := _text(message, f"{field}_id"):
-            parent = _text(message, "parent")
+            parent = _parent(message)
             return f"{parent}/{field}s/{wished}" if parent else f"{field}s/{wished}"
     return ""
 

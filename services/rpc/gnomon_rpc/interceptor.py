@@ -5,7 +5,7 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 from gnomon.errors import GnomonError, PermissionDeniedError, QuotaExceededError
 from gnomon_rpc import caller
 from gnomon_rpc.access import settled
+from gnomon_rpc.audit import is_audited
 from gnomon_rpc.call_ending import Ending
 from gnomon_rpc.errors import tell
 from gnomon_rpc.gate import Admitted, Gate, OpenGate
@@ -47,8 +48,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
     (as instances do) and so are not checked here, by the method's full name.
     `watches` are told of every call but those of health checks and reflection.
     `gate` lets calls in: one that is not is refused before its request is read.
-    `refused` is told of calls that the rules of access turn away, and of those
-    that are beyond a quota; `limits` are those of API keys at a time.
+    `refused` is told of calls that the rules of access turn away, here or in the
+    handler (if the audit log does not tell it already), and of those that are
+    beyond a quota; `limits` are those of API keys at a time.
     """
 
     def __init__(
@@ -103,16 +105,18 @@ def _wrapped(
 ) -> Any:
     described_request = described(method).request
     may_name_projects = described_request is not None and names_projects(described_request)
+    has_entries = is_audited(method)  # once it has begun; the second entry tells of a refusal as well
 
-    def tell_quota(error: BaseException) -> None:
-        if isinstance(error, QuotaExceededError):
+    def tell_refusal(error: BaseException) -> None:
+        if isinstance(error, QuotaExceededError | PermissionDeniedError) and _is_untold(error, has_entries):
             refused(method, error)
 
-    def settle(projects: Iterable[str]) -> None:
+    def settle(projects: Sequence[str]) -> None:
         try:
             caller.set_current(settled(caller.current(), projects))
         except PermissionDeniedError as error:
-            refused(method, error)
+            if has_entries:  # it has none yet
+                refused(method, error)
             raise
 
     def look(request: Any) -> None:
@@ -140,7 +144,7 @@ def _wrapped(
             with limits.in_flight(_admitted.get().caller):
                 return await behaviour(check(request), context)
         except BaseException as error:
-            tell_quota(error)
+            tell_refusal(error)
             await call.fail(error)
             raise
         finally:
@@ -153,7 +157,7 @@ def _wrapped(
                 async for response in behaviour(check(request), context):
                     yield response
         except BaseException as error:
-            tell_quota(error)
+            tell_refusal(error)
             await call.fail(error)
             raise
         finally:
@@ -183,6 +187,16 @@ def _refusing(
         yield  # never reached: what makes this a generator
 
     return _made(handler, unary, stream, None, None)
+
+
+def _is_untold(error: QuotaExceededError | PermissionDeniedError, has_entries: bool) -> bool:
+    """Tell whether nothing but the caller hears of a refusal yet.
+
+    One that is of another key is none of the caller: another service refused this one's own.
+    """
+    if isinstance(error, QuotaExceededError):
+        return True
+    return not has_entries and error.metadata.get("resource") == caller.current().name
 
 
 def _kind(handler: Any) -> str:

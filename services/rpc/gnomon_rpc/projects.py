@@ -19,9 +19,13 @@ def names_projects(descriptor: Descriptor) -> bool:
     return bool(_fields(descriptor, ()))
 
 
-def named_projects(message: Message) -> set[str]:
-    """Return the IDs of the projects that a request names, in all its fields. They may be ill-formed."""
-    return set(_named(message, _fields(message.DESCRIPTOR, ())))
+def named_projects(message: Message) -> list[str]:
+    """Return the IDs of the projects that a request names, in all its fields. They may be ill-formed.
+
+    The first one is that of the call: a request's own fields, such as `parent`,
+    come before those of a resource in it, whose name a create does not go by.
+    """
+    return list(dict.fromkeys(_named(message, _fields(message.DESCRIPTOR, ()))))
 
 
 Fields = tuple[tuple[FieldDescriptor, "Fields | None"], ...]
@@ -44,7 +48,7 @@ def _fields(descriptor: Descriptor, above: tuple[str, ...]) -> Fields:
             and (nested := _fields(inner, (*above, descriptor.full_name)))
         ):
             found.append((field, nested))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda each: each[1] is not None))
 
 
 def _is_ours(descriptor: Descriptor) -> bool:

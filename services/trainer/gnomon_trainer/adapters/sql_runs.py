@@ -65,10 +65,10 @@ class SqlRunStore:
         with self._database.read() as connection:
             return _get(connection, name)
 
-    def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
+    def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> Sequence[Run]:
         query = select(table).order_by(table.c.number.desc()).limit(size)
-        if project is not None:
-            query = query.where(table.c.project == project)
+        if projects is not None:
+            query = query.where(table.c.project.in_(projects))
         if before is not None:
             query = query.where(table.c.number < before)
         with self._database.read() as connection:

@@ -11,7 +11,7 @@ from google.protobuf import empty_pb2
 from gnomon.errors import InvalidRequestError, NotFoundError, UnimplementedError, Violation
 from gnomon.names import OperationName
 from gnomon_rpc import caller, pages
-from gnomon_rpc.access import check_named, check_scope
+from gnomon_rpc.access import check_owner, check_scope
 from gnomon_trainer.api.generation_messages import generation_operation
 from gnomon_trainer.api.labelling_messages import labelling_operation
 from gnomon_trainer.api.messages import operation_message
@@ -48,14 +48,9 @@ class RunOperations:
         return await self._message(await self._of_a_project_of_the_caller(name))
 
     async def page(self, before: int | None, size: int) -> Sequence[tuple[int, Any]]:
-        found: list[Run] = []
-        while len(found) < size:
-            runs = await self._runs.page(None, before, size)
-            found += [run for run in runs if caller.current().may_act_for(run.project)]
-            if len(runs) < size:
-                break
-            before = runs[-1].number
-        return [(run.number, operation_message(run)) for run in found[:size]]
+        bound_to = caller.current().projects or None  # a key that is bound to none acts for all
+        found = await self._runs.page(bound_to, before, size)
+        return [(run.number, operation_message(run)) for run in found]
 
     async def cancel(self, name: OperationName) -> None:
         check_scope(caller.current(), "CancelOperation", frozenset({"train"}))
@@ -69,7 +64,7 @@ class RunOperations:
     async def _of_a_project_of_the_caller(self, name: OperationName) -> Run:
         """Return the run; an operation's name does not tell the project, so the gate cannot."""
         run = await self._runs.get(name)
-        check_named(caller.current(), [run.project])
+        check_owner(caller.current(), run.project, name)
         return run
 
     async def _message(self, run: Run) -> Any:

@@ -85,12 +85,12 @@ class RunCalls:
         return run_message(run, await self._runs.latest_point(run))
 
     async def list(self, request: pb.ListRunsRequest) -> pb.ListRunsResponse:
-        project = None
+        projects = None
         if request.parent != _ALL_PROJECTS:
-            project = ProjectName.parse(request.parent, "parent").project
+            projects = frozenset({ProjectName.parse(request.parent, "parent").project})
         size = pages.page_size(request.page_size)
         before = pages.read_token(request)
-        found = await self._runs.page(project, number(before), size + 1)
+        found = await self._runs.page(projects, number(before), size + 1)
         last = str(found[size - 1].number) if len(found) > size else None
         return pb.ListRunsResponse(
             runs=map(run_message, found[:size]), next_page_token=pages.make_token(request, last)

@@ -141,7 +141,8 @@ def check_same_body(request: Request, known_body: str) -> None:
     """Raise RequestIdReusedError if the ID came with another body before."""
     if request.body != known_body:
         raise RequestIdReusedError(
-            "The request_id was used with another request before. Use a new UUID for a new request.",
+            "The request_id was used for another request before, or by another API key, or for another "
+            "project. Use a new UUID for a new request.",
             request_id=request.request_id,
         )
 

@@ -65,8 +65,8 @@ class RunStore(Protocol):
         """Return a run, or raise NotFoundError."""
         ...
 
-    def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
-        """Return runs of a project, or of all, newest first, with numbers below `before`."""
+    def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> Sequence[Run]:
+        """Return runs of these projects, or of all, newest first, with numbers below `before`."""
         ...
 
     def change(self, name: RunName | OperationName, change: Change) -> Run:

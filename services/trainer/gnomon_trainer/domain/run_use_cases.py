@@ -152,8 +152,8 @@ class Runs:
         """Return the newest point of a run's curves."""
         return await asyncio.to_thread(self.store.latest_point, run.uid)
 
-    async def page(self, project: str | None, before: int | None, size: int) -> Sequence[Run]:
-        return await asyncio.to_thread(self.store.page, project, before, size)
+    async def page(self, projects: frozenset[str] | None, before: int | None, size: int) -> Sequence[Run]:
+        return await asyncio.to_thread(self.store.page, projects, before, size)
 
     async def rename(self, name: RunName, display_name: str, etag: str) -> Run:
         """Change the display name; EtagMismatchError if an etag is given and is not the newest."""
