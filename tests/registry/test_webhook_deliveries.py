@@ -16,6 +16,7 @@ from gnomon.errors import (
 from gnomon.status import from_status
 from gnomon.v1 import registry_service_pb2 as rpc
 from gnomon.v1 import webhooks_pb2 as pb
+from gnomon_outbound.client import OutboundClient
 from tests.outbound.listening import http
 from tests.registry.fake_webhooks import SECRET
 from tests.registry.hooking import (
@@ -134,6 +135,37 @@ async def test_a_receiver_that_asks_for_time_gets_it(tmp_path):
         delivery = await the_delivery(caller, is_delivered)
     first, second = (attempt.time.ToNanoseconds() / 1e9 for attempt in delivery.attempts)
     assert second - first >= 1.0  # the schedule alone says 0.02 s
+
+
+@pytest.mark.parametrize("header", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "9" * 400, "soon"])
+async def test_whatever_a_receiver_asks_for_its_delivery_goes_on(header, tmp_path):
+    asks = f"Retry-After: {header}"
+    busy, well = http(b"", "503 Busy", asks), http(b"", "200 OK", asks)
+    async with receiving(next=[busy, well]) as receiver, hooked(tmp_path, receiver) as caller:
+        await created(caller, receiver.url)
+        await caller.version()
+        delivery = await the_delivery(caller, is_delivered)
+        receiver.answer = busy
+        error = from_status((await tried_out(caller)).error)
+    assert [attempt.http_status for attempt in delivery.attempts] == [503, 200]
+    assert error.metadata["http_status"] == "503"
+
+
+async def test_a_defect_is_a_failed_attempt_and_ends_by_the_schedule(tmp_path, monkeypatch):
+    async def breaks(*_, **__):
+        raise RuntimeError("of the request: whsec_secret")
+
+    monkeypatch.setattr(OutboundClient, "post", breaks)
+    async with receiving() as receiver, hooked(tmp_path, receiver, webhook_give_up_s=0.3) as caller:
+        await created(caller, receiver.url)
+        await caller.version()
+        failed = await the_delivery(caller, is_failed)
+        webhook = await got(caller)
+    assert {attempt.http_status for attempt in failed.attempts} == {0}
+    assert {attempt.error for attempt in failed.attempts} == {webhook.last_error}
+    assert "has a defect" in webhook.last_error
+    assert "secret" not in webhook.last_error
+    assert webhook.HasField("failing_since_time")
 
 
 async def test_a_delivery_is_given_up_with_its_reason_and_delivered_on_demand(tmp_path):

@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from collections import Counter, deque
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gnomon.errors import WebhookSecretMissingError
@@ -26,6 +27,7 @@ from tests.registry.fake_webhooks import NOW, a_change, a_delivery, a_webhook, s
 
 SCHEDULE = Schedule(first_s=5, longest_s=12 * 3600, give_up_s=3 * 86400)
 WELL = Attempt(NOW, 204, 0.1, "")
+MANY = [*"abcdefghijklmnopqrstuvwxyz"]
 FAILED = Attempt(NOW, 500, 0.1, "The receiver answered 500.")
 
 
@@ -197,6 +199,22 @@ def test_one_success_ends_the_trouble():
         places.take("a")
         places.give_back("a", well=well)
         assert places.rooms(["a"]) == {"a": room}
+
+
+@given(st.sets(st.sampled_from(MANY), min_size=1), st.sets(st.sampled_from(MANY)), st.integers(1, 9))
+@example(receivers=set(MANY), dead=set(MANY), count=8)
+@example(receivers=set("abcdefghz"), dead={"z"}, count=8)
+def test_each_receiver_has_its_turn_however_many_are_dead_or_busy(receivers, dead, count):
+    places, under_way, began = Places(count), deque(), Counter()
+    for _ in range(2 * (4 * len(receivers) + count)):  # all have work; of what is under way the oldest ends
+        for webhook, room in places.rooms(sorted(receivers)).items():
+            for _ in range(room):
+                places.take(webhook)
+                began[webhook] += 1
+                under_way.append(webhook)
+        ended = under_way.popleft()
+        places.give_back(ended, well=ended not in dead)
+    assert min(began[webhook] for webhook in receivers) >= 2
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=40), st.integers(2, 9))

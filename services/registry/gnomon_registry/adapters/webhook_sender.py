@@ -1,12 +1,12 @@
 """Posts to receivers through the guarded client."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from gnomon.errors import InvalidRequestError, Violation
 from gnomon_outbound.client import OutboundClient
 from gnomon_outbound.errors import OutboundError, RefusedError, TooLargeError
+from gnomon_outbound.retry_after import retry_after_s
 from gnomon_registry.domain.webhook_ports import NoReplyError, Reply
 
 _MOST_BYTES = 64 * 1024  # of an answer, which nobody reads
@@ -37,15 +37,6 @@ class OutboundSender:
             ) from error
         except OutboundError as error:
             raise NoReplyError(str(error), refused=isinstance(error, RefusedError)) from error
-        return Reply(answer.status, _seconds(answer.headers.get("retry-after", ""), self._clock()))
-
-
-def _seconds(text: str, now: datetime) -> float:
-    """Return what a `Retry-After` asks for, a number or a date; 0 if it is neither."""
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        then = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return 0.0
-    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds())
+        if 200 <= answer.status < 300:  # it is taken, and nobody asks again
+            return Reply(answer.status)
+        return Reply(answer.status, retry_after_s(answer.headers, self._clock()) or 0.0)

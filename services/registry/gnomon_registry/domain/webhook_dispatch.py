@@ -12,7 +12,7 @@ from gnomon_registry.domain.deliveries import Delivery
 from gnomon_registry.domain.ports import ChangeFeed
 from gnomon_registry.domain.webhook_outbox import Outbox
 from gnomon_registry.domain.webhook_places import SLOW_S, Places
-from gnomon_registry.domain.webhook_sending import Outcome, Sends
+from gnomon_registry.domain.webhook_sending import Outcome, Sends, broken_down
 from gnomon_registry.domain.webhooks import Webhook
 
 log = structlog.get_logger(__name__)
@@ -127,11 +127,17 @@ class Dispatcher:
     async def _deliver(self, webhook: Webhook, delivery: Delivery) -> None:
         well = False
         try:
-            outcome = await self._sending.send(webhook, delivery.name.delivery, delivery.body)
+            outcome = await self._send(webhook, delivery)
             well = outcome.problem is None and outcome.attempt.duration_s < SLOW_S
             self._ended.append((delivery, outcome))
-        except Exception:  # it becomes due again when its lease ends
-            log.exception("a delivery was left", delivery=str(delivery.name))
         finally:
             self._places.give_back(webhook.name.webhook, well=well)
             self._woken.set()
+
+    async def _send(self, webhook: Webhook, delivery: Delivery) -> Outcome:
+        begun = self._outbox.clock()
+        try:
+            return await self._sending.send(webhook, delivery.name.delivery, delivery.body)
+        except Exception:  # were nothing recorded, it would be sent again at the end of every lease, for ever
+            log.exception("a delivery broke down", delivery=str(delivery.name))
+            return broken_down(webhook, begun)

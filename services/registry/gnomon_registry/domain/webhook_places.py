@@ -11,13 +11,16 @@ class Places:
     """Places for requests that are under way in this process.
 
     A receiver has up to four at once. One whose last request failed or was slow has one, and all of these
-    together half of the places: however many of them there are, the others find room.
+    together half of the places: however many of them there are, the others find room. Whose last turn is the
+    longest ago is next, so that everybody has one.
     """
 
     def __init__(self, places: int) -> None:
         self._places = places
         self._taken: Counter[str] = Counter()
         self._troubled: set[str] = set()
+        self._turns = 0
+        self._last_turns: dict[str, int] = {}
 
     @property
     def taken(self) -> int:
@@ -28,8 +31,9 @@ class Places:
         free = self._places - self.taken
         for_troubled = max(1, self._places // 2) - sum(self._taken[name] for name in self._troubled)
         rooms: Counter[str] = Counter()
-        # In turns, the one with the fewest first: each gets one before anyone gets two.
-        waiting = sorted(webhooks, key=lambda name: (name in self._troubled, self._taken[name], name))
+        # In turns, the one with the fewest first: each gets one before anyone gets two. Neither a name nor a
+        # trouble puts one behind, or those before it could keep it there for as long as they have work.
+        waiting = sorted(webhooks, key=lambda name: (self._taken[name], self._last_turns.get(name, 0), name))
         while free > 0 and waiting:
             still = []
             for name in waiting:
@@ -46,6 +50,8 @@ class Places:
 
     def take(self, webhook: str) -> None:
         self._taken[webhook] += 1
+        self._turns += 1
+        self._last_turns[webhook] = self._turns
 
     def give_back(self, webhook: str, *, well: bool) -> None:
         """End a request; `well` tells that it succeeded, and soon."""

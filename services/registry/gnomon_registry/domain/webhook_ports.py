@@ -96,7 +96,7 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a receiver answered. `retry_after_s` is 0 if it did not say."""
+    """What a receiver answered. `retry_after_s` is 0 if it did not say, or took it."""
 
     status: int
     retry_after_s: float = 0.0

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gnomon import webhooks as signing
 from gnomon.errors import (
     EndpointNotAllowedError,
     GnomonError,
+    InternalError,
     MasterKeyMissingError,
     WebhookSecretMissingError,
     WebhookUndeliveredError,
@@ -27,11 +29,17 @@ class Outcome:
     retry_after_s: float = 0.0
 
 
+def broken_down(webhook: Webhook, begun: datetime) -> Outcome:
+    """Return the outcome of an attempt that a defect ended: failed, as any other, so that it has an end."""
+    problem = InternalError("The registry has a defect; its log has the details.", resource=str(webhook.name))
+    return Outcome(Attempt(begun, 0, 0.0, problem.message), problem)
+
+
 class Sends(Protocol):
     """Makes requests to receivers."""
 
     async def send(self, webhook: Webhook, message_id: str, body: str) -> Outcome:
-        """Make one request. Whatever goes wrong is in the outcome."""
+        """Make one request. Whatever goes wrong is in the outcome, but for defects."""
         ...
 
 
@@ -46,7 +54,7 @@ class Sending:
     timeout_s: float
 
     async def send(self, webhook: Webhook, message_id: str, body: str) -> Outcome:
-        """Make one request. Whatever goes wrong is in the outcome."""
+        """Make one request. Whatever goes wrong is in the outcome, but for defects."""
         begun, started = self.clock(), self.stopwatch()
         status, retry_after_s, problem = 0, 0.0, None
         try:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gnomon.errors import (
@@ -16,6 +16,7 @@ from gnomon.errors import (
 )
 from gnomon_outbound.client import Answer, OutboundClient
 from gnomon_outbound.errors import OutboundError, RefusedError, TooLargeError
+from gnomon_outbound.retry_after import retry_after_s
 from gnomon_trainer.adapters.chat_completions import Complaint, UnusableError, complaint, completion
 from gnomon_trainer.domain.chat import (
     ChatAnswer,
@@ -158,14 +159,5 @@ def _refusal(endpoint: Endpoint, answer: Answer, status: int) -> GnomonError:
 
 
 def _retry_after_s(answer: Answer) -> float | None:
-    """Read `Retry-After`: seconds, or a date, which is counted from the answer's own `Date`."""
-    text = answer.headers.get("retry-after", "").strip()
-    try:
-        seconds = float(text) if text[:1].isdigit() else _until(text, answer.headers.get("date", ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
-
-
-def _until(text: str, date: str) -> float:
-    return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
+    seconds = retry_after_s(answer.headers, datetime.now(UTC))
+    return None if seconds is None else min(seconds, _LONGEST_WAIT_S)
