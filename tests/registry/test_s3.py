@@ -80,8 +80,10 @@ def test_what_is_listed_can_be_removed_unless_it_was_stored_again(store):
     found = {file.digest: file for file in store.stored()}
 
     assert {file.size_bytes for file in found.values()} == {6, 2}
-    assert all(store.remove(file) for file in found.values())
-    assert not any(store.remove(file) for file in found.values())
+    with pytest.raises(KeyError):
+        store.remove(found["b" * 64], {}.popitem)  # the last look forbids it
+    assert all(store.remove(file, lambda: None) for file in found.values())
+    assert not any(store.remove(file, lambda: None) for file in found.values())
     assert list(store.stored()) == []
 
 

@@ -7,7 +7,7 @@ once its digest is right.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Self, cast
 
@@ -86,9 +86,9 @@ class S3BlobStore(FileBlobStore):
         with _in_words():
             yield from list(super().stored())
 
-    def remove(self, file: StoredFile) -> bool:
+    def remove(self, file: StoredFile, last_look: Callable[[], None]) -> bool:
         with _in_words():
-            return super().remove(file)
+            return super().remove(file, last_look)
 
     def _part(self, target: str) -> "_Object":
         return _Object(self._files, target)
