@@ -72,6 +72,9 @@ class FakeTransaction:
     def put_blob_owner(self, sha256, owner):
         self._state.blob_owners[sha256] = owner
 
+    def check_alone(self):
+        pass
+
     def remove_blob_owner(self, sha256):
         self._state.blob_owners.pop(sha256, None)
 
@@ -189,10 +192,11 @@ class FakeBlobStore:
             for digest, content in files.items():
                 yield StoredFile(digest, is_manifest, len(content), self._modified[digest])
 
-    def remove(self, file):
+    def remove(self, file, last_look):
         files = self.manifests if file.is_manifest else self.contents
         if file.digest not in files or self._modified[file.digest] != file.modified:
             return False
+        last_look()
         del files[file.digest]
         return True
 

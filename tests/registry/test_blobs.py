@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import threading
 
 import pytest
 
@@ -11,8 +12,9 @@ from gnomon.errors import (
     UploadTooLargeError,
 )
 from gnomon.v1 import registry_service_pb2 as rpc
+from tests.registry import bundles
 from tests.registry.bundles import sha256
-from tests.registry.running import error_of, registry, until, upload_messages
+from tests.registry.running import error_of, registry, until, upload_messages, version_request
 
 CONTENT = bytes(range(256)) * 20_000  # about 5 MB
 
@@ -166,3 +168,34 @@ async def test_a_caller_who_leaves_amid_a_download_keeps_no_file_open(caller, tm
     call.cancel()
 
     await until(lambda: digest not in " ".join(f.path for f in psutil.Process().open_files()))
+
+
+async def test_checks_of_bundles_leave_threads_for_other_calls_and_make_way_when_cancelled(
+    caller, monkeypatch
+):
+    blobs, go_on, running, most = caller.app._blobs, threading.Event(), set(), []
+
+    def slow(self, digests):
+        running.add(threading.get_ident())
+        most.append(len(running))
+        go_on.wait(30)
+        running.discard(threading.get_ident())
+        return []
+
+    monkeypatch.setattr(type(blobs), "missing", slow)
+    request = rpc.FindMissingBlobsRequest(sha256=["a" * 64])
+    calls = [caller.FindMissingBlobs(request) for _ in range(20)]
+    calls += [caller.CreateMetricVersion(version_request(bundles.files("tox"))) for _ in range(20)]
+    try:
+        await until(lambda: len(running) == 2)
+        for call in calls[20:]:
+            call.cancel()
+        async with asyncio.timeout(10):
+            await caller.GetMetric(rpc.GetMetricRequest(name="metrics/tox"))
+    finally:
+        go_on.set()
+    answers = await asyncio.gather(*calls[:20])
+
+    assert len(answers) == 20
+    assert max(most) == 2
+    assert len(most) <= 22  # those that were cancelled while they waited took no thread

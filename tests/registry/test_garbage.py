@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
-from gnomon.errors import BlobMissingError
+from gnomon.errors import BlobMissingError, ServiceUnavailableError
 from gnomon.v1 import registry_service_pb2 as rpc
+from gnomon_registry.domain import garbage as garbage_module
 from gnomon_registry.domain.entities import BlobOwner
 from gnomon_registry.wiring import garbage, stores
 from tests.registry import bundles
@@ -134,6 +135,56 @@ async def test_a_file_that_was_uploaded_again_after_it_was_found_stays(caller, c
     await caller.upload(b"twice")
 
     assert list(collecting.remove(found)) == []
+
+
+async def test_each_batch_asks_anew_what_is_needed_and_ends_when_it_took_long(caller, collect, monkeypatch):
+    monkeypatch.setattr(garbage_module, "_LONGEST_S", 0.0)
+    contents = bundles.files("tox", salt="between")
+    await caller.upload(b"alone")
+    await caller.upload_all(contents)
+    collecting = collect(AT_ONCE)
+    alone = bundles.sha256(b"alone")
+    removing = collecting.remove(sorted(collecting.find(), key=lambda file: file.digest != alone))
+    first = next(removing)
+    version = await caller.CreateMetricVersion(version_request(contents))  # the first batch has ended
+
+    assert first.digest == alone
+    assert list(removing) == []
+    assert await whole(caller, version)
+
+
+async def test_a_version_that_is_published_while_the_collector_has_lost_its_turn_keeps_its_files(
+    tmp_path, postgres_server, monkeypatch
+):
+    url = postgres_server.database()
+    async with registry(tmp_path, database_url=url) as caller:
+        await caller.metric("tox")
+        contents = bundles.files("tox", salt="old")
+        await caller.upload_all(contents)
+        database, blobs = stores(settings(tmp_path, database_url=url))
+        collecting, loop = garbage(database, blobs, AT_ONCE, AT_ONCE), asyncio.get_running_loop()
+        published = []
+
+        async def publish():
+            return await caller.CreateMetricVersion(version_request(contents))
+
+        def stall(path):
+            monkeypatch.undo()  # the store takes so long that the server ends the collector's transaction
+            postgres_server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                f" AND database = (SELECT oid FROM pg_database WHERE datname = '{url.rpartition('/')[2]}')"
+            )
+            published.append(asyncio.run_coroutine_threadsafe(publish(), loop).result(30))
+            return info(path)
+
+        found, info = collecting.find(), blobs._files.info
+        monkeypatch.setattr(blobs._files, "info", stall)
+        with pytest.raises(ServiceUnavailableError):
+            await asyncio.to_thread(list, collecting.remove(found))
+        database.close()
+
+        assert await whole(caller, published[0])
+    postgres_server.drop(url)
 
 
 async def test_a_version_whose_files_go_while_it_is_checked_is_refused(caller, collect, monkeypatch):

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from s3fs.core import S3File
 
 from gnomon.errors import ServiceUnavailableError
 from gnomon_registry.adapters import s3_blobs
@@ -78,8 +80,10 @@ def test_what_is_listed_can_be_removed_unless_it_was_stored_again(store):
     found = {file.digest: file for file in store.stored()}
 
     assert {file.size_bytes for file in found.values()} == {6, 2}
-    assert all(store.remove(file) for file in found.values())
-    assert not any(store.remove(file) for file in found.values())
+    with pytest.raises(KeyError):
+        store.remove(found["b" * 64], {}.popitem)  # the last look forbids it
+    assert all(store.remove(file, lambda: None) for file in found.values())
+    assert not any(store.remove(file, lambda: None) for file in found.values())
     assert list(store.stored()) == []
 
 
@@ -95,12 +99,31 @@ def test_a_store_that_is_away_is_told_with_a_time_to_come_back(monkeypatch):
     store = S3BlobStore("s3://bucket/models", "http://127.0.0.1:9")
     for attempt in (
         lambda: store.size("a" * 64),
+        lambda: store.missing(["a" * 64]),
         lambda: store.download("a" * 64),
+        lambda: store.open("a" * 64),
+        lambda: store.put_manifest("a" * 64, b"{}"),
+        lambda: begin(store, LARGE).finish(),
         lambda: list(store.stored()),
     ):
         with pytest.raises(ServiceUnavailableError, match="does not answer") as raised:
             attempt()
         assert raised.value.retry_after_s
+
+
+def test_a_store_that_goes_away_before_a_blob_is_read_is_told_too(store, monkeypatch):
+    def cut(*_):
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    begin(store, LARGE).finish()
+    monkeypatch.setattr(S3File, "_fetch_range", cut)
+    with (
+        store.open(bundles.sha256(LARGE)) as file,
+        pytest.raises(ServiceUnavailableError, match="does not answer") as raised,
+    ):
+        file.read()
+
+    assert raised.value.retry_after_s
 
 
 async def test_a_registry_keeps_its_artifacts_in_a_bucket(tmp_path, endpoint, bucket):

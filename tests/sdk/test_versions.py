@@ -106,6 +106,27 @@ async def test_a_version_comes_back_as_it_was_registered(kind: str, folder: Path
     assert store.largest_part <= 1024 * 1024
 
 
+async def test_a_registry_may_take_longer_to_check_a_larger_bundle(kind: str, folder: Path) -> None:
+    left: dict[str, float] = {}
+
+    class Telling(InMemory):
+        async def find(self, request: Any, context: Any) -> Any:
+            left["find"] = context.time_remaining()
+            return await super().find(request, context)
+
+        async def create(self, request: Any, context: Any) -> pb.MetricVersion:
+            left["create"] = context.time_remaining()
+            return await super().create(request, context)
+
+    store = Telling()
+    (folder / "weights.bin").write_bytes(bytes(20 * 1024 * 1024))
+    async with serving(**store.methods()) as address, connected(kind, address, timeout_s=30.0) as client:
+        await client.versions.create("toxicity", folder)
+
+    assert left.keys() == {"find", "create"}
+    assert all(remaining > 45 for remaining in left.values()), left
+
+
 async def test_only_missing_blobs_are_sent_and_each_once(kind: str, folder: Path) -> None:
     store = InMemory()
     async with serving(**store.methods()) as address, connected(kind, address) as client:

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import MetaData, insert, select, text
 
 from gnomon.errors import ServiceUnavailableError
 from gnomon_registry.adapters.database import Database as RegistryDatabase
 from gnomon_registry.adapters.schema import answered_requests
+from gnomon_registry.adapters.schema import metadata as registry_tables
 from gnomon_storage.database import SqlDatabase
+from gnomon_storage.migrating import OF_EVERY_SERVICE
 from gnomon_trainer.adapters.database import Database as TrainerDatabase
+from gnomon_trainer.adapters.tables import metadata as trainer_tables
 from tests.databases import ENGINES
 from tests.postgres import PostgresServer
 
@@ -41,6 +44,14 @@ def database(url: str) -> Iterator[RegistryDatabase]:
     database.close()
 
 
+def tables_of(database: SqlDatabase) -> dict[str, list[str]]:
+    """Return the names of all tables and their columns."""
+    found = MetaData()
+    with database.read() as connection:
+        found.reflect(connection)
+    return {name: list(table.columns.keys()) for name, table in found.tables.items()}
+
+
 @pytest.mark.parametrize("make", SERVICES)
 def test_the_migrations_make_the_tables_that_the_code_knows(make: Make, url: str) -> None:
     database = make(url)
@@ -51,6 +62,14 @@ def test_the_migrations_make_the_tables_that_the_code_knows(make: Make, url: str
     database.close()
 
     assert differences == []
+
+
+def test_a_table_that_services_share_is_marked_so_that_it_tells_no_owner() -> None:
+    one, other = registry_tables.tables, trainer_tables.tables
+    shared = one.keys() & other.keys()
+
+    assert shared
+    assert all(table.info[OF_EVERY_SERVICE] for name in shared for table in (one[name], other[name]))
 
 
 @pytest.mark.parametrize("make", SERVICES)
@@ -90,13 +109,22 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
     assert state.current == state.newest
 
 
-def test_the_database_of_another_service_is_refused(url: str) -> None:
-    trainer, registry = TrainerDatabase(url), RegistryDatabase(url)
-    trainer.migrate("0001")
-    with pytest.raises(ServiceUnavailableError, match="one of its own"):
-        registry.migrate()
-    registry.close()
-    trainer.close()
+@pytest.mark.parametrize("revision", ["0001", "head"])
+@pytest.mark.parametrize(("first", "second"), [SERVICES, SERVICES[::-1]], ids=["of_registry", "of_trainer"])
+def test_the_database_of_another_service_is_refused_and_not_touched(
+    first: Make, second: Make, revision: str, url: str
+) -> None:
+    owner, other = first(url), second(url)
+    owner.migrate(revision)
+    before = tables_of(owner)
+    for touch in (other.migrate, other.state, lambda: other.prepare(migrate=False)):
+        with pytest.raises(ServiceUnavailableError, match="one of its own"):
+            touch()
+    after = tables_of(owner)
+    owner.close()
+    other.close()
+
+    assert before == after
 
 
 def test_a_database_of_a_newer_release_is_not_touched(database: RegistryDatabase) -> None:

@@ -1,5 +1,6 @@
 """What was dumped of one engine is the same in another, and an older schema is brought up to date."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Row, insert, select, text
 
-from gnomon.errors import ResourceInUseError, ServiceUnavailableError
+from gnomon.errors import ArtifactCorruptError, ResourceInUseError, ServiceUnavailableError
 from gnomon_registry.adapters import schema
 from gnomon_registry.adapters.database import Database
 from gnomon_storage import dumping
@@ -94,4 +95,36 @@ def test_a_backup_of_a_newer_release_is_refused_and_leaves_nothing(tmp_path: Pat
         target.restore("9999", tmp_path)
     with target.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one() == 0
+    target.close()
+
+
+def test_a_database_that_is_ahead_of_the_backup_is_refused_and_stays_empty(
+    urls: list[str], tmp_path: Path
+) -> None:
+    target = Database(urls[1])
+    (tmp_path / "dump").mkdir()
+    row = {"request_id": "r", "body": "b", "resource": "x"}
+    lines = [json.dumps(list(each)) + "\n" for each in (row.keys(), row.values())]
+    (tmp_path / "dump" / "answered_requests.jsonl").write_text("".join(lines))
+    target.migrate()
+    with pytest.raises(ResourceInUseError, match="without tables"):
+        target.restore("0001", tmp_path / "dump")
+    with target.read() as connection:
+        assert dumping.is_empty(connection)
+    target.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "line"), [("projects", '["project", "unheard"]\n["p", 1]\n'), ("unheard", '["a"]\n[1]\n')]
+)
+def test_what_a_schema_has_no_place_for_is_refused_and_never_dropped(
+    table: str, line: str, tmp_path: Path
+) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'target.db'}")
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump" / f"{table}.jsonl").write_text(line)
+    with pytest.raises(ArtifactCorruptError, match="unheard"):
+        target.restore("0001", tmp_path / "dump")
+    with target.read() as connection:
+        assert dumping.is_empty(connection)
     target.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gnomon_trainer.adapters import garbage as garbage_module
 from gnomon_trainer.adapters.garbage import Garbage
 from gnomon_trainer.adapters.row_files import RowFiles
 from tests.databases import ENGINES, trainer_database
@@ -100,3 +101,41 @@ def test_work_folders_go_only_where_there_is_no_such_run(bench: Bench) -> None:
 
     assert bench.collect() == ["runs/r-gone"]
     assert [path.name for path in (bench.data_dir / "runs").iterdir()] == [run.uid]
+
+
+def work_folder(bench: Bench, name: str) -> None:
+    folder = bench.data_dir / "runs" / name
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "predictions.jsonl").write_bytes(b"12345")
+    os.utime(folder, (NOW - 9 * DAY_S, NOW - 9 * DAY_S))
+
+
+def test_folders_are_deleted_while_others_may_write(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted: list[Path] = []
+
+    def delete(folder: Path, ignore_errors: bool) -> None:
+        bench.stores.datasets.add([draft(f"d{len(deleted)}", bench.store("rows"))], None, 1.0)
+        deleted.append(folder)
+
+    for name in ("r-a", "r-b"):
+        work_folder(bench, name)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", delete)  # as if it were killed before
+        assert sorted(bench.collect()) == ["runs/r-a", "runs/r-b"]
+    assert len(deleted) == 2
+    assert len(bench.collect()) == 2, "what was left is found again"
+    assert list((bench.data_dir / "runs").iterdir()) == []
+
+
+def test_a_batch_that_took_long_lets_others_write_and_looks_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage_module, "_LONGEST_S", 0.0)
+    digests = {bench.store(str(number)) for number in range(2)}
+    garbage = bench.garbage()
+    removing = garbage.remove(garbage.find())
+    (left,) = digests - {Path(next(removing).name).stem}
+    bench.stores.datasets.add([draft("train", left)], None, 1.0)
+
+    assert list(removing) == []
+    assert len(list(bench.rows.read(left))) == 1

@@ -112,12 +112,18 @@ class Versions:
             request_id=request_id or new_request_id(),
             import_source=source,
         )
-        method = f"{_SERVICE}/CreateMetricVersion"
+        create = partial(
+            self._registry.unary,
+            f"{_SERVICE}/CreateMetricVersion",
+            request,
+            pb.MetricVersion,
+            timeout_s=self._check_s(files),
+        )
         try:
-            return self._registry.unary(method, request, pb.MetricVersion)
+            return create()
         except BlobMissingError:  # garbage collection was faster; what was uploaded now it leaves alone
             self._upload_missing(Path(folder), files)
-            return self._registry.unary(method, request, pb.MetricVersion)
+            return create()
 
     def get(self, name: str) -> pb.MetricVersion:
         request = registry.GetMetricVersionRequest(name=shorthand.metric_version(name))
@@ -248,7 +254,10 @@ class Versions:
         by_digest = {file.sha256: file for file in files}
         request = registry.FindMissingBlobsRequest(sha256=sorted(by_digest))
         found = self._registry.unary(
-            f"{_SERVICE}/FindMissingBlobs", request, registry.FindMissingBlobsResponse
+            f"{_SERVICE}/FindMissingBlobs",
+            request,
+            registry.FindMissingBlobsResponse,
+            timeout_s=self._check_s(files),
         )
         for sha256 in found.missing_sha256:
             file = by_digest[sha256]
@@ -258,6 +267,10 @@ class Versions:
                 registry.UploadBlobResponse,
                 timeout_s=transfer_s(self._registry.timeout_s, file.size_bytes),
             )
+
+    def _check_s(self, files: tuple[bundle.BundleFile, ...]) -> float:
+        """Return how long a call may take in which the registry reads the files to check them."""
+        return transfer_s(self._registry.timeout_s, sum(file.size_bytes for file in files))
 
     def _download(self, file: bundle.BundleFile, path: Path, resource: str) -> None:
         attempts = Attempts(transfer_s(self._registry.timeout_s, file.size_bytes))

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from gnomon.audit import AuditEntry, Head, Query, Record, chained
+from gnomon_storage.migrating import OF_EVERY_SERVICE
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -49,6 +50,7 @@ def audit_table(metadata: MetaData) -> Table:
         Column("previous_hash", LargeBinary, nullable=False),
         Column("hash", LargeBinary, nullable=False),
         Index("audit_entries_by_time", "time_us"),
+        info={OF_EVERY_SERVICE: True},
     )
 
 

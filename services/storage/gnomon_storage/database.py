@@ -140,16 +140,29 @@ class SqlDatabase:
         """Fill an empty database with what `dumping.dump` wrote at a revision, then bring it up to date.
 
         Raises:
-            ResourceInUseError: it is not empty.
+            ResourceInUseError: it is not empty, or its tables are of a later revision than the backup.
             ServiceUnavailableError: the backup is of a newer release.
+            ArtifactCorruptError: the backup has something that its revision has no place for.
         """
         self.check_empty()
         self.migrate(revision)
         with self.write(_MIGRATION_WAIT_S) as connection:
             if not dumping.is_empty(connection):
                 raise self._not_empty()
+            self._check_is_at(connection, revision)
             dumping.load(connection, folder)
         self.migrate()
+
+    def _check_is_at(self, connection: Connection, revision: str) -> None:
+        """Old rows in newer tables would miss what the steps between do to rows."""
+        current = migrating.state(connection, self._migrations, self._owner).current
+        if current != revision:
+            raise ResourceInUseError(
+                f"The {self._owner}'s database has tables of revision {current}, and the backup is of "
+                f"{revision}. Restore into a database without tables, which a restore brings up to date.",
+                resource=f"{self._owner} database",
+                used_by=f"the tables of revision {current}",
+            )
 
     def check_empty(self) -> None:
         """Raise ResourceInUseError if the database holds anything."""

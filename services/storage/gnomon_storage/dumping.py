@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, MetaData, Table, func, insert, select
 
+from gnomon.errors import ArtifactCorruptError
+
 _BATCH = 500
 
 
@@ -30,9 +32,16 @@ def dump(connection: Connection, tables: MetaData, folder: Path) -> None:
 
 
 def load(connection: Connection, folder: Path) -> None:
-    """Insert what `dump` wrote into the tables of the same schema, which must be empty."""
+    """Insert what `dump` wrote into the tables of the same schema, which must be empty.
+
+    Raises:
+        ArtifactCorruptError: rows have no table, or values no column.
+    """
     tables = MetaData()
     tables.reflect(connection)
+    for file in sorted(folder.glob("*.jsonl")):
+        if file.stem not in tables.tables and any(_batches(file)):
+            raise _no_place(file, file.stem)
     for table in tables.sorted_tables:
         if (file := folder / f"{table.name}.jsonl").exists():
             _load_table(connection, table, file)
@@ -54,6 +63,8 @@ def _load_table(connection: Connection, table: Table, file: Path) -> None:
         if isinstance(column.type, JSON):
             column.type = JSON(none_as_null=True)  # `null` within JSON comes as $json
     for batch in _batches(file):
+        if unknown := batch[0].keys() - table.columns.keys():  # which an insert of many rows passes over
+            raise _no_place(file, f"{table.name}.{min(unknown)}")
         connection.execute(insert(table), batch)
     counter = table.autoincrement_column
     if connection.dialect.name == "postgresql" and counter is not None:
@@ -61,6 +72,15 @@ def _load_table(connection: Connection, table: Table, file: Path) -> None:
         connection.execute(
             select(func.setval(sequence, func.max(counter)))
         )  # nothing where there are no rows
+
+
+def _no_place(file: Path, what: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"The backup holds {what}, which its revision does not know. The database stays empty; restore "
+        "another backup.",
+        resource=str(file.parent),
+        path=file.name,
+    )
 
 
 def _batches(file: Path) -> Iterator[list[dict[str, Any]]]:

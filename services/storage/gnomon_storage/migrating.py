@@ -15,6 +15,8 @@ from sqlalchemy import Connection, MetaData, inspect
 from gnomon.errors import ServiceUnavailableError
 from gnomon_storage import postgresql
 
+OF_EVERY_SERVICE = "of_every_service"  # in a table's `info`: it does not tell whose database this is
+
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
@@ -76,7 +78,8 @@ def _config(migrations: Migrations) -> Config:
 
 def _check_ours(connection: Connection, migrations: Migrations, owner: str) -> None:
     """Two services in one database would take each other's revisions for their own."""
-    if not {*inspect(connection).get_table_names()} & {*migrations.tables.tables}:
+    own = {name for name, table in migrations.tables.tables.items() if not table.info.get(OF_EVERY_SERVICE)}
+    if own.isdisjoint(inspect(connection).get_table_names()):
         raise ServiceUnavailableError(
             f"The database belongs to another service or program. Give the {owner} one of its own."
         )

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -142,12 +142,13 @@ class FileBlobStore:
                 name = path.rpartition("/")[2].removesuffix(".json")
                 yield StoredFile(name, folder == "manifests", int(details["size"]), _modified(details))
 
-    def remove(self, file: StoredFile) -> bool:
+    def remove(self, file: StoredFile, last_look: Callable[[], None]) -> bool:
         path = self._manifest(file.digest) if file.is_manifest else self._blob(file.digest)
         self._files.invalidate_cache()
         try:
             if _modified(self._files.info(path)) != file.modified:
                 return False
+            last_look()
             self._files.rm_file(path)
         except FileNotFoundError:
             return False

@@ -205,6 +205,9 @@ class SqlWriter(SqlReader):
         if self._connection.execute(update(table).where(*same).values(values)).rowcount == 0:
             self._connection.execute(insert(table).values(values))
 
+    def check_alone(self) -> None:
+        self._connection.exec_driver_sql("SELECT 1")  # fails where the server has ended the transaction
+
     def put_project(self, project: Project) -> None:
         self._put(projects, rows.from_project(project))
 

@@ -6,9 +6,10 @@ once its digest is right.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import IO, Any, Self, cast
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -66,11 +67,16 @@ class S3BlobStore(FileBlobStore):
             return super().missing(sha256)
 
     def download(self, sha256: str) -> FileDownload:
+        return FileDownload(self._reading(sha256), sha256)
+
+    def open(self, sha256: str) -> IO[bytes]:
+        return cast("IO[bytes]", self._reading(sha256))
+
+    def _reading(self, sha256: str) -> "_Reading":
         with _in_words():
-            size = super().size(sha256)  # opening an object asks nothing of the store
-            if size is None:
+            if super().size(sha256) is None:  # opening an object asks nothing of the store
                 raise NotFoundError(f"The blob {sha256} is not stored.", resource=f"blobs/{sha256}")
-            return FileDownload(_Reading(self._files.open(self._blob(sha256), "rb")), sha256)
+            return _Reading(self._files.open(self._blob(sha256), "rb"))
 
     def put_manifest(self, digest: str, content: bytes) -> None:
         with _in_words(), contextlib.suppress(FileExistsError):  # its name says what it holds
@@ -80,9 +86,9 @@ class S3BlobStore(FileBlobStore):
         with _in_words():
             yield from list(super().stored())
 
-    def remove(self, file: StoredFile) -> bool:
+    def remove(self, file: StoredFile, last_look: Callable[[], None]) -> bool:
         with _in_words():
-            return super().remove(file)
+            return super().remove(file, last_look)
 
     def _part(self, target: str) -> "_Object":
         return _Object(self._files, target)
@@ -123,15 +129,28 @@ class _Object:
 
 
 class _Reading:
-    """An open object, whose troubles are not taken for a damaged one."""
+    """An open object, whose troubles are not taken for a damaged one: as much of `IO` as is read with."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
-    def read(self, size_bytes: int) -> bytes:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, size_bytes: int = -1) -> bytes:
         with _in_words():
             content: bytes = self._file.read(size_bytes)
             return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with _in_words():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
 
     def close(self) -> None:
         self._file.close()

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802  RPCs have the proto's names and gRPC's parameters
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,11 +17,13 @@ from gnomon_rpc import caller
 class BlobRpcs:
     blobs: Blobs
     stored: StoredBytes
+    checks: asyncio.Semaphore
 
     async def FindMissingBlobs(
         self, request: rpc.FindMissingBlobsRequest, context: Any
     ) -> rpc.FindMissingBlobsResponse:
-        missing = await in_thread(self.blobs.missing, list(request.sha256))
+        async with self.checks:
+            missing = await in_thread(self.blobs.missing, list(request.sha256))
         return rpc.FindMissingBlobsResponse(missing_sha256=missing)
 
     async def UploadBlob(

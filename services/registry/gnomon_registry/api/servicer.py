@@ -1,5 +1,6 @@
 """All RPCs of the registry in one servicer."""
 
+import asyncio
 from collections.abc import Callable
 
 from gnomon.v1 import registry_service_pb2_grpc
@@ -18,6 +19,8 @@ from gnomon_registry.domain.stored import StoredBytes
 from gnomon_registry.domain.versions import Versions
 from gnomon_registry.domain.watching import Watching
 from gnomon_registry.domain.webhook_use_cases import Webhooks
+
+_CHECKS_AT_ONCE = 2
 
 
 class RegistryServicer(
@@ -52,6 +55,7 @@ class RegistryServicer(
         self.blobs = blobs
         self.watching = watching
         self.stored = stored
-
+        # Reading whole bundles takes minutes: short calls, keys and readiness need threads meanwhile.
+        self.checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self.webhooks = webhooks
         self.dispatch_now = dispatch_now

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802  RPCs have the proto's names and gRPC's parameters
 
+import asyncio
 from typing import Any
 
 from gnomon.bundle import BundleFile
@@ -19,6 +20,7 @@ from gnomon_rpc.request_ids import request_key
 
 class VersionRpcs:
     versions: Versions
+    checks: asyncio.Semaphore
 
     async def CreateMetricVersion(
         self, request: rpc.CreateMetricVersionRequest, context: Any
@@ -27,9 +29,9 @@ class VersionRpcs:
         files = [BundleFile(file.path, file.sha256, file.size_bytes) for file in draft.bundle.files]
         metric = MetricName.parse(request.parent, "parent")
         create, key = self.versions.create, request_key(request)
-        return messages.version(
-            await in_thread(create, metric, draft.description, files, key, _import_source(request))
-        )
+        async with self.checks:
+            made = await in_thread(create, metric, draft.description, files, key, _import_source(request))
+        return messages.version(made)
 
     async def GetMetricVersion(self, request: rpc.GetMetricVersionRequest, context: Any) -> pb.MetricVersion:
         return messages.version(await in_thread(self.versions.get, MetricVersionName.parse(request.name)))

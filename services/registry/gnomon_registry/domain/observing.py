@@ -102,8 +102,8 @@ class ObservedBlobs:
     def stored(self) -> Iterable[StoredFile]:
         return self._store.stored()
 
-    def remove(self, file: StoredFile) -> bool:
-        return self._store.remove(file)
+    def remove(self, file: StoredFile, last_look: Callable[[], None]) -> bool:
+        return self._store.remove(file, last_look)
 
     def upload(self, sha256: str, size_bytes: int) -> BlobUpload:
         return _Upload(self._store.upload(sha256, size_bytes), self._observer)

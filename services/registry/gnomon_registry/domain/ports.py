@@ -118,6 +118,14 @@ class CatalogReader(Protocol):
 class CatalogWriter(CatalogReader, Protocol):
     """The only writer at this time. What it wrote is there as a whole, or not at all."""
 
+    def check_alone(self) -> None:
+        """Look whether this still is the only writer: a server may have ended what paused for long.
+
+        Raises:
+            ServiceUnavailableError: it may not be. Nothing is written.
+        """
+        ...
+
     def put_project(self, project: Project) -> None: ...
 
     def remove_project(self, name: ProjectName) -> None: ...
@@ -242,8 +250,11 @@ class BlobStore(Protocol):
         """Return everything that is stored, in no order."""
         ...
 
-    def remove(self, file: StoredFile) -> bool:
-        """Remove a file, unless it was stored again since it was listed; tell whether it was removed."""
+    def remove(self, file: StoredFile, last_look: Callable[[], None]) -> bool:
+        """Remove a file, unless it was stored again since it was listed; tell whether it was removed.
+
+        `last_look` is called right before the one call that removes it; what it raises keeps the file.
+        """
         ...
 
 

@@ -1,6 +1,9 @@
 """Files of the trainer that no dataset and no run needs."""
 
 import shutil
+import time
+import uuid
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,10 @@ from gnomon_storage.operating import Removable
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.tables import dataset_versions, runs
 
-_AT_ONCE = 50  # files that are removed while nobody else may write
+# What is removed while nobody else may write.
+_AT_ONCE = 50
+_LONGEST_S = 1.0
+_REST_S = 0.2  # so that writers who wait for their turn by sleeping get it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,32 @@ class Garbage:
 
     def remove(self, paths: list[Path]) -> Iterator[Removable]:
         """Remove those of the paths that are still not needed; yield each one that was."""
-        for start in range(0, len(paths), _AT_ONCE):
-            removed = []
-            with self.database.write() as connection:
-                needed = self._needed(connection)
-                for path in paths[start : start + _AT_ONCE]:
-                    if path.stem not in needed and self._is_old(path):
-                        removed.append(self.removable(path))
-                        _remove(path)
-            yield from removed
+        left = deque(paths)
+        while left:
+            yield from self._remove_some(left)
+            if left:
+                time.sleep(_REST_S)
+
+    def _remove_some(self, left: deque[Path]) -> list[Removable]:
+        """Take paths from those that are left, and return what was removed of them."""
+        removed, folders = [], []
+        with self.database.write() as connection:
+            needed, end = self._needed(connection), time.monotonic() + _LONGEST_S
+            for _ in range(min(_AT_ONCE, len(left))):
+                path = left.popleft()
+                if path.stem not in needed and self._is_old(path):
+                    removed.append(self.removable(path))
+                    # A server may have ended this transaction, and let others write.
+                    connection.exec_driver_sql("SELECT 1")
+                    if path.is_dir():
+                        folders.append(_set_aside(path))
+                    else:
+                        path.unlink(missing_ok=True)
+                if time.monotonic() >= end:
+                    break
+        for folder in folders:  # which takes long, and workers must tell that they are alive
+            shutil.rmtree(folder, ignore_errors=True)
+        return removed
 
     def removable(self, path: Path) -> Removable:
         files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
@@ -72,8 +95,6 @@ class Garbage:
         return needed
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _set_aside(folder: Path) -> Path:
+    """Give a folder a name that no run has, at once; one that stays there is found as any other is."""
+    return folder.rename(folder.with_name(f"gone-{uuid.uuid4().hex}"))
