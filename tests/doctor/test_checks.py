@@ -292,3 +292,26 @@ def test_the_folder_of_gnomon_up_is_looked_at_once_it_is_used(tmp_path):
 
     assert before is None
     assert at.setting("scorer", "CACHE_DIR") == str(tmp_path / "home" / "scorer" / "bundles")
+
+
+def test_a_home_tells_nothing_of_a_service_whose_variables_say_where_its_data_are(tmp_path):
+    """As for `gnomon gc`: the catalog of one deployment and the artifacts of another never meet."""
+    (tmp_path / "home" / "registry").mkdir(parents=True)
+    environment = {"GNOMON_REGISTRY_DATABASE_URL": "sqlite:////elsewhere/registry.db"}
+    at = site(tmp_path, environment=environment)
+
+    assert at.setting("registry", "DATABASE_URL") == "sqlite:////elsewhere/registry.db"
+    assert at.setting("registry", "ARTIFACT_URL") is None
+    assert at.setting("registry", "MASTER_KEY_FILE") is None
+
+
+def test_a_home_that_was_named_goes_before_variables(tmp_path):
+    (tmp_path / "home" / "registry").mkdir(parents=True)
+    environment = {
+        "GNOMON_REGISTRY_DATABASE_URL": "sqlite:////elsewhere/registry.db",
+        "GNOMON_REGISTRY_LISTEN": "127.0.0.1:1",
+    }
+    at = site(tmp_path, environment=environment, home_is_named=True)
+
+    assert at.setting("registry", "DATABASE_URL") == f"sqlite:///{tmp_path / 'home/registry/registry.db'}"
+    assert at.setting("registry", "LISTEN") == "127.0.0.1:1"
