@@ -131,6 +131,40 @@ def test_a_damaged_database_is_broken_and_one_that_is_not_made_yet_is_not(tmp_pa
     assert not (tmp_path / "none").exists()
 
 
+def test_a_database_is_opened_with_the_password_of_its_file(tmp_path, monkeypatch):
+    import sqlalchemy
+
+    given = {}
+
+    def create_engine(url, **options):
+        given.update(options["connect_args"])
+        return sqlalchemy.engine.create_engine("sqlite://")
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", create_engine)
+    (tmp_path / "password").write_text("hush hush\n")
+    environment = {
+        "GNOMON_TRAINER_DATABASE_URL": "postgresql://me@server/trainer",
+        "GNOMON_TRAINER_DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    finding = only(stores.databases(site(environment=environment)))
+
+    assert given == {"password": "hush hush"}
+    assert "hush" not in str(finding)
+
+
+def test_artifacts_are_looked_for_at_the_endpoint_that_is_set(s3_endpoint, monkeypatch):
+    from tests import s3
+
+    s3.credentials(monkeypatch)
+    s3.make_bucket(s3_endpoint, "of-the-doctor")
+    environment = {
+        "GNOMON_REGISTRY_ARTIFACT_URL": "s3://of-the-doctor/prefix",
+        "GNOMON_REGISTRY_ARTIFACT_ENDPOINT_URL": s3_endpoint,
+    }
+
+    assert only(stores.artifacts(site(environment=environment))).state == OK
+
+
 def test_a_database_that_is_away_is_broken_and_its_password_stays_secret():
     environment = {"GNOMON_REGISTRY_DATABASE_URL": "postgresql://me:hush@127.0.0.1:1/none"}
     finding = only(stores.databases(site(environment=environment)))
