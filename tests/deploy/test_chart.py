@@ -1,8 +1,11 @@
 """The chart's objects are valid, and say what the documentation promises."""
 
+import re
+
 import kubernetes_validate
 import pytest
 import yaml
+from tools.requirements import ROOT
 
 from tests.deploy import helm
 from tests.deploy.rendering import CHART, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
@@ -153,6 +156,28 @@ def test_without_protection_it_is_said_by_name():
 def test_values_that_make_no_sense_are_refused_by_name(values, said):
     with pytest.raises(helm.HelmRefusedError, match=said):
         render(values)
+
+
+@pytest.mark.parametrize("name", ["gnomon", "blue"])
+def test_the_jobs_that_prometheus_sees_are_those_of_the_rules(name):
+    """A ServiceMonitor's relabelling, done as Prometheus does it, on the labels of the Services."""
+    values = {"serviceMonitor": {"enabled": True}}
+    objects = render(values, name=name)
+    [monitor] = [each for each in objects if each["kind"] == "ServiceMonitor"]
+    [[relabelling]] = [endpoint["relabelings"] for endpoint in monitor["spec"]["endpoints"]]
+    [source] = relabelling["sourceLabels"]
+    rules = (ROOT / "deploy/prometheus/gnomon.rules.yml").read_text()
+    [wanted] = re.findall(r'up\{job=~"([^"]+)"\}', rules)
+
+    jobs = set()
+    for service in (each for each in objects if each["kind"] == "Service"):
+        labels = {re.sub(r"\W", "_", key): value for key, value in service["metadata"]["labels"].items()}
+        value = labels[source.removeprefix("__meta_kubernetes_service_label_")]
+        jobs.add(relabelling["replacement"].replace("$1", value))
+
+    assert relabelling["targetLabel"] == "job"
+    assert jobs == {"gnomon-registry", "gnomon-trainer", "gnomon-scorer"}
+    assert all(re.fullmatch(wanted, job) for job in jobs)
 
 
 def test_another_release_has_other_names():
