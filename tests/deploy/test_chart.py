@@ -158,6 +158,31 @@ def test_values_that_make_no_sense_are_refused_by_name(values, said):
         render(values)
 
 
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [
+        ("8Gi", 8 * 1024**3),
+        ("1.5Gi", 1.5 * 1024**3),
+        ("500M", 500e6),
+        ("2T", 2e12),
+        (8_589_934_592, 8 * 1024**3),
+    ],
+)
+def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
+    pod = pods(render({"scorer": {"cacheSize": size}}))["gnomon-scorer"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "cache"]
+
+    assert volume["emptyDir"]["sizeLimit"] == size
+    assert int(variables(pod)["GNOMON_SCORER_CACHE_DIR_BYTES"]) == int(0.75 * size_bytes)
+
+
+def test_the_room_of_a_scorer_may_be_told_and_is_told_once():
+    told = {"scorer": {"env": {"GNOMON_SCORER_CACHE_DIR_BYTES": "1000"}}}
+    env = pods(render(told))["gnomon-scorer"]["containers"][0]["env"]
+
+    assert [each["value"] for each in env if each["name"].endswith("CACHE_DIR_BYTES")] == ["1000"]
+
+
 @pytest.mark.parametrize("name", ["gnomon", "blue"])
 def test_the_jobs_that_prometheus_sees_are_those_of_the_rules(name):
     """A ServiceMonitor's relabelling, done as Prometheus does it, on the labels of the Services."""
