@@ -183,6 +183,29 @@ def test_the_room_of_a_scorer_may_be_told_and_is_told_once():
     assert [each["value"] for each in env if each["name"].endswith("CACHE_DIR_BYTES")] == ["1000"]
 
 
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_a_master_key_is_mounted_where_the_service_looks_for_it(service):
+    objects = render({service: {"masterKeySecret": "sealing"}})
+    pod = pods(objects)[f"gnomon-{service}"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "master"]
+
+    assert volume["secret"]["secretName"] == "sealing"
+    file = variables(pod)[f"GNOMON_{service.upper()}_MASTER_KEY_FILE"]
+    assert file == "/etc/gnomon/master/master-key"
+    assert not any("MASTER_KEY" in name for name in variables(pods(render({}))[f"gnomon-{service}"]))
+
+
+def test_webhooks_leave_the_registry_only_where_it_is_said():
+    rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
+
+    def egress(values, service="registry"):
+        return one(render(values), "NetworkPolicy", f"gnomon-{service}")["spec"]["egress"]
+
+    told = {"networkPolicy": {"webhooks": [rule]}}
+    assert [*egress({}), rule] == egress(told)
+    assert egress({}, "scorer") == egress(told, "scorer")
+
+
 @pytest.mark.parametrize("name", ["gnomon", "blue"])
 def test_the_jobs_that_prometheus_sees_are_those_of_the_rules(name):
     """A ServiceMonitor's relabelling, done as Prometheus does it, on the labels of the Services."""

@@ -204,18 +204,22 @@ GOOD_KEY = base64.b64encode(bytes(32)).decode()
         (GOOD_KEY, 0o644, WARNING),
     ],
 )
-def test_a_master_key_is_whole_and_for_its_owner_alone(tmp_path, content, mode, state):
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_a_master_key_is_whole_and_for_its_owner_alone(tmp_path, service, content, mode, state):
     file = tmp_path / "key"
     file.write_text(content)
     file.chmod(mode)
-    finding = only(protection.master_key(site(environment={"GNOMON_TRAINER_MASTER_KEY_FILE": str(file)})))
+    environment = {f"GNOMON_{service.upper()}_MASTER_KEY_FILE": str(file)}
+    finding = only(protection.master_key(site(environment=environment, services=(service,))))
 
-    assert (finding.about, finding.state) == ("trainer", state)
+    assert (finding.about, finding.state) == (service, state)
     assert not content or content not in str(finding)
 
 
-def test_without_a_master_key_no_providers_key_can_be_stored():
-    assert only(protection.master_key(site())).state == WARNING
+def test_without_a_master_key_no_webhook_can_be_made_and_no_providers_key_be_stored():
+    found = [(finding.about, finding.state) for finding in protection.master_key(site())]
+
+    assert found == [("registry", NOTE), ("trainer", WARNING)]
 
 
 def certificate(folder, ends):
