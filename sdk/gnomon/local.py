@@ -203,19 +203,18 @@ def embedded(service: str, home: Path) -> dict[str, str]:
     }[service]
 
 
-def operate(service: str, action: Sequence[str], home: Path | None, environment: Mapping[str, str]) -> Any:
+def operate(service: str, action: Sequence[str], environment: Mapping[str, str]) -> Any:
     """Do something to the data of the registry or the trainer, which may run; return what it tells.
 
-    The data are those below the folder of a `gnomon up`, if one is named, else
-    those that the service's own variables name. `environment` adds to them.
+    The data are those that the service's variables name; `environment` goes
+    before those of this process. See `gnomon.places`.
 
     Raises:
         GnomonError: it could not be done; the error is the service's own.
     """
-    own = embedded(service, home.expanduser().absolute()) if home else {}
     done = subprocess.run(
         [sys.executable, "-m", f"gnomon_{service}.operate", *action],
-        env=os.environ | own | dict(environment),
+        env=os.environ | dict(environment),
         capture_output=True,
         text=True,
         check=False,

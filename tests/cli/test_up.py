@@ -126,6 +126,14 @@ def test_one_signal_stops_all_and_leaves_nothing_behind(start, number):
     assert not (up.home / "up.json").exists()
 
 
+def test_variables_of_data_are_not_used_and_that_is_said(start, monkeypatch):
+    monkeypatch.setenv("GNOMON_REGISTRY_DATABASE_URL", "postgresql://elsewhere/registry")
+    up = start()
+    up.addresses()
+
+    assert f"Not used: GNOMON_REGISTRY_DATABASE_URL. All data are below {up.home}." in up.stderr
+
+
 def test_the_real_services_come_up_and_go_with_their_worker(start):
     up = start(real=True)
     addresses = up.addresses()

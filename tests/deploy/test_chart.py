@@ -1,8 +1,11 @@
 """The chart's objects are valid, and say what the documentation promises."""
 
+import re
+
 import kubernetes_validate
 import pytest
 import yaml
+from tools.requirements import ROOT
 
 from tests.deploy import helm
 from tests.deploy.rendering import CHART, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
@@ -153,6 +156,76 @@ def test_without_protection_it_is_said_by_name():
 def test_values_that_make_no_sense_are_refused_by_name(values, said):
     with pytest.raises(helm.HelmRefusedError, match=said):
         render(values)
+
+
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [
+        ("8Gi", 8 * 1024**3),
+        ("1.5Gi", 1.5 * 1024**3),
+        ("500M", 500e6),
+        ("2T", 2e12),
+        (8_589_934_592, 8 * 1024**3),
+    ],
+)
+def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
+    pod = pods(render({"scorer": {"cacheSize": size}}))["gnomon-scorer"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "cache"]
+
+    assert volume["emptyDir"]["sizeLimit"] == size
+    assert int(variables(pod)["GNOMON_SCORER_CACHE_DIR_BYTES"]) == int(0.75 * size_bytes)
+
+
+def test_the_room_of_a_scorer_may_be_told_and_is_told_once():
+    told = {"scorer": {"env": {"GNOMON_SCORER_CACHE_DIR_BYTES": "1000"}}}
+    env = pods(render(told))["gnomon-scorer"]["containers"][0]["env"]
+
+    assert [each["value"] for each in env if each["name"].endswith("CACHE_DIR_BYTES")] == ["1000"]
+
+
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_a_master_key_is_mounted_where_the_service_looks_for_it(service):
+    objects = render({service: {"masterKeySecret": "sealing"}})
+    pod = pods(objects)[f"gnomon-{service}"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "master"]
+
+    assert volume["secret"]["secretName"] == "sealing"
+    file = variables(pod)[f"GNOMON_{service.upper()}_MASTER_KEY_FILE"]
+    assert file == "/etc/gnomon/master/master-key"
+    assert not any("MASTER_KEY" in name for name in variables(pods(render({}))[f"gnomon-{service}"]))
+
+
+def test_webhooks_leave_the_registry_only_where_it_is_said():
+    rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
+
+    def egress(values, service="registry"):
+        return one(render(values), "NetworkPolicy", f"gnomon-{service}")["spec"]["egress"]
+
+    told = {"networkPolicy": {"webhooks": [rule]}}
+    assert [*egress({}), rule] == egress(told)
+    assert egress({}, "scorer") == egress(told, "scorer")
+
+
+@pytest.mark.parametrize("name", ["gnomon", "blue"])
+def test_the_jobs_that_prometheus_sees_are_those_of_the_rules(name):
+    """A ServiceMonitor's relabelling, done as Prometheus does it, on the labels of the Services."""
+    values = {"serviceMonitor": {"enabled": True}}
+    objects = render(values, name=name)
+    [monitor] = [each for each in objects if each["kind"] == "ServiceMonitor"]
+    [[relabelling]] = [endpoint["relabelings"] for endpoint in monitor["spec"]["endpoints"]]
+    [source] = relabelling["sourceLabels"]
+    rules = (ROOT / "deploy/prometheus/gnomon.rules.yml").read_text()
+    [wanted] = re.findall(r'up\{job=~"([^"]+)"\}', rules)
+
+    jobs = set()
+    for service in (each for each in objects if each["kind"] == "Service"):
+        labels = {re.sub(r"\W", "_", key): value for key, value in service["metadata"]["labels"].items()}
+        value = labels[source.removeprefix("__meta_kubernetes_service_label_")]
+        jobs.add(relabelling["replacement"].replace("$1", value))
+
+    assert relabelling["targetLabel"] == "job"
+    assert jobs == {"gnomon-registry", "gnomon-trainer", "gnomon-scorer"}
+    assert all(re.fullmatch(wanted, job) for job in jobs)
 
 
 def test_another_release_has_other_names():

@@ -60,6 +60,14 @@ def test_secrets_are_files_and_never_variables():
     assert "PASSWORD:" not in TEXT
 
 
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_who_seals_secrets_has_the_master_key(service):
+    it = COMPOSE["services"][service]
+
+    assert it["environment"][f"GNOMON_{service.upper()}_MASTER_KEY_FILE"] == "/run/secrets/master-key"
+    assert "master-key" in it["secrets"]
+
+
 @pytest.mark.parametrize("service", GNOMON)
 def test_the_images_are_those_of_the_dockerfile(service):
     assert COMPOSE["services"][service]["build"]["target"] in stages()

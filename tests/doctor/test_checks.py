@@ -131,6 +131,40 @@ def test_a_damaged_database_is_broken_and_one_that_is_not_made_yet_is_not(tmp_pa
     assert not (tmp_path / "none").exists()
 
 
+def test_a_database_is_opened_with_the_password_of_its_file(tmp_path, monkeypatch):
+    import sqlalchemy
+
+    given = {}
+
+    def create_engine(url, **options):
+        given.update(options["connect_args"])
+        return sqlalchemy.engine.create_engine("sqlite://")
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", create_engine)
+    (tmp_path / "password").write_text("hush hush\n")
+    environment = {
+        "GNOMON_TRAINER_DATABASE_URL": "postgresql://me@server/trainer",
+        "GNOMON_TRAINER_DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    finding = only(stores.databases(site(environment=environment)))
+
+    assert given == {"password": "hush hush"}
+    assert "hush" not in str(finding)
+
+
+def test_artifacts_are_looked_for_at_the_endpoint_that_is_set(s3_endpoint, monkeypatch):
+    from tests import s3
+
+    s3.credentials(monkeypatch)
+    s3.make_bucket(s3_endpoint, "of-the-doctor")
+    environment = {
+        "GNOMON_REGISTRY_ARTIFACT_URL": "s3://of-the-doctor/prefix",
+        "GNOMON_REGISTRY_ARTIFACT_ENDPOINT_URL": s3_endpoint,
+    }
+
+    assert only(stores.artifacts(site(environment=environment))).state == OK
+
+
 def test_a_database_that_is_away_is_broken_and_its_password_stays_secret():
     environment = {"GNOMON_REGISTRY_DATABASE_URL": "postgresql://me:hush@127.0.0.1:1/none"}
     finding = only(stores.databases(site(environment=environment)))
@@ -170,18 +204,22 @@ GOOD_KEY = base64.b64encode(bytes(32)).decode()
         (GOOD_KEY, 0o644, WARNING),
     ],
 )
-def test_a_master_key_is_whole_and_for_its_owner_alone(tmp_path, content, mode, state):
+@pytest.mark.parametrize("service", ["registry", "trainer"])
+def test_a_master_key_is_whole_and_for_its_owner_alone(tmp_path, service, content, mode, state):
     file = tmp_path / "key"
     file.write_text(content)
     file.chmod(mode)
-    finding = only(protection.master_key(site(environment={"GNOMON_TRAINER_MASTER_KEY_FILE": str(file)})))
+    environment = {f"GNOMON_{service.upper()}_MASTER_KEY_FILE": str(file)}
+    finding = only(protection.master_key(site(environment=environment, services=(service,))))
 
-    assert (finding.about, finding.state) == ("trainer", state)
+    assert (finding.about, finding.state) == (service, state)
     assert not content or content not in str(finding)
 
 
-def test_without_a_master_key_no_providers_key_can_be_stored():
-    assert only(protection.master_key(site())).state == WARNING
+def test_without_a_master_key_no_webhook_can_be_made_and_no_providers_key_be_stored():
+    found = [(finding.about, finding.state) for finding in protection.master_key(site())]
+
+    assert found == [("registry", NOTE), ("trainer", WARNING)]
 
 
 def certificate(folder, ends):
@@ -292,3 +330,26 @@ def test_the_folder_of_gnomon_up_is_looked_at_once_it_is_used(tmp_path):
 
     assert before is None
     assert at.setting("scorer", "CACHE_DIR") == str(tmp_path / "home" / "scorer" / "bundles")
+
+
+def test_a_home_tells_nothing_of_a_service_whose_variables_say_where_its_data_are(tmp_path):
+    """As for `gnomon gc`: the catalog of one deployment and the artifacts of another never meet."""
+    (tmp_path / "home" / "registry").mkdir(parents=True)
+    environment = {"GNOMON_REGISTRY_DATABASE_URL": "sqlite:////elsewhere/registry.db"}
+    at = site(tmp_path, environment=environment)
+
+    assert at.setting("registry", "DATABASE_URL") == "sqlite:////elsewhere/registry.db"
+    assert at.setting("registry", "ARTIFACT_URL") is None
+    assert at.setting("registry", "MASTER_KEY_FILE") is None
+
+
+def test_a_home_that_was_named_goes_before_variables(tmp_path):
+    (tmp_path / "home" / "registry").mkdir(parents=True)
+    environment = {
+        "GNOMON_REGISTRY_DATABASE_URL": "sqlite:////elsewhere/registry.db",
+        "GNOMON_REGISTRY_LISTEN": "127.0.0.1:1",
+    }
+    at = site(tmp_path, environment=environment, home_is_named=True)
+
+    assert at.setting("registry", "DATABASE_URL") == f"sqlite:///{tmp_path / 'home/registry/registry.db'}"
+    assert at.setting("registry", "LISTEN") == "127.0.0.1:1"

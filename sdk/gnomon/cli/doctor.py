@@ -42,14 +42,23 @@ def doctor(
 ) -> None:
     """Look over an installation. Exit status 1 if something is broken.
 
-    Settings are those of the services' variables and, where they are not set, of the folder of `gnomon up`.
+    Settings are those of the services' variables and, where none says where a service's data are, of the
+    folder of `gnomon up`; --home goes before variables.
     """
     wanted = tuple(service or local.HEALTH_SERVICES)
     if unknown := [name for name in wanted if name not in local.HEALTH_SERVICES]:
         raise InvalidRequestError(f"There is no service {unknown[0]}: say registry, trainer or scorer.")
     calls = None if service else lambda: _one_call_each(session)
     folder = (home or default_home()).expanduser().absolute()
-    findings = examine(Site(home=folder, services=wanted, addresses=session.addresses, calls=calls))
+    findings = examine(
+        Site(
+            home=folder,
+            home_is_named=home is not None,
+            services=wanted,
+            addresses=session.addresses,
+            calls=calls,
+        )
+    )
     broken = any(finding.state == BROKEN for finding in findings)
     answer = {"broken": broken, "findings": [asdict(finding) for finding in findings]}
     session.output.show(answer, lambda _: _shown(findings, all_))

@@ -2,14 +2,15 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gnomon import local, places
 from gnomon.cli.session import Session, local_command
-from gnomon.errors import ArtifactCorruptError, ResourceInUseError
+from gnomon.errors import ArtifactCorruptError, InvalidRequestError, ResourceInUseError
 
 db = typer.Typer(name="db", help="The databases of registry and trainer.", no_args_is_help=True)
 
@@ -17,8 +18,12 @@ _Home = Annotated[
     Path | None,
     typer.Option(
         help="The folder of a `gnomon up`. Without it, GNOMON_REGISTRY_… and GNOMON_TRAINER_… say where the "
-        "data are, as they do for the services."
+        "data are, as they do for the services, and where they say nothing, GNOMON_HOME."
     ),
+]
+_Service = Annotated[
+    list[str] | None,
+    typer.Option("--service", help="The registry alone, or the trainer alone. Both by default."),
 ]
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
@@ -39,6 +44,7 @@ def upgrade(
     registry_url: Annotated[str | None, typer.Option(help="The registry's database.")] = None,
     trainer_url: Annotated[str | None, typer.Option(help="The trainer's database.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    services: _Service = None,
     home: _Home = None,
 ) -> None:
     """Bring the databases of registry and trainer to this release's schema.
@@ -47,13 +53,15 @@ def upgrade(
     GNOMON_…_MIGRATE_ON_START is false.
     """
     urls = {"registry": registry_url, "trainer": trainer_url}
-    chosen = [name for name, url in urls.items() if url] or _SERVICES
+    given = [name for name, url in urls.items() if url]
     action = ["upgrade", *(["--dry-run"] if dry_run else [])]
     done = []
-    for service in chosen:
+    for service in given or _chosen(services, home):
         url = urls[service]
-        variables = {f"GNOMON_{service.upper()}_DATABASE_URL": url} if url else {}
-        done.append(_operate(service, action, home, variables))
+        if url:
+            done.append(local.operate(service, action, {f"GNOMON_{service.upper()}_DATABASE_URL": url}))
+        else:
+            done.append(_operate(session, service, action, home))
     session.output.show_list(
         done,
         {
@@ -78,31 +86,42 @@ def backup(
     session: Session,
     *,
     folder: Annotated[Path, typer.Argument(help="Where to write it; a new or an empty folder.")],
+    services: _Service = None,
     home: _Home = None,
 ) -> None:
     """Copy databases, artifacts and rows of datasets into a folder, while the services run.
 
     Keys of providers stay sealed: keep the master key elsewhere, as without it they are lost.
     """
+    chosen = _chosen(services, home)
     folder = _empty(folder)
     # The trainer first: what its runs registered is then in the registry's copy.
-    trainer = _operate("trainer", ["backup", str(folder / "trainer")], home)
-    registry = _operate("registry", ["backup", str(folder / "registry")], home)
-    about = {"format": 1, "registry": registry, "trainer": trainer}
+    done = {
+        service: _operate(session, service, ["backup", str(folder / service)], home)
+        for service in reversed(chosen)
+    }
+    about = {"format": 1, **{service: done[service] for service in chosen}}
     part = folder / f"{_BACKUP}.part"
     part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     part.replace(folder / _BACKUP)
-    if missing := trainer["runs_without_files"]:
+    if missing := done.get("trainer", {}).get("runs_without_files"):
         session.output.note(
             f"The files of {len(missing)} runs are not on this machine and not in the backup: their rows "
             "cannot be compared any more. Their registered versions are in it."
         )
-    size = _megabytes(registry["size_bytes"] + trainer["size_bytes"])
+    size = _megabytes(sum(each["size_bytes"] for each in done.values()))
     session.output.done(
-        about,
-        f"{folder} holds {registry['versions']} metric versions and {trainer['datasets']} versions of "
-        f"datasets, {size}. Everything was checked by its digest.",
+        about, f"{folder} holds {_held(about)}, {size}. Everything was checked by its digest."
     )
+
+
+def _held(done: Mapping[str, Any]) -> str:
+    counts = []
+    if "registry" in done:
+        counts.append(f"{done['registry']['versions']} metric versions")
+    if "trainer" in done:
+        counts.append(f"{done['trainer']['datasets']} versions of datasets")
+    return " and ".join(counts)
 
 
 @local_command
@@ -110,24 +129,29 @@ def restore(
     session: Session,
     *,
     folder: Annotated[Path, typer.Argument(help="A folder that `gnomon backup` wrote.")],
+    services: _Service = None,
     home: _Home = None,
 ) -> None:
     """Bring back a backup into empty databases, before the services are started.
 
     It overwrites nothing, and is checked as a whole before anything is written.
     The databases may be others than those that the backup was taken of: a SQLite
-    file becomes a PostgreSQL database so.
+    file becomes a PostgreSQL database so. A backup of one service is restored alone.
     """
     folder = folder.expanduser().absolute()
     if not (folder / _BACKUP).is_file():
         raise ArtifactCorruptError(
             f"{folder} is no backup, or one that was not finished.", resource=str(folder), path=_BACKUP
         )
-    done = [_operate(service, ["restore", str(folder / service)], home) for service in _SERVICES]
-    session.output.done(
-        {each["service"]: each for each in done},
-        f"{done[0]['versions']} metric versions and {done[1]['datasets']} versions of datasets are restored.",
-    )
+    about = json.loads((folder / _BACKUP).read_text(encoding="utf-8"))
+    held = [service for service in _SERVICES if service in about]
+    chosen = _chosen(services or (held if len(held) < len(_SERVICES) else None), home)
+    if absent := [service for service in chosen if service not in held]:
+        raise InvalidRequestError(f"{folder} is no backup of the {absent[0]}, but of the {held[0]} alone.")
+    done = {
+        service: _operate(session, service, ["restore", str(folder / service)], home) for service in chosen
+    }
+    session.output.done(done, f"Restored: {_held(done)}.")
 
 
 @local_command
@@ -145,6 +169,15 @@ def collect_garbage(
             help="Keep the files of what was deleted in the last days: as long, a version can be undeleted.",
         ),
     ] = 30.0,
+    empty_catalog: Annotated[
+        bool,
+        typer.Option(
+            "--empty-catalog",
+            help="Go on although a database names nothing at all, so that all that is stored goes. It is "
+            "refused else, as it is most often the wrong database.",
+        ),
+    ] = False,
+    services: _Service = None,
     home: _Home = None,
 ) -> None:
     """Find artifacts, rows and work folders that nothing needs any more; with --delete, remove them.
@@ -152,8 +185,9 @@ def collect_garbage(
     The services may run, and publish: see the decision on storage.
     """
     ages = ["--min-age-s", str(min_age_hours * _HOUR_S), "--retention-s", str(retention_days * _DAY_S)]
-    action = ["collect", *ages, *(["--delete"] if delete else [])]
-    done = [_operate(service, action, home) for service in _SERVICES]
+    flags = {"--delete": delete, "--empty-catalog": empty_catalog}
+    action = ["collect", *ages, *(flag for flag, is_set in flags.items() if is_set)]
+    done = [_operate(session, service, action, home) for service in _chosen(services, home)]
     session.output.show_list(
         done,
         {
@@ -168,14 +202,32 @@ def collect_garbage(
         session.output.note("Nothing was removed. Add --delete to remove it.")
 
 
-def _operate(
-    service: str, action: list[str], home: Path | None, variables: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    from gnomon import local
-
-    given = home or (Path(os.environ["GNOMON_HOME"]) if os.environ.get("GNOMON_HOME") else None)
-    done: dict[str, Any] = local.operate(service, action, given, variables or {})
+def _operate(session: Session, service: str, action: list[str], home: Path | None) -> dict[str, Any]:
+    place = places.of(service, home)
+    session.output.note(place.said)  # before anything is done: there may be several deployments here
+    done: dict[str, Any] = local.operate(service, action, place.variables)
     return done
+
+
+def _chosen(services: Sequence[str] | None, home: Path | None) -> Sequence[str]:
+    """Return whose data are meant.
+
+    Raises:
+        InvalidRequestError: there is none of that name; or none is named, and variables say where one
+            service's data are and not the other's, as in an image: a guess would make a database there.
+    """
+    if services:
+        if unknown := [name for name in services if name not in _SERVICES]:
+            raise InvalidRequestError(f"{unknown[0]} has no data to keep: say registry or trainer.")
+        return [service for service in _SERVICES if service in services]
+    described = [service for service in _SERVICES if places.named(service, os.environ)]
+    if home is None and len(described) == 1:
+        [other] = {*_SERVICES} - {*described}
+        raise InvalidRequestError(
+            f"Variables say where the {described[0]}'s data are, and not where the {other}'s are. Name the "
+            f"one that you mean, with --service {described[0]}; or set {places.variables(other)[0]}, too."
+        )
+    return _SERVICES
 
 
 def _empty(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """`gnomon up`: the three services on one machine, with embedded defaults."""
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gnomon import local
+from gnomon import local, places
 from gnomon.cli import problems
 from gnomon.cli.home import Home, default_home
 from gnomon.cli.interrupts import Interrupts
@@ -36,12 +37,16 @@ def up(
 ) -> None:
     """Run registry, trainer and scorer on this machine until Ctrl-C.
 
-    A service that ends is started again. A second Ctrl-C ends all at once.
+    A service that ends is started again. A second Ctrl-C ends all at once. All
+    data are below one folder; GNOMON_REGISTRY_DATABASE_URL and its like are not
+    used, and if they are set, it says so.
     """
     ports = {"registry": registry_port, "trainer": trainer_port, "scorer": scorer_port}
     with Home(home or default_home(), session.output.note) as folder:
         check_ports(ports)
         services = local.deployment(folder.folder, ports)
+        if unused := [name for service in services for name in places.named(service, os.environ)]:
+            session.output.note(f"Not used: {', '.join(unused)}. All data are below {folder.folder}.")
         for service in services.values():
             service.keep_open = (folder.services_lock,)
         with Interrupts(services) as interrupts:

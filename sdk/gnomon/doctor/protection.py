@@ -14,6 +14,10 @@ from gnomon.doctor.site import BROKEN, NOTE, OK, WARNING, Finding, Site
 _DAY_S = 86_400.0
 _RENEW_S = 14 * _DAY_S
 _KEY_BYTES = 32
+_WITHOUT_MASTER_KEY = {
+    "registry": (NOTE, "no webhook can be made"),
+    "trainer": (WARNING, "no provider's key can be stored"),
+}
 _CERTIFICATES = (
     "TLS_CERTIFICATE_FILE",
     "TLS_CLIENT_CA_FILE",
@@ -25,23 +29,27 @@ _API_KEYS = ("ADMIN_KEY_FILE", "TRAINER_KEY_FILE", "SCORER_KEY_FILE", "REGISTRY_
 
 
 def master_key(site: Site) -> Iterator[Finding]:
-    if "trainer" not in site.services:
-        return
-    text, file = site.setting("trainer", "MASTER_KEY"), site.setting("trainer", "MASTER_KEY_FILE")
+    for service in ("registry", "trainer"):
+        if service in site.services:
+            yield replace(_master_key(site, service), about=service)
+
+
+def _master_key(site: Site, service: str) -> Finding:
+    text, file = site.setting(service, "MASTER_KEY"), site.setting(service, "MASTER_KEY_FILE")
     if file and not text:
         problem = _secret_file(Path(file))
         if isinstance(problem, Finding):
-            yield replace(problem, about="trainer")
-            return
+            return problem
         text = problem
     if not text:
-        do = "Set GNOMON_TRAINER_MASTER_KEY_FILE to a file with what `openssl rand -base64 32` prints."
-        yield Finding("trainer", WARNING, "There is no master key, so no provider's key can be stored.", do)
-    elif len(_decoded(text.strip())) != _KEY_BYTES:
+        state, without = _WITHOUT_MASTER_KEY[service]
+        variable = f"GNOMON_{service.upper()}_MASTER_KEY_FILE"
+        do = f"Set {variable} to a file with what `openssl rand -base64 32` prints."
+        return Finding("", state, f"There is no master key, so {without}.", do)
+    if len(_decoded(text.strip())) != _KEY_BYTES:
         do = "Restore the key from its backup; a new one cannot open what the old one sealed."
-        yield Finding("trainer", BROKEN, "The master key is not 32 bytes in base64 or hex.", do)
-    else:
-        yield Finding("trainer", OK, "There is a master key. Is it in the backup?")
+        return Finding("", BROKEN, "The master key is not 32 bytes in base64 or hex.", do)
+    return Finding("", OK, "There is a master key. Is it in the backup?")
 
 
 def _decoded(text: str) -> bytes:

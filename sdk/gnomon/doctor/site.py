@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gnomon import local
+from gnomon import local, places
 from gnomon.addresses import address_of
 from gnomon.health import Answer, Tls, ask
 
@@ -29,10 +29,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Site:
-    """An installation. Settings come from the environment and, where that is silent, from `home`."""
+    """An installation. Settings come from the environment and from `home`, by the rule of `gnomon.places`."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     home: Path = Path("~/.gnomon")
+    home_is_named: bool = False
+    """Whether the home was asked for, so that it goes before the variables that say where data are."""
     services: Sequence[str] = tuple(local.HEALTH_SERVICES)
     addresses: Mapping[str, str | None] = field(default_factory=dict)
     calls: Callable[[], object] | None = None
@@ -44,11 +46,14 @@ class Site:
         """Return what a service is told by a variable, or by the home of `gnomon up` if that is in use."""
         variable = f"GNOMON_{service.upper()}_{name}"
         given = self.environment.get(variable)
-        if given is None and self.has_home(service):
-            return local.embedded(service, self.home).get(variable)
+        if self.has_home(service) and (given is None or variable in places.variables(service)):
+            return local.embedded(service, self.home).get(variable, given)
         return given
 
     def has_home(self, service: str) -> bool:
+        """Tell whether the service's data are in the home."""
+        if not self.home_is_named and places.named(service, self.environment):
+            return False
         return (self.home / service).is_dir()
 
     def address(self, service: str) -> str:

@@ -82,17 +82,18 @@ def databases(site: Site) -> Iterator[Finding]:
     for service in ("registry", "trainer"):
         url = site.setting(service, "DATABASE_URL")
         if service in site.services and url:
-            yield _database(service, url, _newest_revision(service))
+            password_file = site.setting(service, "DATABASE_PASSWORD_FILE")
+            yield _database(service, url, password_file, _newest_revision(service))
 
 
-def _database(service: str, url: str, newest: str | None) -> Finding:
+def _database(service: str, url: str, password_file: str | None, newest: str | None) -> Finding:
     variable = f"GNOMON_{service.upper()}_DATABASE_URL"
     if importlib.util.find_spec("sqlalchemy") is None:
         return Finding(service, NOTE, "The database was not looked at: SQLAlchemy is not installed here.")
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return Finding(service, NOTE, "There is no database yet; the service makes it when it starts.")
     try:
-        revision = _revision(url)
+        revision = _revision(url, password_file)
     except Exception as error:  # of the driver; its words may quote the URL with its password
         said = f"The database cannot be read: {type(error).__name__}."
         return Finding(
@@ -109,10 +110,14 @@ def _database(service: str, url: str, newest: str | None) -> Finding:
     return Finding(service, WARNING, said, "`gnomon db upgrade`, or start the service, which does it.")
 
 
-def _revision(url: str) -> str | None:
+def _revision(url: str, password_file: str | None) -> str | None:
     from sqlalchemy import create_engine, text
 
-    engine = create_engine(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url), hide_parameters=True)
+    given = {}
+    if password_file and not url.startswith("sqlite:"):
+        given["password"] = Path(password_file).read_text(encoding="utf-8").rstrip("\r\n")
+    driver_url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    engine = create_engine(driver_url, hide_parameters=True, connect_args=given)
     try:
         with engine.connect() as connection:
             found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -142,18 +147,20 @@ def artifacts(site: Site) -> Iterator[Finding]:
         yield Finding("registry", NOTE, "Artifacts were not looked at: fsspec is not installed here.")
         return
     try:
-        _write_and_remove(url)
+        _write_and_remove(url, site.setting("registry", "ARTIFACT_ENDPOINT_URL"))
     except Exception as error:
-        do = "Check GNOMON_REGISTRY_ARTIFACT_URL, the bucket and the credentials."
+        do = "Check GNOMON_REGISTRY_ARTIFACT_URL and …_ARTIFACT_ENDPOINT_URL, the bucket and the credentials."
         yield Finding("registry", BROKEN, f"Artifacts cannot be stored: {type(error).__name__}: {error}.", do)
     else:
         yield Finding("registry", OK, "An object was written, read and removed where artifacts are stored.")
 
 
-def _write_and_remove(url: str) -> None:
+def _write_and_remove(url: str, endpoint_url: str | None) -> None:
     import fsspec
 
-    files, root = fsspec.core.url_to_fs(url)
+    is_s3 = url.startswith(("s3://", "s3a://"))
+    options = {"endpoint_url": endpoint_url} if is_s3 and endpoint_url else {}
+    files, root = fsspec.core.url_to_fs(url, **options)
     path = f"{root.rstrip('/')}/parts/doctor-{uuid.uuid4().hex}"  # what is left there, the registry removes
     files.pipe_file(path, b"gnomon")
     try:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import select
 
 from gnomon_registry.adapters import backup
 from gnomon_registry.adapters.database import Database
+from gnomon_registry.adapters.schema import metric_versions
 from gnomon_registry.domain.garbage import Garbage
 from gnomon_registry.domain.ports import BlobStore, StoredFile
 from gnomon_registry.settings import RegistrySettings
@@ -38,6 +40,10 @@ class RegistryData:
         finds: Garbage = garbage(self.database, self.blobs, min_age, retention)
         found = finds.find()
         return map(_removable, finds.remove(found) if delete else found)
+
+    def names_nothing(self) -> bool:
+        with self.database.read() as connection:
+            return connection.execute(select(metric_versions.c.digest).limit(1)).first() is None
 
 
 def _removable(file: StoredFile) -> Removable:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from gnomon.errors import GnomonError, ServiceUnavailableError, StorageFullError
+from gnomon.errors import GnomonError, ResourceInUseError, ServiceUnavailableError, StorageFullError
 from gnomon_storage.database import SqlDatabase
 
 _EXAMPLES = 20
@@ -40,6 +40,10 @@ class Operated(Protocol):
 
     def garbage(self, min_age: timedelta, retention: timedelta, delete: bool) -> Iterable[Removable]:
         """Return what nothing needs; where `delete`, what of it was removed."""
+        ...
+
+    def names_nothing(self) -> bool:
+        """Tell whether the database has never named a file: all that is stored would be garbage to it."""
         ...
 
 
@@ -73,6 +77,7 @@ def _parser(service: str) -> argparse.ArgumentParser:
     collect.add_argument("--min-age-s", type=float, required=True)
     collect.add_argument("--retention-s", type=float, required=True)
     collect.add_argument("--delete", action="store_true")
+    collect.add_argument("--empty-catalog", action="store_true")
     return parser
 
 
@@ -86,10 +91,29 @@ def _act(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
             case "restore":
                 return _told(data.restore(given.folder))
             case _:
-                ages = timedelta(seconds=given.min_age_s), timedelta(seconds=given.retention_s)
-                return _collected(list(data.garbage(*ages, given.delete)), given.delete)
+                return _collect(given, data)
     finally:
         data.database.close()
+
+
+def _collect(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
+    ages = timedelta(seconds=given.min_age_s), timedelta(seconds=given.retention_s)
+    if not given.empty_catalog:
+        _check_names_something(data, *ages)
+    return _collected(list(data.garbage(*ages, given.delete)), given.delete)
+
+
+def _check_names_something(data: Operated, min_age: timedelta, retention: timedelta) -> None:
+    """Refuse a database that was just made beside older files: it is hardly the one they belong to."""
+    found = list(data.garbage(min_age, retention, False))
+    if found and data.names_nothing():
+        raise ResourceInUseError(
+            f"The database {data.database.shown} names nothing, yet there are {len(found)} files or folders "
+            "beside it, such as those of another database. Check that it is the right one; with "
+            "--empty-catalog all of them go.",
+            resource=found[0].name,
+            used_by="perhaps another database",
+        )
 
 
 def _upgrade(database: SqlDatabase, dry_run: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import select
 
 from gnomon_rpc.environment import explain
 from gnomon_storage import operating
@@ -16,6 +17,7 @@ from gnomon_storage.operating import Removable
 from gnomon_trainer.adapters import backup
 from gnomon_trainer.adapters.database import Database
 from gnomon_trainer.adapters.garbage import Garbage
+from gnomon_trainer.adapters.tables import dataset_versions, runs
 from gnomon_trainer.settings import TrainerSettings
 
 
@@ -43,6 +45,11 @@ class TrainerData:
         )
         found = garbage.find()
         return garbage.remove(found) if delete else map(garbage.removable, found)
+
+    def names_nothing(self) -> bool:
+        with self.database.read() as connection:
+            ids = (dataset_versions.c.digest, runs.c.uid)
+            return all(connection.execute(select(each).limit(1)).first() is None for each in ids)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -149,6 +149,21 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
+{{/* Three quarters of a quantity such as 8Gi, in bytes. */}}
+{{- define "gnomon.cacheBytes" -}}
+{{- $text := . }}
+{{- if not (kindIs "string" .) }}{{ $text = printf "%.0f" (float64 .) }}{{ end }}
+{{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) 0.75 | int64 }}
+{{- end }}
+
+{{/* The key that seals what a service keeps for others; nothing without "masterKeySecret" among its values. */}}
+{{- define "gnomon.masterKeyEnv" -}}
+{{- if .values.masterKeySecret }}
+- {name: GNOMON_{{ upper .name }}_MASTER_KEY_FILE, value: /etc/gnomon/master/master-key}
+{{- end }}
+{{- end }}
+
 {{/* Secrets as files, readable by the group that the pod runs as. Takes "key": the one that the pod gets, or all. */}}
 {{- define "gnomon.secretVolumes" -}}
 - name: tmp
@@ -160,6 +175,10 @@ readinessProbe:
 {{- if .root.Values.access.enabled }}
 - name: keys
   secret: {secretName: {{ .root.Values.access.existingSecret }}, defaultMode: 0440{{ with .key }}, items: [{key: {{ . }}, path: api-key}]{{ end }}}
+{{- end }}
+{{- with .values.masterKeySecret }}
+- name: master
+  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: master-key, path: master-key}]}
 {{- end }}
 {{- with .database }}{{ if and .url .existingSecret }}
 - name: database
@@ -174,6 +193,9 @@ readinessProbe:
 {{- end }}
 {{- if .root.Values.access.enabled }}
 - {name: keys, mountPath: /etc/gnomon/keys, readOnly: true}
+{{- end }}
+{{- if .values.masterKeySecret }}
+- {name: master, mountPath: /etc/gnomon/master, readOnly: true}
 {{- end }}
 {{- with .database }}{{ if and .url .existingSecret }}
 - {name: database, mountPath: /etc/gnomon/database, readOnly: true}

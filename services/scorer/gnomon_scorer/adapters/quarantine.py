@@ -17,6 +17,7 @@ import structlog
 
 from gnomon.errors import VersionUnloadableError
 from gnomon_rpc.children import bare_environment
+from gnomon_scorer.adapters import cgroups
 from gnomon_scorer.adapters.engines import Engine
 from gnomon_scorer.domain.ports import Bundle
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 _METHOD = 1  # to be raised when what passed has to be tried again
 _MEMORY_BYTES = 1024**3  # beside eight times the bundle: weights are read, packed and packed again
 _TIMES = 8
+_RESERVE_BYTES = 256 * 1024**2  # of what the container has left: calls go on beside a first load
 _OF_ITS_OWN = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _MOST_ANSWER = 64 * 1024
 
@@ -65,7 +67,7 @@ class ProcessQuarantine:
 
     async def _tried(self, bundle: Bundle, formats: Sequence[str]) -> str | None:
         """Return why a bundle did not pass; None if it did."""
-        memory = _MEMORY_BYTES + _TIMES * await asyncio.to_thread(_size, bundle.folder)
+        memory = await asyncio.to_thread(_memory, bundle.folder)
         limits = [str(memory), str(max(1, round(self._most_s)))]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "gnomon_scorer.adapters.quarantine_child",
@@ -89,7 +91,12 @@ class ProcessQuarantine:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        return _verdict(said, code, self._most_s)
+        problem = _verdict(said, code, self._most_s)
+        if problem and memory < await asyncio.to_thread(_wanted, bundle.folder):
+            problem += (
+                f" It had {memory // 1_000_000} MB of memory, what was left here; with more it may pass."
+            )
+        return problem
 
     def _note(self, key: str) -> None:
         try:
@@ -111,6 +118,21 @@ def _verdict(said: bytes, code: int, most_s: float) -> str | None:
         return f"its process ended with status {code} and no answer."
     log.info("a bundle was tried", import_s=answer.get("import_s"), bundle_s=answer.get("bundle_s"))
     return None if error is None else str(error)
+
+
+def _memory(folder: Path) -> int:
+    """Return what a first load may use: less than a container has left, as past its limit all of it ends."""
+    wanted = _wanted(folder)
+    free = cgroups.free_bytes()
+    if free is None or free - _RESERVE_BYTES >= wanted:
+        return wanted
+    left = max(0, free - _RESERVE_BYTES)
+    log.warning("a first load has less memory than it should", wanted_bytes=wanted, left_bytes=left)
+    return left
+
+
+def _wanted(folder: Path) -> int:
+    return _MEMORY_BYTES + _TIMES * _size(folder)
 
 
 def _size(folder: Path) -> int:
