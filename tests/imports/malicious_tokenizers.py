@@ -1,0 +1,59 @@
+"""Tokenizers that would cost time or memory."""
+
+from tests.imports import good as sound
+from tests.imports.cases import Case, file_case, tokenizer_case
+from tests.imports.good import Contents
+
+
+def _vocabulary(rule: str, tokens: int) -> Case:
+    def make() -> Contents:
+        model = {"type": "WordLevel", "vocab": dict.fromkeys(map(str, range(tokens)), 1)}
+        return sound.with_tokenizer(model=model)
+
+    return Case(rule, "tokenizer.json", make)
+
+
+def _split(pattern: str) -> Case:
+    part = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return tokenizer_case("tokenizer-pattern", pre_tokenizer=part)
+
+
+TOKENIZERS = {
+    "a tokenizer that goes back for ever": _split(r"(a+)+$"),
+    "a tokenizer of overlapping choices": _split(r"(a|aa)*b"),
+    "a tokenizer of nested repetitions": _split(r"(?:x*y?)*z"),
+    "a tokenizer of many repetitions": _split(r"\s*\s*\s*\s*\s*x"),
+    "a tokenizer that calls itself": _split(r"(?<a>a\g<a>?b)"),
+    "a replacement that goes back for ever": tokenizer_case(
+        "tokenizer-pattern",
+        normalizer={"type": "Replace", "pattern": {"Regex": "(a*)*b"}, "content": ""},
+    ),
+    "replacements that multiply": tokenizer_case(
+        "tokenizer-growth",
+        normalizer={
+            "type": "Sequence",
+            "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}] * 9,
+        },
+    ),
+    "a vocabulary of a million tokens": _vocabulary("json-size", 1_000_000),
+    "a vocabulary of 265,000 tokens": _vocabulary("tokenizer-vocabulary", 265_000),
+    "a token beyond all numbers": tokenizer_case(
+        "tokenizer-vocabulary", model={"type": "BPE", "vocab": {"a": 1 << 70}}
+    ),
+    "twenty thousand added tokens": tokenizer_case(
+        "tokenizer-added", added_tokens=[{"id": n, "content": f"<{n}>"} for n in range(20_000)]
+    ),
+    "padding to a billion tokens": tokenizer_case(
+        "tokenizer-length", padding={"strategy": {"Fixed": 1 << 30}}
+    ),
+    "truncation at a trillion": tokenizer_case(
+        "tokenizer-length", truncation={"max_length": 1 << 40, "stride": 0}
+    ),
+    "merges at random": tokenizer_case(
+        "tokenizer-random", model={"type": "BPE", "vocab": {}, "dropout": 0.5}
+    ),
+    "words of a billion characters": tokenizer_case(
+        "tokenizer-time", model={"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 1 << 30}
+    ),
+    "a tokenizer that is a list": file_case("tokenizer-form", "tokenizer.json", lambda: b"[]"),
+}
