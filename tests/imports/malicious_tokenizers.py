@@ -23,6 +23,12 @@ TOKENIZERS = {
     "a tokenizer of overlapping choices": _split(r"(a|aa)*b"),
     "a tokenizer of nested repetitions": _split(r"(?:x*y?)*z"),
     "a tokenizer of many repetitions": _split(r"\s*\s*\s*\s*\s*x"),
+    "a tokenizer whose last choice is harmless": _split(r"(?:q*|b)(?:q*|b)(?:q*|b)(?:q*|b)c"),
+    "a tokenizer that repeats such a choice": _split(r"(?:q*|b){64}c"),
+    "a tokenizer of comments": _split("(?x:#[\n q*q*q*q*q*c #]\n)"),
+    "a tokenizer of bounded choices": _split(r"(?:q|q){64}c"),
+    "a tokenizer of many options": _split("q?" * 30 + "c"),
+    "a tokenizer of several ways to write in any case": _split("(?i:[ßs]{1,40})c"),
     "a tokenizer that calls itself": _split(r"(?<a>a\g<a>?b)"),
     "a replacement that goes back for ever": tokenizer_case(
         "tokenizer-pattern",
