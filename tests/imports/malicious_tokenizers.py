@@ -1,5 +1,6 @@
 """Tokenizers that would cost time or memory."""
 
+from tests.imports import charsmaps
 from tests.imports import good as sound
 from tests.imports.cases import Case, file_case, tokenizer_case
 from tests.imports.good import Contents
@@ -39,6 +40,44 @@ TOKENIZERS = {
         normalizer={
             "type": "Sequence",
             "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}] * 9,
+        },
+    ),
+    "a table that makes a page of a letter": tokenizer_case(
+        "tokenizer-growth", normalizer=charsmaps.normalizer(charsmaps.table("q", b"A" * 10_000))
+    ),
+    "a table that multiplies what another replacement made": tokenizer_case(
+        "tokenizer-growth",
+        normalizer={
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Replace", "pattern": {"String": "a"}, "content": "q" * 10},
+                charsmaps.normalizer(charsmaps.table("q", b"A" * 10)),
+            ],
+        },
+    ),
+    "a table that is cut off": tokenizer_case(
+        "tokenizer-table", normalizer=charsmaps.normalizer(charsmaps.table("q", b"A")[:-1])
+    ),
+    "a table whose trie is larger than it": tokenizer_case(
+        "tokenizer-table", normalizer=charsmaps.normalizer(b"\xff\xff\xff\x7f" + bytes(2_048))
+    ),
+    "a table with a replacement beyond it": tokenizer_case(
+        "tokenizer-table", normalizer=charsmaps.normalizer(charsmaps.table("q", b"A", leaf=1 << 20))
+    ),
+    "a table whose trie leads out of it": tokenizer_case(
+        "tokenizer-table", normalizer=charsmaps.normalizer(charsmaps.table("q", b"A", child=1 << 20))
+    ),
+    "a table of half a character": tokenizer_case(
+        "tokenizer-table", normalizer=charsmaps.normalizer(charsmaps.table("q", b"\xe2\x82"))
+    ),
+    "a table that is no base64": tokenizer_case(
+        "tokenizer-table", normalizer={"type": "Precompiled", "precompiled_charsmap": "~" * 3_000}
+    ),
+    "two tables": tokenizer_case(
+        "tokenizer-parts",
+        normalizer={
+            "type": "Sequence",
+            "normalizers": [charsmaps.normalizer(charsmaps.table("q", b"A"))] * 2,
         },
     ),
     "a vocabulary of a million tokens": _vocabulary("json-size", 1_000_000),
