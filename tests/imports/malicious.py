@@ -8,7 +8,6 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,10 @@ import onnx
 from onnx import TensorProto, helper
 
 from tests.imports import good as sound
+from tests.imports import polyglots
+from tests.imports.cases import Case, file_case, tokenizer_case
 from tests.imports.good import Contents, good
-
-
-@dataclass(frozen=True)
-class Case:
-    """A bundle, the rule that must refuse it, and the file that is named."""
-
-    rule: str
-    path: str
-    make: Callable[[], Contents]
+from tests.imports.malicious_tokenizers import TOKENIZERS
 
 
 class _Runs:
@@ -71,29 +64,8 @@ def _tensor(rule: str, change: Callable[[TensorProto], Any]) -> Case:
     return Case(rule, "model.onnx", lambda: sound.with_tensor(change))
 
 
-def _file(rule: str, path: str, content: Callable[[], bytes]) -> Case:
-    return Case(rule, path, lambda: good() | {path: content()})
-
-
-def _tokenizer(rule: str, **changes: Any) -> Case:
-    return Case(rule, "tokenizer.json", lambda: sound.with_tokenizer(**changes))
-
-
-def _vocabulary(rule: str, tokens: int) -> Case:
-    def make() -> Contents:
-        model = {"type": "WordLevel", "vocab": dict.fromkeys(map(str, range(tokens)), 1)}
-        return sound.with_tokenizer(model=model)
-
-    return Case(rule, "tokenizer.json", make)
-
-
-def _split(pattern: str) -> Case:
-    part = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-    return _tokenizer("tokenizer-pattern", pre_tokenizer=part)
-
-
 def _json(rule: str, content: bytes) -> Case:
-    return _file(rule, "config.json", lambda: content)
+    return file_case(rule, "config.json", lambda: content)
 
 
 def _recursive_function(model: onnx.ModelProto) -> None:
@@ -194,14 +166,7 @@ def _many_fields() -> Contents:
     """Two bytes a field: a graph of a million empty nodes."""
     graph = b"\x0a\x00" * 1_000_000
     opset = b"\x42\x02\x10\x11"
-    return good() | {"model.onnx": opset + b"\x3a" + _varint(len(graph)) + graph}
-
-
-def _varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
-    return out + bytes([value])
+    return good() | {"model.onnx": opset + b"\x3a" + polyglots.varint(len(graph)) + graph}
 
 
 def safetensors(header: dict[str, Any] | bytes, data: bytes = b"\0" * 8, length: int | None = None) -> bytes:
@@ -214,7 +179,7 @@ def _entry(begin: int, end: int, shape: list[int], dtype: str = "F32") -> dict[s
 
 
 def _tensors(rule: str, header: dict[str, Any] | bytes, length: int | None = None) -> Case:
-    return _file(rule, "head.safetensors", lambda: safetensors(header, length=length))
+    return file_case(rule, "head.safetensors", lambda: safetensors(header, length=length))
 
 
 def openvino(xml: str, weights: bytes = b"\0" * 64) -> Contents:
@@ -250,25 +215,25 @@ _LAUGHS = '<!DOCTYPE n [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
 _BIG = np.array([1 << 20, 1 << 20], np.int64)
 
 PICKLES = {
-    "a pickle in a .bin": _file("file-kind", "weights.bin", lambda: pickle.dumps({"w": [1.0] * 50})),
-    "a pickle that runs code": _file("file-kind", "notes.txt", lambda: pickle.dumps(_Runs(), protocol=0)),
-    "a pickle named model.onnx": _file("file-kind", "model.onnx", lambda: pickle.dumps(_Runs())),
-    "a pickle named tokenizer.json": _file("json-form", "tokenizer.json", lambda: pickle.dumps(_Runs())),
-    "a torch checkpoint": _file(
+    "a pickle in a .bin": file_case("file-kind", "weights.bin", lambda: pickle.dumps({"w": [1.0] * 50})),
+    "a pickle that runs code": file_case("file-kind", "notes.txt", lambda: pickle.dumps(_Runs(), protocol=0)),
+    "a pickle named model.onnx": file_case("file-kind", "model.onnx", lambda: pickle.dumps(_Runs())),
+    "a pickle named tokenizer.json": file_case("json-form", "tokenizer.json", lambda: pickle.dumps(_Runs())),
+    "a torch checkpoint": file_case(
         "file-kind", "pytorch_model.bin", lambda: _zip(pickle.dumps(_Runs()), "a/data.pkl")
     ),
-    "an old torch checkpoint": _file(
+    "an old torch checkpoint": file_case(
         "file-kind", "old.bin", lambda: pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
     ),
     "a pickle as weights beside the model": Case(
         "file-kind", "data.bin", lambda: sound.placed() | {"data.bin": pickle.dumps([_Runs()] * 20)}
     ),
-    "a zip in the bundle": _file("file-kind", "more.zip", _zip),
-    "a tar in the bundle": _file("file-kind", "more.txt", _tar),
-    "a gzip named as text": _file("file-kind", "more.md", lambda: b"\x1f\x8b\x08" + b"\0" * 40),
-    "a program": _file("file-kind", "run.txt", lambda: b"\x7fELF" + b"\0" * 100),
-    "a file of no kind": _file("file-kind", "extra.bin", lambda: b"\x01\x02\x03\x00" * 100),
-    "text that turns its direction": _file("file-kind", "MODEL_CARD.md", "a \u202e b".encode),
+    "a zip in the bundle": file_case("file-kind", "more.zip", _zip),
+    "a tar in the bundle": file_case("file-kind", "more.txt", _tar),
+    "a gzip named as text": file_case("file-kind", "more.md", lambda: b"\x1f\x8b\x08" + b"\0" * 40),
+    "a program": file_case("file-kind", "run.txt", lambda: b"\x7fELF" + b"\0" * 100),
+    "a file of no kind": file_case("file-kind", "extra.bin", lambda: b"\x01\x02\x03\x00" * 100),
+    "text that turns its direction": file_case("file-kind", "MODEL_CARD.md", "a \u202e b".encode),
 }
 
 GRAPHS = {
@@ -295,7 +260,7 @@ GRAPHS = {
     "two graphs in a model": Case("onnx-form", "model.onnx", _two_graphs),
     "a model that is cut off": Case("onnx-form", "model.onnx", _cut),
     "a number without end": Case("onnx-form", "model.onnx", _endless_varint),
-    "an empty model": _file("onnx-form", "model.onnx", lambda: b""),
+    "an empty model": file_case("onnx-form", "model.onnx", lambda: b""),
     "the wrong number of classes": Case("onnx-classes", "model.onnx", _wrong_classes),
     "a memory bomb of ConstantOfShape": _sized("ConstantOfShape", ["big"], big=_BIG),
     "a memory bomb of Expand": _sized("Expand", ["input_ids", "big"], big=_BIG),
@@ -346,7 +311,7 @@ TENSORS = {
 TEXTS = {
     "code in a configuration": _json("json-code", b'{"auto_map": {"AutoModel": "evil--modeling.Evil"}}'),
     "trust in remote code": _json("json-code", b'{"a": [{"trust_remote_code": true}]}'),
-    "code in the tokenizer": _tokenizer("json-code", auto_map={}),
+    "code in the tokenizer": tokenizer_case("json-code", auto_map={}),
     "deep JSON": _json("json-depth", b"[" * 100 + b"]" * 100),
     "very deep JSON": _json("json-depth", b"[" * 300_000 + b"]" * 300_000),
     "a key twice": _json("json-duplicate", b'{"a": 1, "a": 2}'),
@@ -356,39 +321,6 @@ TEXTS = {
     "JSON of a million lists": _json("json-size", b"[" + b"[]," * 1_000_000 + b"[]]"),
     "a huge configuration": _json("file-size", b'{"a": "' + b"x" * (5 << 20) + b'"}'),
     "JSON that is not UTF-8": _json("json-form", b'{"a": "\xff"}'),
-    "a tokenizer that goes back for ever": _split(r"(a+)+$"),
-    "a tokenizer of overlapping choices": _split(r"(a|aa)*b"),
-    "a tokenizer of nested repetitions": _split(r"(?:x*y?)*z"),
-    "a tokenizer of many repetitions": _split(r"\s*\s*\s*\s*\s*x"),
-    "a tokenizer that calls itself": _split(r"(?<a>a\g<a>?b)"),
-    "a replacement that goes back for ever": _tokenizer(
-        "tokenizer-pattern",
-        normalizer={"type": "Replace", "pattern": {"Regex": "(a*)*b"}, "content": ""},
-    ),
-    "replacements that multiply": _tokenizer(
-        "tokenizer-growth",
-        normalizer={
-            "type": "Sequence",
-            "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}] * 9,
-        },
-    ),
-    "a vocabulary of a million tokens": _vocabulary("json-size", 1_000_000),
-    "a vocabulary of 265,000 tokens": _vocabulary("tokenizer-vocabulary", 265_000),
-    "a token beyond all numbers": _tokenizer(
-        "tokenizer-vocabulary", model={"type": "BPE", "vocab": {"a": 1 << 70}}
-    ),
-    "twenty thousand added tokens": _tokenizer(
-        "tokenizer-added", added_tokens=[{"id": n, "content": f"<{n}>"} for n in range(20_000)]
-    ),
-    "padding to a billion tokens": _tokenizer("tokenizer-length", padding={"strategy": {"Fixed": 1 << 30}}),
-    "truncation at a trillion": _tokenizer(
-        "tokenizer-length", truncation={"max_length": 1 << 40, "stride": 0}
-    ),
-    "merges at random": _tokenizer("tokenizer-random", model={"type": "BPE", "vocab": {}, "dropout": 0.5}),
-    "words of a billion characters": _tokenizer(
-        "tokenizer-time", model={"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 1 << 30}
-    ),
-    "a tokenizer that is a list": _file("tokenizer-form", "tokenizer.json", lambda: b"[]"),
     "an evaluator that lists a format twice over": Case(
         "format", "evaluator.json", lambda: sound.with_evaluator(formats=_formats("torch"))
     ),
@@ -435,4 +367,32 @@ MODELS_OF_OPENVINO = {
     ),
 }
 
-CASES: dict[str, Case] = PICKLES | GRAPHS | TENSORS | TEXTS | MODELS_OF_OPENVINO
+READ_TWICE = {
+    "ONNX that ONNX Runtime would read as its own format": Case(
+        "format", "evaluator.json", lambda: polyglots.bundle("model.ort", formats=("onnx-fp32",))
+    ),
+    "ONNX with the mark of ONNX Runtime's own format": Case(
+        "file-kind", "m.onnx", lambda: polyglots.bundle("m.onnx", polyglots.begun(b"ORTM"))
+    ),
+    "ONNX that OpenVINO would read as XML": Case(
+        "openvino-xml", "m.xml", lambda: polyglots.bundle("m.xml", polyglots.begun(polyglots.RANDOM))
+    ),
+    "XML in a model's notes": Case(
+        "onnx-form", "m.onnx", lambda: polyglots.bundle("m.onnx", polyglots.begun(polyglots.RANDOM))
+    ),
+    "notes twice, and XML in them": Case(
+        "onnx-form",
+        "m.onnx",
+        lambda: polyglots.bundle("m.onnx", polyglots.begun(polyglots.RANDOM, polyglots.RANDOM)),
+    ),
+    "XML under the name of ONNX": Case(
+        "onnx-form", "m.onnx", lambda: polyglots.bundle("m.onnx", ir().encode())
+    ),
+    "a suffix in capitals": Case("format", "evaluator.json", lambda: polyglots.bundle("m.ONNX")),
+    "a suffix of TensorFlow": Case("format", "evaluator.json", lambda: polyglots.bundle("m.pb")),
+    "XML for ONNX Runtime": Case(
+        "format", "evaluator.json", lambda: polyglots.bundle("m.xml", ir().encode(), ("onnx-fp16",))
+    ),
+}
+
+CASES: dict[str, Case] = PICKLES | GRAPHS | TENSORS | TEXTS | TOKENIZERS | MODELS_OF_OPENVINO | READ_TWICE

@@ -63,14 +63,34 @@ def test_a_policy_that_makes_no_sense_stops_the_service(tmp_path: Path, text: st
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\s", r"\p{L}+", r" ?\w+", r"[a-z]{1,3}", r"(?i:'s|'t)", r"a|b+|c*", ""]
+    "pattern",
+    [
+        *(r"\s", r"\p{L}+", r" ?\w+", r"[a-z]{1,3}", r"(?i:'s|'t)", r"a|b+|c*", ""),
+        *(
+            r"(?i:[a-z]+)",
+            r"\d{1,4}-\d{2}-\d{2}",
+            r"[[:alpha:]\-]+?",
+            r"a++",
+            r"(?:a+)?",
+            r"{|}",
+            r"\x41\u0042",
+        ),
+        *(r" ?[^\s\p{L}\p{N}]+[\r\n]?", r"\s+(?!\S)", r"(?m:.)", "é+", "|".join(["word"] * 300)),
+    ],
 )
 def test_simple_patterns_are_harmless(pattern: str) -> None:
     assert patterns.problem(pattern) is None
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(a+)+", r"(a|a)*", r"\s*\s*x", r"a{1,9999}", r"(a*){2}", r"(a)\1", "(a", "a)", "[a", r"a**"]
+    "pattern",
+    [
+        *(r"(a+)+", r"(a|a)*", r"\s*\s*x", r"a{1,9999}", r"(a*){2}", r"(a)\1", "(a", "a)", "[a", r"a**"),
+        *(r"(?:a|a){64}", r"(?:a|a)?*", r"(?:a|a){2}+", r"(?:a|a){0,1}*", r"(?:a?){30}", "a?" * 30),
+        *(r"a{0,64}b{0,64}", r"a{70,1}", r"(?i:[ßs]+)", r"(?i:\w+)", r"(?i:ß)", r"(?x:#\n)", r"(?mx:a)"),
+        *(r"(?:a*|b)c*", r"a*(?:b*|c)", r"[a[b]]", r"[]a]", r"[a&&b]", r"\c(", r"\Qa\E", r"\R", r"(?i)a"),
+        *("*a", "(*FAIL)", "(" * 99),
+    ],
 )
 def test_patterns_that_can_run_for_ever_are_not(pattern: str) -> None:
     assert patterns.problem(pattern) is not None

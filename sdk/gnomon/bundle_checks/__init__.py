@@ -1,8 +1,10 @@
 """Whether a bundle holds what an evaluator needs, and nothing else. Nothing is run, unpickled or unpacked.
 
 The registry asks before it registers a version, the scorer before it opens
-one, the SDK before it sends one. Files are judged by what they hold, not by
-their names; only weights are not read. Pure: standard library only.
+one, the SDK before it sends one. Files are judged by what they hold; only
+weights are not read. A model's name counts as well: runtimes choose how to
+read a file by its suffix, and a file may be sound in two ways at once, so
+each is read here as they will read it. Pure: standard library only.
 """
 
 import os
@@ -16,7 +18,7 @@ from gnomon.bundle import EVALUATOR_FILE, TOKENIZER_FILE, BundleFile, Evaluator,
 from gnomon.bundle_checks import kinds
 from gnomon.bundle_checks.json_text import read_json
 from gnomon.bundle_checks.onnx_model import check_onnx
-from gnomon.bundle_checks.openvino_ir import check_openvino, is_xml
+from gnomon.bundle_checks.openvino_ir import check_openvino
 from gnomon.bundle_checks.policy import Policy, policy_from, read_policy
 from gnomon.bundle_checks.refusing import quoted, refuse
 from gnomon.bundle_checks.safetensors_file import check_safetensors, is_safetensors
@@ -24,6 +26,8 @@ from gnomon.bundle_checks.tokenizer import check_tokenizer
 from gnomon.errors import BundleInvalidError
 
 __all__ = ["Open", "Policy", "check_contents", "folder_opener", "policy_from", "read_policy"]
+
+_ONNX, _IR = ".onnx", ".xml"
 
 Open = Callable[[str], IO[bytes]]
 """Opens one of the bundle's files, by its path, for reading anywhere in it."""
@@ -99,6 +103,12 @@ class _Check:
                 refuse(
                     EVALUATOR_FILE, "format", f"has the format {quoted(entry.format)}; allowed are {allowed}"
                 )
+            if not entry.path.endswith(suffixes := _suffixes(entry.format)):
+                refuse(
+                    EVALUATOR_FILE,
+                    "format",
+                    f"names {quoted(entry.path)} for {entry.format}, which reads {' and '.join(suffixes)}",
+                )
             if entry.path not in self.sizes:
                 refuse(
                     EVALUATOR_FILE,
@@ -118,8 +128,8 @@ class _Check:
 
     def _model(self, path: str, classes: int) -> frozenset[str]:
         """Check the main file of a format; return the files that belong to it."""
-        start = self._start(path)
-        check = check_openvino if is_xml(start) else check_onnx
+        self._start(path)
+        check = check_openvino if path.endswith(_IR) else check_onnx
         with self.open(path) as file:
             return check(path, file, self.sizes, classes, self.policy)
 
@@ -151,3 +161,8 @@ class _Check:
         if len(content) != self.sizes[path]:
             refuse(path, "file-size", f"has {len(content)} bytes; its size is said to be {self.sizes[path]}")
         return content
+
+
+def _suffixes(format_: str) -> tuple[str, ...]:
+    """Return how a format's files may end: its runtime must read ONNX or OpenVINO's XML, and nothing else."""
+    return (_ONNX, _IR) if format_.startswith("openvino-") else (_ONNX,)

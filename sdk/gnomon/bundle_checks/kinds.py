@@ -31,6 +31,8 @@ def forbidden(start: bytes) -> str | None:
     for magic, name in _ARCHIVES.items():
         if start.startswith(magic):
             return name
+    if start[4:8] == b"ORTM":  # of bytes without a name, ONNX Runtime believes this mark
+        return "a model in ONNX Runtime's own format"
     if start[257:262] == b"ustar":
         return "a tar archive"
     return "a pickle, which runs code when it is read" if is_pickle(start) else None

@@ -19,6 +19,11 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _STANDARD = ("", "ai.onnx")
 _MOST_DEPTH = 4  # of graphs in graphs; only operators that a policy adds have any
 _MOST_OPSET = 30
+_REPEATED = (8, 14)  # fields of a model: operator sets and metadata
+_NUMBERS = (1, 5)  # fields of a model that are no bytes: versions
+_MOST_FIRST = 3
+_LONGEST_NUMBER = 5  # bytes of a number of 32 bits
+_BEGINNING = 4_096
 _HOLD_GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -79,13 +84,16 @@ class _Reader:
         refusing.refuse(self._path, rule, what)
 
     def model(self) -> None:
+        first: list[Field] = []
         seen: set[int] = set()
         graphs: list[Field] = []
         domains: dict[str, int] = {}
         for part in self._source.fields(0, self._source.size):
-            if part.number in seen and part.number in (1, 7):
+            if part.number in seen and part.number not in _REPEATED:
                 self._refuse("onnx-form", "has a field twice that is there once")
             seen.add(part.number)
+            if len(first) < _MOST_FIRST:
+                first.append(part)
             match part.number:
                 case 1 | 2 | 3 | 4 | 5 | 6 | 14:
                     pass  # notes
@@ -102,9 +110,33 @@ class _Reader:
         graph = self._graph(graphs[0], 0, frozenset())
         self._check_inputs(graph)
         self._check_outputs(graph)
+        self._check_beginning(first)
         if self._source.size - self._tensor_bytes > self._policy.max_graph_bytes:
             self._refuse(
                 "onnx-size", f"has more than {self._policy.max_graph_bytes} bytes beside its weights"
+            )
+
+    def _check_beginning(self, first: list[Field]) -> None:
+        """Refuse what OpenVINO does not take for ONNX at first sight: it then asks its other readers.
+
+        It looks at three fields, which must be different ones of the right
+        types, with tags of one byte and lengths of 32 bits; its reader of its
+        own XML skips what comes before the first element.
+        """
+        known = len({part.number for part in first}) == _MOST_FIRST
+        begins = 0
+        for part in first:
+            tag, length = self._source.read(begins, 1)[0], part.end - part.start
+            known &= tag == part.number << 3 | (VARINT if part.number in _NUMBERS else BYTES)
+            if tag & 7 == VARINT:
+                known &= length <= _LONGEST_NUMBER
+            else:
+                known &= part.start - begins <= 1 + _LONGEST_NUMBER and length < 1 << 32
+            begins = part.end
+        start = self._source.read(0, min(_BEGINNING, self._source.size))
+        if not known or b"<net" in start.lower():
+            self._refuse(
+                "onnx-form", "begins as no exporter's model does, so that a runtime may read it otherwise"
             )
 
     def _opset(self, part: Field, domains: dict[str, int]) -> None:

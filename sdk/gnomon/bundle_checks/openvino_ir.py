@@ -44,6 +44,9 @@ def check_openvino(
         refusing.refuse(path, "openvino-weights", f"has no weights beside it: {weights} is not in the bundle")
     if files[path] > policy.max_graph_bytes:
         refusing.refuse(path, "openvino-size", f"has more than {policy.max_graph_bytes} bytes")
+    if not is_xml(file.read(64)):
+        refusing.refuse(path, "openvino-xml", "does not begin as XML in UTF-8 does")
+    file.seek(0)
     reader = _Reader(path, files[weights], classes, policy)
     reader.read(file)
     return frozenset({weights})

@@ -7,7 +7,7 @@ time or memory when text is tokenized.
 from collections.abc import Iterator
 from typing import Any
 
-from gnomon.bundle_checks import patterns
+from gnomon.bundle_checks import charsmap, patterns
 from gnomon.bundle_checks.policy import Policy
 from gnomon.bundle_checks.refusing import quoted, refuse
 
@@ -115,7 +115,7 @@ def _check_lengths(path: str, name: str, setting: Any) -> None:
 
 
 def _check_parts(path: str, name: str, part: Any, policy: Policy) -> None:
-    growth, count = 1, 0
+    growth, count, tables = 1, 0, 0
     for found in _objects(part):
         count += "type" in found
         if count > _MOST_PARTS:
@@ -125,6 +125,9 @@ def _check_parts(path: str, name: str, part: Any, policy: Policy) -> None:
         if name == "normalizer":
             added = max(len(str(found.get(key, ""))) for key in ("content", "prepend"))
             growth *= max(1, added)
+            if "precompiled_charsmap" in found:
+                tables += 1
+                growth *= max(1, _replaced(path, found["precompiled_charsmap"], tables))
             if growth > _MOST_GROWTH:
                 refuse(
                     path,
@@ -135,6 +138,16 @@ def _check_parts(path: str, name: str, part: Any, policy: Policy) -> None:
             sizes = [len(value) for value in found.values() if isinstance(value, list)]
             if max(sizes, default=0) > _MOST_AROUND:
                 refuse(path, "tokenizer-parts", f"lays more than {_MOST_AROUND} tokens around a text")
+
+
+def _replaced(path: str, table: Any, tables: int) -> int:
+    """Return how many characters a table of SentencePiece's makes of one, at most."""
+    if tables > 1:
+        refuse(path, "tokenizer-parts", "has more than one table of replacements")
+    try:
+        return charsmap.longest_replacement(table)
+    except ValueError as error:
+        refuse(path, "tokenizer-table", f"has a table of replacements that is not sound: {error}")
 
 
 def _check_pattern(path: str, name: str, pattern: Any, policy: Policy) -> None:
