@@ -77,6 +77,7 @@ def test_a_database_that_variables_name_is_upgraded_though_there_is_a_home(home,
     assert "GNOMON_REGISTRY_DATABASE_URL" in said
 
 
+@pytest.mark.slow
 def test_backup_and_restore_work_where_variables_say_though_there_is_a_home(
     home, named, tmp_path, capfd, monkeypatch
 ):
@@ -91,6 +92,7 @@ def test_backup_and_restore_work_where_variables_say_though_there_is_a_home(
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_garbage_is_looked_for_where_variables_say_though_there_is_a_home(home, named, capfd):
     run(capfd, "db", "upgrade", "--home", str(home))
     elsewhere = blob(home / "registry" / "artifacts")
@@ -102,6 +104,7 @@ def test_garbage_is_looked_for_where_variables_say_though_there_is_a_home(home, 
     assert elsewhere.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "ARTIFACT_URL"])
 def test_a_home_fills_no_gap_that_variables_leave(home, named, variable, monkeypatch, capfd, tmp_path):
     """A catalog never meets another one's artifacts: the rest is the service's default."""
@@ -156,6 +159,7 @@ def test_a_service_that_is_named_is_the_only_one_that_is_touched(home, named, ca
     assert [path.name for path in named.glob("*.db")] == ["trainer.db"]
 
 
+@pytest.mark.slow
 def test_a_backup_of_one_service_is_restored_alone(named, tmp_path, capfd, monkeypatch):
     run(capfd, "db", "upgrade")
     backup = str(tmp_path / "backup")
@@ -176,6 +180,7 @@ def test_a_service_that_there_is_not_is_refused(home, capfd):
     assert "registry or trainer" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["--delete"]])
 @pytest.mark.parametrize("service", ["registry", "trainer"])
 def test_nothing_is_garbage_to_a_database_that_names_nothing(named, service, words, capfd):
@@ -196,6 +201,7 @@ def test_nothing_is_garbage_to_a_database_that_names_nothing(named, service, wor
     assert not stored.exists()
 
 
+@pytest.mark.slow
 def test_an_empty_database_without_files_has_no_garbage(named, capfd):
     run(capfd, "db", "upgrade")
 

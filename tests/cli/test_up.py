@@ -109,6 +109,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         up.process.stdout.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_stops_all_and_leaves_nothing_behind(start, number):
     up = start(HAS_WORKER="trainer")
@@ -134,6 +135,7 @@ def test_variables_of_data_are_not_used_and_that_is_said(start, monkeypatch):
     assert f"Not used: GNOMON_REGISTRY_DATABASE_URL. All data are below {up.home}." in up.stderr
 
 
+@pytest.mark.slow
 def test_the_real_services_come_up_and_go_with_their_worker(start):
     up = start(real=True)
     addresses = up.addresses()
@@ -149,6 +151,7 @@ def test_the_real_services_come_up_and_go_with_their_worker(start):
     assert gone(everything)()
 
 
+@pytest.mark.slow
 def test_children_do_not_outlive_a_killed_up_and_the_next_one_waits_for_them(start):
     up = start()
     up.addresses()

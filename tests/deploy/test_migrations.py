@@ -42,6 +42,7 @@ def test_a_job_names_its_own_database_and_no_other(service):
     assert all(name.startswith(prefix) for name in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_job_upgrades_the_database_that_it_names(service, tmp_path, monkeypatch):
     """Its command, with its image's variables and its own; SQLite stands in for the server."""

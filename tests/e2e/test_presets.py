@@ -11,6 +11,7 @@ from gnomon.instances import SpanKind, text_span
 from tests.e2e.deployment import QUICK
 
 
+@pytest.mark.slow
 def test_the_examples_of_every_preset_are_a_dataset_of_its_metric(deployed, tmp_path):
     for preset in presets.list_presets():
         name = f"{preset.id}-shown"

@@ -105,6 +105,7 @@ def test_a_client_that_is_too_fast_is_slowed_down_and_does_not_hammer(deployed: 
     assert error.metadata["quota"] == "calls_per_second"
 
 
+@pytest.mark.slow
 def test_a_scorer_reads_so_many_tokens_a_minute_for_a_key(deployed: Deployed) -> None:
     name, client = deployed.client(Quotas(tokens_per_minute=90))
     read = []

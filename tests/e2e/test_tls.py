@@ -72,6 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         local.stop(made.services)
 
 
+@pytest.mark.slow
 def test_all_three_are_reached_over_tls_and_reach_each_other(site: Site) -> None:
     with site.client(ADMIN, site.mine) as client:
         client.metrics.create("toxicity", output_type="boolean", input_shape="output")
@@ -91,6 +92,7 @@ def test_a_certificate_is_no_key_and_a_key_no_certificate(site: Site) -> None:
         client.metrics.get("toxicity")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["registry", "trainer", "scorer"])
 def test_a_service_that_others_could_reach_does_not_start_unprotected(name: str, tmp_path: Path) -> None:
     service: ServiceProcess = local.deployment(tmp_path)[name]

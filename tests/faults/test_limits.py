@@ -306,6 +306,7 @@ def outcome(made: Any, limit: Limit, size: int, beyond: bool) -> errors.GnomonEr
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name.replace(" ", "-"))
 def test_what_is_at_the_limit_is_taken_and_one_more_is_refused_whole(limited, limit):
     if limit.method == "CreateMetricVersion":

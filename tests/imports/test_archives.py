@@ -62,6 +62,7 @@ def test_a_malicious_archive_is_refused_quickly_in_little_memory_and_leaves_noth
     assert watching.outside(log, imported.staging) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_staging_folder(imported: Imported) -> None:
     assert list(imported.staging.iterdir()) == []
     assert any("gnomon-import-" in str(entry["paths"]) for entry in watching.told(imported.log))

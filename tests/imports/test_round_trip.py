@@ -89,6 +89,7 @@ def scores(client: gnomon.Client, name: str) -> list[list[float]]:
     return [[one.probability for one in score.classes] for score in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [".zip", ".tar", ".tar.gz"])
 def test_what_is_exported_is_imported_and_scores_the_same(
     client: gnomon.Client, tmp_path: Path, kind: str

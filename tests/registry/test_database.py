@@ -124,6 +124,7 @@ def test_the_schema_is_one_that_postgresql_takes_too():
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_locked_for_long_is_a_call_to_repeat(tmp_path):
     async with registry(tmp_path, busy_timeout_s=0.1) as caller:
         await caller.metric("before")

@@ -23,6 +23,7 @@ def page_address(log):
     return next(line["address"] for line in lines if line["event"] == "serving metrics")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEALTH_SERVICES)
 async def test_every_service_serves_its_metrics(tmp_path, name):
     service = deployment(tmp_path)[name]

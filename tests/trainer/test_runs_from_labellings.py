@@ -274,6 +274,7 @@ async def test_two_trainers_on_one_database_queue_a_run_once(
     assert asked_twice(endpoint) == 0
 
 
+@pytest.mark.slow
 async def test_a_trainer_that_is_killed_while_a_run_waits_pays_again_only_for_what_was_under_way(
     tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
 ) -> None:

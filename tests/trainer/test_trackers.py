@@ -252,6 +252,7 @@ def test_tensorboard_gets_event_files_and_a_resumed_run_takes_back_what_it_repea
     assert found == [(0, 0.0), (5, 5.0), (10, 110.0), (20, 120.0)]
 
 
+@pytest.mark.slow
 async def test_a_worker_writes_event_files_when_the_trainer_is_told_to(
     tmp_path: Path, registry: FakeRegistry
 ) -> None:

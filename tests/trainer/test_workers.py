@@ -117,6 +117,7 @@ async def test_a_worker_stopped_past_its_lease_cannot_publish(tmp_path: Path, re
         await trainer.until(State.REGISTERED, name="projects/demo/runs/second")
 
 
+@pytest.mark.slow
 async def test_a_training_run_is_cancelled_and_resumed(tmp_path: Path, registry: FakeRegistry) -> None:
     async with trainer_at(tmp_path, registry, workers=1) as trainer:
         await two_sets(trainer)
@@ -150,6 +151,7 @@ async def test_a_run_that_kills_its_worker_is_given_up(tmp_path: Path, registry:
         await trainer.until(State.REGISTERED, name="projects/demo/runs/second")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch_size", "kind", "said"),
     [(13, TrainingFailedError, "ValueError"), (14, StorageFullError, "disk is full")],

@@ -396,6 +396,7 @@ json_values = odd | st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     file=st.sampled_from([path.name for path in GOLDEN.iterdir() if path.suffix != ".csv"]),

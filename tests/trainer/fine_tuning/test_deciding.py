@@ -72,6 +72,7 @@ def test_threshold_and_band_state_their_method_rows_and_errors(guaranteed: Guara
     assert message.training_rows + message.validation_rows + message.set_aside_rows == 240
 
 
+@pytest.mark.slow
 def test_the_report_counts_what_abstains_and_what_is_decided_wrongly(guaranteed: Guaranteed) -> None:
     trained, evaluator = guaranteed
     predictions = tiny.read_lines(trained.predictions_path)

@@ -279,6 +279,7 @@ def test_decoders_of_other_families_are_asked_and_exported(
     assert exported.logits([row])[0] == pytest.approx(logits.numpy(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_encoder_learns_by_adapters_as_well(base_model: Path, tmp_path: Path) -> None:
     what = tiny.plan(rows=40, epochs=1, adapter_rank=2, learning_rate=1e-2)
     trained = tiny.train(base_model, tmp_path, what)

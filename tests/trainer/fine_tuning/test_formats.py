@@ -263,6 +263,7 @@ def test_a_cancel_is_a_cancel_even_if_a_library_hides_it(base_model: Path, tmp_p
     assert published(train(base_model, tmp_path, Told())) == ["onnx-fp32", "told"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_no_fault_of_the_format(base_model: Path, tmp_path: Path) -> None:
     def is_full(pause: Callable[[], None]) -> None:
         raise OSError("No space left on device")
@@ -271,6 +272,7 @@ def test_a_full_disk_is_no_fault_of_the_format(base_model: Path, tmp_path: Path)
         train(base_model, tmp_path, Told(makes=is_full))
 
 
+@pytest.mark.slow
 def test_without_openvino_its_formats_say_what_to_install(
     base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

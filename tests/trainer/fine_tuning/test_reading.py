@@ -84,6 +84,7 @@ def test_a_network_of_fewer_layers_reads_what_the_whole_one_has_there(base_model
     assert (whole.depth, fewer.depth) == (2, layers)
 
 
+@pytest.mark.slow
 def test_an_export_of_contrast_and_fewer_layers_scores_alike_alone_and_in_company(
     base_model: Path, tmp_path: Path
 ) -> None:
@@ -309,6 +310,7 @@ def of_pairs(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
     return tiny.train(base_model, tmp_path_factory.mktemp("pairs"), plan_of_pairs(), interval_s=60.0)
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_read_and_why(of_pairs: Trained) -> None:
     told = [warning for warning in of_pairs.report["warnings"] if warning.startswith("The head reads")]
     assert len(told) == 1
@@ -330,6 +332,7 @@ def test_the_model_card_and_the_evaluator_show_what_was_settled(of_pairs: Traine
     assert evaluator.windows.reducer == "mean"
 
 
+@pytest.mark.slow
 def test_a_training_that_settles_nothing_reports_nothing_settled(
     undisturbed: tuple[Trained, tiny.Recorder],
 ) -> None:
@@ -356,6 +359,7 @@ class StopsOnceSettled(tiny.Recorder):
             raise KilledError
 
 
+@pytest.mark.slow
 def test_a_training_that_settles_what_it_reads_and_is_killed_ends_as_an_undisturbed_one(
     base_model: Path, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def weights_of_everything(base_model: Path, tmp_path_factory: pytest.TempPathFac
     return learn(base_model, tmp_path_factory.mktemp("weights"), tiny.plan(**EVERYTHING))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", EVERYTHING)
 def test_each_parameter_changes_what_is_learned(
     base_model: Path, tmp_path: Path, plain_weights: bytes, parameter: str
@@ -109,6 +110,7 @@ def test_the_model_card_says_what_the_parameters_were(everything: WithReports) -
     assert "The recipe tiny was chosen: it is small." in card
 
 
+@pytest.mark.slow
 def test_steps_and_points_of_two_passes_are_counted_on(everything: WithReports) -> None:
     _, recorder = everything
     steps = [point.step for point in recorder.points]
@@ -154,6 +156,7 @@ def test_an_evaluator_of_all_rows_is_calibrated_by_one_that_had_not_seen_those_h
     assert set(asked[20:]) == {heads[1]}  # the gate
 
 
+@pytest.mark.slow
 def test_the_rows_that_an_evaluator_of_all_rows_has_learned_are_told(
     everything: WithReports, undisturbed: WithReports
 ) -> None:

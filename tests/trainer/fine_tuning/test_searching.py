@@ -255,6 +255,7 @@ def test_the_evaluator_is_that_of_a_training_with_what_was_found(
     assert sorted(path.name for path in (work / "search").iterdir()) == ["search.json"]
 
 
+@pytest.mark.slow
 def test_card_and_report_say_what_was_found_and_that_rows_were_looked_at_more_than_once(
     finished: WithReports,
 ) -> None:

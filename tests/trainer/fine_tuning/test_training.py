@@ -185,6 +185,7 @@ def test_the_model_card_shows_results_beside_baselines_and_warnings(undisturbed:
         assert part.casefold() in card.casefold()
 
 
+@pytest.mark.slow
 def test_the_same_plan_gives_the_same_bundle_byte_for_byte(
     base_model: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
@@ -201,6 +202,7 @@ def test_a_finished_training_is_returned_at_once(undisturbed: Undisturbed, base_
     assert recorder.stages == []
 
 
+@pytest.mark.slow
 def test_a_categorical_metric_without_flagged_classes_has_no_aim(base_model: Path, tmp_path: Path) -> None:
     trained = tiny.train(base_model, tmp_path, tiny.plan(tiny.CATEGORICAL, rows=60, epochs=1))
     report = json_format.ParseDict(trained.report, resources_pb2.EvaluationReport())
