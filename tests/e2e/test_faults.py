@@ -54,7 +54,10 @@ def stage_of(client):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["registry", "trainer", "scorer", "worker"])
+@pytest.mark.parametrize(
+    "victim",
+    ["trainer", *(pytest.param(name, marks=pytest.mark.long) for name in ("registry", "scorer", "worker"))],
+)
 def test_a_run_ends_although_a_process_is_killed_in_the_middle(services, victim):
     with client_of(services) as client:
         operation = launch(client)
@@ -76,6 +79,7 @@ def test_a_run_ends_although_a_process_is_killed_in_the_middle(services, victim)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_was_stopped_past_its_lease_publishes_nothing(services):
     with client_of(services) as client:
         operation = launch(client)

@@ -122,6 +122,7 @@ def test_training_again_with_the_same_seed_gives_the_same_weights_as_version_2(d
 
 
 @pytest.mark.slow
+@pytest.mark.long  # trains as users do: a quarter of an hour without bf16
 def test_the_quickstart_does_what_it_says(deployed):
     addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
     script = Path(__file__).parents[2] / "examples/quickstart.py"
@@ -136,6 +137,7 @@ def test_the_quickstart_does_what_it_says(deployed):
 
 
 @pytest.mark.slow
+@pytest.mark.long  # trains as users do: a quarter of an hour without bf16
 def test_the_example_of_sessions_does_what_it_says(deployed):
     addresses = {f"GNOMON_{name.upper()}_ADDRESS": s.address for name, s in deployed.services.items()}
     script = Path(__file__).parents[2] / "examples/sessions.py"
