@@ -1,6 +1,5 @@
 """Files that are sent and received: read in parts, hashed, checked, put in place whole."""
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -11,6 +10,7 @@ from typing import IO
 
 from gnomon import bundle
 from gnomon.errors import ArtifactCorruptError
+from gnomon.folders import sync_folder
 
 PART_BYTES = 1024 * 1024
 
@@ -107,9 +107,9 @@ class NewFolder:
     def publish(self) -> None:
         self.path.chmod(0o755)  # mkdtemp's is for the owner alone
         for folder in [self.path, *(path for path in self.path.rglob("*") if path.is_dir())]:
-            _sync_folder(folder)
+            sync_folder(folder)
         self.path.rename(self._place)
-        _sync_folder(self._place.parent)
+        sync_folder(self._place.parent)
 
     def discard(self) -> None:
         """Remove what was not published."""
@@ -136,21 +136,12 @@ class NewFile:
         sync(self._file)
         self._path.chmod(0o644)
         self._path.replace(self._place)
-        _sync_folder(self._place.parent)
+        sync_folder(self._place.parent)
 
     def discard(self) -> None:
         """Remove what was not published."""
         self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(PermissionError):  # of a folder that may be written but not read
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def parts(path: Path) -> Iterator[bytes]:

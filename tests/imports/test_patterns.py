@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -23,6 +23,10 @@ _PATTERNS = st.recursive(
     max_leaves=6,
 )
 _TEXTS = ("a" * 200 + "!c", "s" * 200 + "!c", "as" * 100 + "!c")
+
+
+def test_some_of_the_patterns_that_are_tried_are_accepted() -> None:
+    assert find(_PATTERNS, lambda pattern: "*" in pattern and patterns.problem(pattern + "c") is None)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,6 +20,9 @@ def check(contents: Contents, policy: Policy) -> None:
 
 def test_an_operator_that_is_added_is_allowed() -> None:
     case = malicious.GRAPHS["an operator that a list does not know"]
+    with pytest.raises(BundleInvalidError):
+        check(case.make(), policy_from({}))
+
     check(case.make(), policy_from({"also_operators": ["ImageDecoder"]}))
 
 

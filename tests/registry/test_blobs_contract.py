@@ -224,6 +224,8 @@ def test_cleaning_a_store_that_is_not_there_yet_does_nothing(tmp_path):
     FileBlobStore(f"file://{tmp_path / 'new'}").clean()
     FileBlobStore("memory://new").clean()
 
+    assert not (tmp_path / "new").exists()
+
 
 def test_a_blob_is_read_anywhere(store):
     put(store, CONTENT)

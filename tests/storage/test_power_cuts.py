@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gnomon import folders
 from gnomon_registry.adapters.blobs import FileBlobStore
-from gnomon_storage import folders
 from gnomon_trainer.adapters.row_files import RowFiles
 from tests.power_cuts import Disk
 

@@ -28,8 +28,8 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
+from gnomon.folders import make_folder, sync_folder
 from gnomon_registry.domain.ports import StoredFile
-from gnomon_storage.folders import make_folder, sync_folder
 
 _READ_BYTES = 1024 * 1024
 

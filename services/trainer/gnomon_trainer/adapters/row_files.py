@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gnomon.errors import ArtifactCorruptError
-from gnomon_storage.folders import make_folder, sync_folder
+from gnomon.folders import make_folder, sync_folder
 
 
 class RowFiles:
