@@ -4,9 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests import postgres
 from tests.postgres import PostgresServer
+
+# Services that a test runs in this process log to pytest, not into what a command prints.
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
 @pytest.fixture(scope="session")

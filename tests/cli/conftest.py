@@ -1,11 +1,9 @@
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import structlog
 
 from gnomon.cli.main import main
 from tests.cli.fake_services import FakeServices, RunningFake
@@ -29,11 +27,8 @@ Gnomon = Callable[..., Ran]
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningFake]:
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with RunningFake() as fake:  # it logs into this process's standard output otherwise
+    with RunningFake() as fake:
         yield fake
-    structlog.configure(**before)
 
 
 @pytest.fixture

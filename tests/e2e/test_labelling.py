@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from gnomon import errors
 from gnomon.cli.main import main
@@ -18,15 +16,6 @@ from tests.trainer.fake_endpoint import FakeEndpoint, failure, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry, fake_registry
 from tests.trainer.labelling import answer, firm, item_of, labelled_logs, labelling_trainer, logs
 from tests.trainer.running import Trainer
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The trainer is in this process: its log would be on the command line's standard output."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture

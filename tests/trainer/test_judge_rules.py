@@ -130,16 +130,16 @@ def test_no_answer_takes_long_to_read(text: str) -> None:
     started = time.process_time()
     with pytest.raises(NoVoteError):
         vote(ChatAnswer(text, "m"), LABELS, MARKER)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5  # a hundred times what it takes
 
 
 def test_no_number_of_likely_tokens_takes_long_to_read() -> None:
     labels = tuple(f"label-{n}" for n in range(255))
-    likely = {'label-7"': 0.9} | {f"x-{n}": 1e-9 for n in range(20_000)}
+    likely = {'label-7"': 0.9} | {f"x-{n}": 1e-9 for n in range(100_000)}
     answer = answered('{"label": "', 'label-7"', "}", likely=likely, at=1)
     started = time.process_time()
     assert vote(answer, labels, MARKER).probabilities is not None
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5
 
 
 @given(st.text() | st.dictionaries(st.sampled_from(["label", "explanation", "x"]), st.text()).map(json.dumps))

@@ -3,18 +3,16 @@
 import asyncio
 import io
 import json
-import logging
 import os
 import pty
 import select
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from gnomon import errors
 from gnomon.cli.main import main
@@ -39,15 +37,6 @@ async def trainer(tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint
         yield trainer
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """The trainer logs into this process's standard output otherwise."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
-
-
 @dataclass(frozen=True)
 class Ran:
     status: int
@@ -59,9 +48,7 @@ Gnomon = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture
-def gnomon(
-    quiet: None, trainer: Trainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Gnomon:
+def gnomon(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gnomon:
     """Run one command line in a thread, while the trainer serves it."""
     monkeypatch.setenv("GNOMON_TRAINER_ADDRESS", trainer.app.server.address)
 

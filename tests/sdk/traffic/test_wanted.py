@@ -135,7 +135,7 @@ def test_a_chain_of_as_many_spans_as_a_trace_may_have_is_put_together_at_once() 
     cell = trace_cell("t", spans) or {}
 
     assert [(s["span_id"], s.get("parent_span_id")) for s in cell["spans"]] == [("9999", None), ("0", "9999")]
-    assert time.process_time() - began < 2  # 50 million steps took longer
+    assert time.process_time() - began < 5  # 50 million steps took longer
 
 
 @given(
