@@ -4,6 +4,8 @@ import hashlib
 import json
 from dataclasses import replace
 
+from benchmarks.faults import smallest
+
 from gnomon import bundle
 from gnomon.bundle import Calibration, Evaluator, Format, LineageRecord, Threshold
 from gnomon.instances import InputShape, OutputType, Step
@@ -31,8 +33,8 @@ def files(metric: str, salt: str = "") -> dict[str, bytes]:
     """Return a bundle's contents by path; `salt` makes another model."""
     return {
         bundle.EVALUATOR_FILE: replace(EVALUATOR, metric=f"metrics/{metric}").to_json().encode(),
-        bundle.TOKENIZER_FILE: b"{}",
-        "model.onnx": f"weights {salt}".encode(),
+        bundle.TOKENIZER_FILE: smallest.TOKENIZER.encode(),
+        "model.onnx": smallest.model(salt),
         bundle.REPORT_FILE: json.dumps({"test_rows": 160, "warnings": []}).encode(),
     }
 

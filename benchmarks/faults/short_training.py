@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.faults import smallest
+
 from gnomon import bundle
 from gnomon.bundle import Calibration, Evaluator, Format, Threshold
 from gnomon.rendering import template_for
@@ -78,8 +80,8 @@ def _result(plan: TrainingPlan, folder: Path, weights: str) -> Trained:
         lineage=replace(plan.lineage, run=plan.run),
     )
     (made / bundle.EVALUATOR_FILE).write_text(evaluator.to_json())
-    (made / bundle.TOKENIZER_FILE).write_text("{}")
-    (made / "model.onnx").write_text(weights)
+    (made / bundle.TOKENIZER_FILE).write_text(smallest.TOKENIZER)
+    (made / "model.onnx").write_bytes(smallest.model(weights))
     predictions = folder / "predictions.jsonl"
     predictions.write_text("")
     report = {
