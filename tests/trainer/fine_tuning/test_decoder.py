@@ -343,7 +343,8 @@ def test_the_bundle_alone_gives_the_predictions(trained: Trained) -> None:
         assert logits == pytest.approx(predicted["logits"], abs=1e-5)
 
 
-@pytest.mark.parametrize("step", [pytest.param(0, marks=pytest.mark.slow), 8])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [0, 8])
 def test_an_own_head_that_is_better_than_a_fitted_one_is_what_both_passes_begin_with(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -283,7 +283,8 @@ def test_without_openvino_its_formats_say_what_to_install(
         assert "pip install 'gnomon[trainer]'" in told_of(trained, name).reason
 
 
-@pytest.mark.parametrize("error", [pytest.param("ImportError", marks=pytest.mark.slow), "RuntimeError"])
+@pytest.mark.slow
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
 def test_an_openvino_that_is_broken_costs_its_formats_and_no_run(
     base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:

@@ -81,15 +81,8 @@ def test_each_parameter_changes_what_is_learned(
     assert learn(base_model, tmp_path, plan) != plain_weights
 
 
-@pytest.mark.parametrize(
-    "seed",
-    [
-        pytest.param(0, marks=pytest.mark.slow),
-        pytest.param(1, marks=pytest.mark.slow),
-        2,
-        pytest.param(3, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_a_training_with_all_of_them_that_is_killed_ends_as_an_undisturbed_one(
     base_model: Path, tmp_path: Path, weights_of_everything: bytes, seed: int
 ) -> None:

@@ -229,7 +229,8 @@ def test_a_long_instance_is_cut_and_said_to_be(base_model: Path, tmp_path: Path)
     assert "1 of 61 test rows" in warnings
 
 
-@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", ["max", "mean"])
 def test_long_rows_are_measured_in_windows_as_a_scorer_reads_them(
     base_model: Path, tmp_path: Path, reducer: str
 ) -> None:

@@ -111,7 +111,8 @@ def far_plan(reducer: str, rows: int = 240, **parameters: float) -> TrainingPlan
     return what
 
 
-@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", ["max", "mean"])
 def test_what_no_first_window_shows_is_learned(base_model: Path, tmp_path: Path, reducer: str) -> None:
     trained = tiny.train(base_model, tmp_path, far_plan(reducer, epochs=3), interval_s=60.0)
     found = {measure["key"]: measure["value"] for measure in trained.report["measures"]}
@@ -145,7 +146,8 @@ class KilledAtStep(tiny.Recorder):
             raise KilledError
 
 
-@pytest.mark.parametrize("reducer", ["max", pytest.param("mean", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", ["max", "mean"])
 def test_a_killed_training_on_windows_ends_with_the_same_bits(
     base_model: Path, tmp_path: Path, reducer: str
 ) -> None:
