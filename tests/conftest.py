@@ -5,12 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests import postgres
 from tests.postgres import PostgresServer
 
 # Services that a test runs in this process log to pytest, not into what a command prints.
-structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+# Without what exceptions held: secrets of a test are looked for in what was logged.
+structlog.configure(
+    processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
+
+# The same examples on every machine, however slow. `--hypothesis-profile default` looks for others.
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -230,7 +230,7 @@ def test_a_second_signal_kills_what_does_not_stop(start):
     assert eventually(gone([services["scorer"], services["trainer"]]))
     up.process.send_signal(signal.SIGINT)
 
-    assert up.ended(5.0) == 0
+    assert up.ended(15) == 0
     assert gone(everything)()
 
 

@@ -65,9 +65,9 @@ def channels(deployed: Guarded) -> Iterator[dict[str, grpc.Channel]]:
 
 @pytest.fixture(scope="module")
 def keys(deployed: Guarded) -> dict[str, str]:
-    soon = datetime.now(UTC) + timedelta(seconds=2)
     revoked, revoked_text = deployed.key(*SCOPES)
     deployed.revoke(revoked)
+    soon = datetime.now(UTC) + timedelta(seconds=5)
     made = {
         "expired": deployed.key(*SCOPES, expire_time=soon)[1],
         "revoked": revoked_text,

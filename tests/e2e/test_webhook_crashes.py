@@ -201,5 +201,5 @@ async def test_receivers_that_are_away_do_not_hold_up_the_catalog_or_a_receiver_
         finally:
             process.kill()
     # Each in its turn, the others would take 40 × 10 × 2 s / 8 = 100 s for the events of a round.
-    assert took_s < 20
+    assert took_s < 60
     assert hanging.requests

@@ -242,7 +242,7 @@ async def test_what_happens_in_a_pause_is_sent_after_it(tmp_path):
 async def test_while_a_secret_is_replaced_both_count(tmp_path):
     async with receiving() as receiver, hooked(tmp_path, receiver) as caller:
         first = (await created(caller, receiver.url, secret=SECRET)).secret
-        second = (await rotated(caller, overlap_s=1)).secret
+        second = (await rotated(caller, overlap_s=4)).secret
         await caller.version()
         await receiver.took(1)
         until_s = (await got(caller)).old_secret_expire_time.ToNanoseconds() / 1e9

@@ -203,13 +203,13 @@ class Gate:
 
     def __call__(self, batch: Sequence[Tokens]) -> None:
         self.entered.set()
-        assert self._open.wait(10)
+        assert self._open.wait(60)
 
     def open(self) -> None:
         self._open.set()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -200,12 +200,12 @@ class Caller:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
-    async def until_healthy(self, name: str = "gnomon.v1.ScorerService", seconds: float = 10.0) -> None:
+    async def until_healthy(self, name: str = "gnomon.v1.ScorerService", seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not await self.is_healthy(name):
                 await asyncio.sleep(0.01)
 
-    async def until_serving(self, alias: str, number: int, seconds: float = 10.0) -> None:
+    async def until_serving(self, alias: str, number: int, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while number_of((await self.score(alias, "good")).results[0].outcomes[0]) != number:
                 await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
 """Who is let in, from predictions alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gnomon.errors import OverloadedError
@@ -123,10 +123,11 @@ def test_answers_that_are_always_as_late_ask_for_that_much():
 
 
 @given(st.lists(st.floats(0.0, 0.2), min_size=1, max_size=20).map(lambda some: (some * 2000)[:2000]))
+@example(([0.2] + [0.0] * 8) * 222)  # the share it aims at, 5 %, lies within such a step
 def test_few_answers_are_later_than_what_is_allowed_for(late_s):
     allowance = learned(late_s)
 
-    assert sum(one > allowance + 1e-3 for one in late_s[-200:]) <= 200 * 0.1
+    assert sum(one > allowance + 1e-3 for one in late_s[-200:]) <= 200 * 0.15
 
 
 @given(st.lists(st.floats(-1, 5), max_size=50))

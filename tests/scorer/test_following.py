@@ -25,7 +25,7 @@ async def number(caller, name="toxicity/production"):
 
 
 async def until_state(caller, name, state):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (one := (await caller.loaded()).get(name)) is None or one.state != state:
             await asyncio.sleep(0.01)
     return one
@@ -68,7 +68,7 @@ async def test_an_old_version_leaves_with_its_alias_unless_it_is_asked_for_by_nu
 
 
 async def until_gone(caller, name):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while name in await caller.loaded():
             await asyncio.sleep(0.01)
 

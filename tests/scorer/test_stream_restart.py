@@ -44,7 +44,7 @@ async def test_a_stream_goes_on_in_the_next_process_with_the_version_it_began_wi
                 registry.set_alias("toxicity/production", "toxicity/2")
                 began = time.monotonic()
                 await asyncio.to_thread(getattr(process, end))
-                assert time.monotonic() - began < 5.0  # an open stream is not waited for
+                assert time.monotonic() - began < 15  # an open stream is not waited for
                 restarting = asyncio.create_task(asyncio.to_thread(process.start))
         await restarting
         assert {score.metric_version for score in got} == {"metrics/toxicity/versions/1"}

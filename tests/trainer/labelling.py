@@ -124,7 +124,7 @@ async def get(trainer: Trainer, labelling_id: str = "first") -> pb.Labelling:
     return await trainer.stub.GetLabelling(pb.GetLabellingRequest(name=f"labellings/{labelling_id}"))
 
 
-async def ended(trainer: Trainer, labelling_id: str = "first", timeout_s: float = 20.0) -> pb.Labelling:
+async def ended(trainer: Trainer, labelling_id: str = "first", timeout_s: float = 60.0) -> pb.Labelling:
     """Wait until a labelling goes on by itself no more."""
     async with asyncio.timeout(timeout_s):
         while (found := await get(trainer, labelling_id)).state == LabellingState.LABELLING:

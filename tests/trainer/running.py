@@ -46,7 +46,7 @@ class Trainer:
         return await self.stub.GetRun(pb.GetRunRequest(name=name))
 
     async def until(
-        self, *states: Any, name: str = "projects/demo/runs/first", timeout_s: float = 30.0
+        self, *states: Any, name: str = "projects/demo/runs/first", timeout_s: float = 120.0
     ) -> resources.Run:
         """Wait for a state of a run."""
         async with asyncio.timeout(timeout_s):
@@ -55,7 +55,7 @@ class Trainer:
         return run
 
     async def until_step(self, step: int, name: str = "projects/demo/runs/first") -> resources.Run:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (run := await self.run(name)).progress.step < step:
                 await asyncio.sleep(0.02)
         return run

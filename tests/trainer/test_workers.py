@@ -93,7 +93,7 @@ async def test_points_are_seen_once_in_order_although_the_worker_was_killed(
 
 @pytest.mark.slow
 async def test_a_worker_stopped_past_its_lease_cannot_publish(tmp_path: Path, registry: FakeRegistry) -> None:
-    async with trainer_at(tmp_path, registry, workers=2, lease_s=1.0) as trainer:
+    async with trainer_at(tmp_path, registry, workers=2, lease_s=5.0) as trainer:
         await two_sets(trainer)
         await trainer.create_run(parameters={"epochs": 30})
         await trainer.until_step(5)
