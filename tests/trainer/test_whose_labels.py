@@ -22,7 +22,9 @@ from tests.trainer.labelling import (
     rows_of,
     upload_logs,
 )
-from tests.trainer.running import Trainer, jsonl, labelled_rows, refused
+from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused
+
+TOLD = {"TEST_LABELS_OF_A_JUDGE", "TEST_ROWS_GENERATED"}
 
 
 @pytest.fixture
@@ -117,3 +119,49 @@ async def test_a_judges_labels_stay_a_judges_over_a_download_and_an_upload(judge
     await judged.upload(jsonl([*downloaded, *people]), dataset_id="again")
 
     assert "A judge gave 20 of 25 rows of datasets/again@1" in (await refusal(judged, "again")).message
+
+
+# --------------------------------------------------------------------------- measuring an evaluator
+
+
+async def findings_of(trainer: Trainer, **fields: Any) -> dict[str, Any]:
+    """Return what a run finds of its sets, by code."""
+    await trainer.upload(jsonl(labelled_rows(300, start=1000)), dataset_id="people")
+    run = await trainer.create_run(training_set="datasets/people", allow_small=True, **fields)
+    return {finding.code: finding for finding in run.findings}
+
+
+async def test_a_run_says_how_many_test_rows_have_a_judges_label(judged: Trainer) -> None:
+    _, test = await split(judged)
+    await reviewed(judged, "test", [1, 2])
+
+    found = await findings_of(judged)
+
+    told = found["TEST_LABELS_OF_A_JUDGE"]
+    assert list(told.rows) == list(range(3, test.row_count + 1))
+    assert told.message.startswith(f"{test.row_count - 2} of {test.row_count} rows")
+    assert "TEST_ROWS_GENERATED" not in found
+
+
+async def test_a_run_says_nothing_of_a_test_set_that_people_settled(judged: Trainer) -> None:
+    _, test = await split(judged)
+    await reviewed(judged, "test", range(1, test.row_count + 1))
+
+    assert not TOLD & (await findings_of(judged)).keys()
+
+
+async def test_a_run_says_how_many_test_rows_a_model_wrote(trainer: Trainer) -> None:
+    written = {"generated_from": ["datasets/seeds@1#1"], "judge_explanation": "Because."}
+    rows = [row | (written if n % 3 == 0 else {}) for n, row in enumerate(labelled_rows(30))]
+    await trainer.upload(jsonl(rows), dataset_id="test")
+
+    found = await findings_of(trainer)
+
+    assert {code: found[code].row_count for code in TOLD} == dict.fromkeys(TOLD, 10)
+
+
+async def test_a_judges_labels_of_a_training_set_are_no_finding(judged: Trainer) -> None:
+    await judged.upload(jsonl(labelled_rows(30, start=5000)), dataset_id="test")
+    run = await judged.create_run(training_set="datasets/logs", allow_small=True)
+
+    assert not TOLD & set(codes(run.findings))
