@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from gnomon import convert
 from gnomon.errors import DatasetUnsuitableError, GnomonError
+from gnomon.instances import SpanKind, text_span
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2
 from gnomon.v1 import trainer_service_pb2 as pb
+from gnomon_trainer.domain.label_origins import has_judges_label
 from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.labelling import (
@@ -22,7 +25,7 @@ from tests.trainer.labelling import (
     rows_of,
     upload_logs,
 )
-from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused
+from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused, run_of
 
 TOLD = {"TEST_LABELS_OF_A_JUDGE", "TEST_ROWS_GENERATED"}
 
@@ -165,3 +168,46 @@ async def test_a_judges_labels_of_a_training_set_are_no_finding(judged: Trainer)
     run = await judged.create_run(training_set="datasets/logs", allow_small=True)
 
     assert not TOLD & set(codes(run.findings))
+
+
+# ------------------------------------------------------------------ labels that take others' places
+
+
+async def test_the_next_training_set_names_the_judge_and_what_a_person_corrected_is_a_persons(
+    judged: Trainer, registry: FakeRegistry
+) -> None:
+    registry.made_by["metrics/toxicity/versions/1"] = "projects/demo/runs/first"
+    await judged.upload(jsonl(labelled_rows(30, start=5000)), dataset_id="test")
+    await judged.create_run(training_set="datasets/logs", allow_small=True)
+    said = resources.Feedback(
+        metric_version="metrics/toxicity/versions/1",
+        instance=convert.instance_to_proto(
+            text_span(input="question 0", output="bad answer 0", kind=SpanKind.LLM)
+        ),
+        label="false",
+        score_label="true",
+    )
+    await judged.stub.RecordFeedback(pb.RecordFeedbackRequest(entries=[said]))
+
+    request = pb.TrainFromFeedbackRequest(metric_version="metrics/toxicity/versions/1", run_id="second")
+    made = run_of(await judged.stub.TrainFromFeedback(request)).training_set
+
+    dataset = await judged.stub.GetDataset(pb.GetDatasetRequest(name=made))
+    rows = await rows_of(judged, made)
+    assert dataset.labelling == "labellings/first"
+    assert [has_judges_label(row) for row in rows] == [False] + [True] * 19
+    assert rows[0]["judge_label"] == "true"  # what the judge had said may still be compared with
+
+
+async def test_a_label_that_a_judge_gives_anew_is_not_one_that_people_settled(judged: Trainer) -> None:
+    await reviewed(judged, "logs", range(1, 21))
+    downloaded = await rows_of(judged, "datasets/logs")
+    unlabelled = [
+        {name: cell for name, cell in row.items() if name not in {"label", "label_probabilities"}}
+        for row in downloaded
+    ]
+    await judged.upload(jsonl(unlabelled), dataset_id="anew", unlabelled=True)
+
+    await labelled(judged, "second", dataset="datasets/anew")
+
+    assert all(has_judges_label(row) for row in await rows_of(judged, "datasets/anew"))
