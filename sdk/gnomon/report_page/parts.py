@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from gnomon import measured_rows
 from gnomon.report_page import plots
 from gnomon.report_page.markup import Html, joined, section, table, tag
 from gnomon.v1 import resources_pb2 as pb
@@ -52,12 +53,14 @@ def notes(report: pb.EvaluationReport) -> Html:
 
 def results(report: pb.EvaluationReport) -> Html:
     entries = [_interval(named(m.key), m, shown(m)) for m in report.measures]
+    measured = measured_rows.sentence(
+        report.test_rows, report.judge_labelled_test_rows, report.generated_test_rows
+    )
     return section(
         "Results",
         tag(
             "p",
-            f"{report.test_rows} rows labelled by people, none of them trained on; "
-            f"{report.training_rows} rows trained on, {report.validation_rows} calibrated on. "
+            f"{measured}; {report.training_rows} rows trained on, {report.validation_rows} calibrated on. "
             "Brackets and whiskers: 95 % bootstrap intervals.",
         ),
         plots.intervals(entries, 0.0, 1.0),
@@ -127,7 +130,7 @@ def confusion(report: pb.EvaluationReport) -> Html:
         ]
         most = sorted((entry for entry in wrong if entry[0]), key=lambda entry: -entry[0])[:_CONFUSED]
         rows = [[true, said, number] for number, true, said in most]
-        return section("Most confused classes", table(("People say", "Evaluator says", "Rows"), rows))
+        return section("Most confused classes", table(("Test set says", "Evaluator says", "Rows"), rows))
     lines = [
         [
             tag("th", label),
@@ -136,7 +139,7 @@ def confusion(report: pb.EvaluationReport) -> Html:
         for r, label in enumerate(labels)
     ]
     body = joined(tag("tr", *line) for line in lines)
-    head = tag("tr", tag("th", "people ↓ evaluator →"), *(tag("th", label) for label in labels))
+    head = tag("tr", tag("th", "test set ↓ evaluator →"), *(tag("th", label) for label in labels))
     return section(
         "Confusion", tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="wide")
     )
@@ -206,7 +209,7 @@ def worst_rows(report: pb.EvaluationReport, texts: Mapping[int, str]) -> Html:
         rows.append([entry.row, entry.true_label, true, entry.label, said, *text])
     head = (
         "Row",
-        "People say",
+        "Test set says",
         "its probability",
         "Evaluator says",
         "its probability",

@@ -327,7 +327,7 @@ class AliasEvent(_message.Message):
     def __init__(self, alias: _Optional[str] = ..., old_metric_version: _Optional[str] = ..., new_metric_version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EvaluationReport(_message.Message):
-    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows", "set_aside_rows", "abstain", "service", "slices", "worst_rows", "judge", "parameter_search", "settled_parameters")
+    __slots__ = ("test_rows", "measures", "classes", "confusion_matrix", "baselines", "curves", "calibration", "threshold", "formats", "warnings", "training_rows", "validation_rows", "set_aside_rows", "abstain", "service", "slices", "worst_rows", "judge", "parameter_search", "settled_parameters", "judge_labelled_test_rows", "generated_test_rows")
     TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +348,8 @@ class EvaluationReport(_message.Message):
     JUDGE_FIELD_NUMBER: _ClassVar[int]
     PARAMETER_SEARCH_FIELD_NUMBER: _ClassVar[int]
     SETTLED_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_LABELLED_TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
     test_rows: int
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
     classes: _containers.RepeatedCompositeFieldContainer[ClassReport]
@@ -368,7 +370,9 @@ class EvaluationReport(_message.Message):
     judge: JudgeReport
     parameter_search: ParameterSearch
     settled_parameters: _containers.RepeatedCompositeFieldContainer[ResolvedParameter]
-    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., set_aside_rows: _Optional[int] = ..., abstain: _Optional[_Union[AbstainReport, _Mapping]] = ..., service: _Optional[_Union[ServiceReport, _Mapping]] = ..., slices: _Optional[_Iterable[_Union[Slice, _Mapping]]] = ..., worst_rows: _Optional[_Iterable[_Union[WorstRow, _Mapping]]] = ..., judge: _Optional[_Union[JudgeReport, _Mapping]] = ..., parameter_search: _Optional[_Union[ParameterSearch, _Mapping]] = ..., settled_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ...) -> None: ...
+    judge_labelled_test_rows: int
+    generated_test_rows: int
+    def __init__(self, test_rows: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., classes: _Optional[_Iterable[_Union[ClassReport, _Mapping]]] = ..., confusion_matrix: _Optional[_Iterable[int]] = ..., baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., calibration: _Optional[_Union[CalibrationReport, _Mapping]] = ..., threshold: _Optional[_Union[ThresholdReport, _Mapping]] = ..., formats: _Optional[_Iterable[_Union[FormatReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., training_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., set_aside_rows: _Optional[int] = ..., abstain: _Optional[_Union[AbstainReport, _Mapping]] = ..., service: _Optional[_Union[ServiceReport, _Mapping]] = ..., slices: _Optional[_Iterable[_Union[Slice, _Mapping]]] = ..., worst_rows: _Optional[_Iterable[_Union[WorstRow, _Mapping]]] = ..., judge: _Optional[_Union[JudgeReport, _Mapping]] = ..., parameter_search: _Optional[_Union[ParameterSearch, _Mapping]] = ..., settled_parameters: _Optional[_Iterable[_Union[ResolvedParameter, _Mapping]]] = ..., judge_labelled_test_rows: _Optional[int] = ..., generated_test_rows: _Optional[int] = ...) -> None: ...
 
 class ParameterSearch(_message.Message):
     __slots__ = ("trials", "chosen")

@@ -224,6 +224,7 @@ class Datasets:
             extra_columns=source.extra_columns,
             size_bytes=size_bytes,
             source_filename=str(source.name),
+            labelling=source.labelling,
             generation=source.generation,
         )
 

@@ -43,7 +43,7 @@ class DatasetDraft:
     source_filename: str
     display_name: str = ""
     review: str = ""  # datasets/{dataset}/reviews/{review}, where its decisions made these rows
-    labelling: str = ""  # labellings/{labelling}, where a judge gave these labels
+    labelling: str = ""  # labellings/{labelling}, whose judge gave these labels, or those of some rows
     unlabelled: bool = False  # no row has a label yet
     generation: str = ""  # generations/{generation}, where these rows, or some of them, are from one
 

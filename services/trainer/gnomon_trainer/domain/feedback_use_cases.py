@@ -266,6 +266,7 @@ class FeedbackCases:
             self.rows,
             source=f"{base.name} and feedback",
             columns=columns,
+            labelling=base.labelling,
             generation=base.generation,
         )
         (training,) = self.datasets.add([draft], None, self.clock())

@@ -10,6 +10,7 @@ from gnomon_trainer.domain.columns import LABEL
 from gnomon_trainer.domain.datasets import DatasetDraft, RowStore
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.labellings import LabellingSpec, RowJudgement
+from gnomon_trainer.domain.review_corrections import COLUMN as REVIEWED
 from gnomon_trainer.domain.rows import StoredRow, row_of
 from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import JUDGE_EXPLANATION, JUDGE_LABEL
@@ -59,8 +60,12 @@ def labelled_draft(
 
 
 def with_judgement(record: Mapping[str, Any], judged: RowJudgement) -> dict[str, Any]:
-    """Return a stored row with the label that a judge gave it, how sure it was, and why."""
-    kept = {name: cell for name, cell in record.items() if name not in {LABEL, *_ADDED}}
+    """Return a stored row with the label that a judge gave it, how sure it was, and why.
+
+    That people settled another label before says nothing of this one.
+    """
+    gone = {LABEL, REVIEWED, *_ADDED}
+    kept = {name: cell for name, cell in record.items() if name not in gone}
     return kept | {
         LABEL: judged.label,
         soft_labels.COLUMN: dict(judged.shares),

@@ -20,12 +20,13 @@ from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore, chec
 from gnomon_trainer.domain.judge_examples import MOST_EXAMPLES, Example, drawn
 from gnomon_trainer.domain.judge_prompt import Judged, item_of
 from gnomon_trainer.domain.judge_use_cases import check_prompt, check_votes
+from gnomon_trainer.domain.label_origins import has_judges_label, judged_rows
 from gnomon_trainer.domain.labellings import LabellingSpec, Purpose
 from gnomon_trainer.domain.provider_use_cases import Providers
-from gnomon_trainer.domain.review_corrections import reviewed_at
 from gnomon_trainer.domain.review_reading import check_labels
+from gnomon_trainer.domain.reviews import MOST_ITEMS
 from gnomon_trainer.domain.rows import row_of
-from gnomon_trainer.domain.training import JUDGE_EXPLANATION, MetricDefinition
+from gnomon_trainer.domain.training import MetricDefinition
 
 DEFAULT_EXAMPLES = 8
 LONGEST_PROMPT = 20_000
@@ -101,7 +102,7 @@ class LabellingPlans:
         self, order: LabellingOrder, dataset: Dataset, metric: MetricDefinition, target: str
     ) -> None:
         if order.purpose is Purpose.VALIDATE:
-            _check_human(dataset)
+            self._check_human(dataset)
             check_labels(dataset, dataset.class_counts, metric)
             return
         if not dataset.unlabelled:
@@ -119,6 +120,18 @@ class LabellingPlans:
             raise DatasetUnsuitableError(
                 f"datasets/{target} holds labels of {newest.metric}. Name another target_dataset_id.",
                 resource=f"datasets/{target}",
+            )
+
+    def _check_human(self, dataset: Dataset) -> None:
+        check_labelled(dataset)
+        if judged := len(judged_rows(dataset, self.rows)):
+            create = f"gnomon review create {dataset.dataset} --limit {min(judged, MOST_ITEMS)}"
+            raise DatasetUnsuitableError(
+                f"A judge gave {judged} of {dataset.row_count} rows of {dataset.name} their labels, and no "
+                "person has settled them since: a judge can only be measured on labels of people. Review all "
+                f"of them (`{create}`, `gnomon review {dataset.dataset}`) and apply the review, or upload "
+                "rows that people labelled.",
+                resource=str(dataset.name),
             )
 
     async def _examples(
@@ -147,19 +160,9 @@ class LabellingPlans:
     def _by_people(self, source: Dataset, metric: MetricDefinition, judged: Judged) -> Iterator[Example]:
         """Yield the rows that people labelled: all, or where a judge labelled them, those reviewed."""
         for number, record in enumerate(self.rows.read(source.digest), 1):
-            if JUDGE_EXPLANATION not in record or reviewed_at(record):
+            if not has_judges_label(record):
                 row = row_of(number, record, metric)
                 yield Example(item_of(judged, row.instance), row.label)
-
-
-def _check_human(dataset: Dataset) -> None:
-    check_labelled(dataset)
-    if dataset.labelling:
-        raise DatasetUnsuitableError(
-            f"{dataset.labelling} gave {dataset.name} its labels: a judge can only be measured on labels of "
-            f"people. Review them first: `gnomon review {dataset.dataset}`.",
-            resource=str(dataset.name),
-        )
 
 
 def _check_numbers(order: LabellingOrder) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gnomon import measured_rows
 from gnomon.bundle import Evaluator
 from gnomon_trainer.domain import breakdown_words, rule_words
 from gnomon_trainer.domain.training import TrainingPlan
@@ -90,10 +91,11 @@ def _reads(evaluator: Evaluator) -> str:
 
 def _results(report: Mapping[str, Any]) -> str:
     rows = [(_NAMES.get(m["key"], m["key"]), *_value(m)) for m in report["measures"]]
+    # Reports of earlier releases do not say whose labels they were measured on.
+    judged, generated = report.get("judge_labelled_test_rows", 0), report.get("generated_test_rows", 0)
     return (
-        f"{report['test_rows']} rows labelled by people, none of them trained on. Intervals are 95 % "
-        "percentile intervals of 1,000 bootstrap resamples.\n\n"
-        + _table(("Measure", "Value", "Interval"), rows)
+        f"{measured_rows.sentence(report['test_rows'], judged, generated)}. Intervals are 95 % percentile "
+        "intervals of 1,000 bootstrap resamples.\n\n" + _table(("Measure", "Value", "Interval"), rows)
     )
 
 

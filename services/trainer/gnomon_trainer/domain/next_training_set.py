@@ -15,7 +15,7 @@ from gnomon_trainer.domain.overlap import Overlap, overlap
 from gnomon_trainer.domain.rows import StoredRow, row_of
 from gnomon_trainer.domain.run_checks import read_rows
 from gnomon_trainer.domain.texts import fingerprint, normalised, rendered
-from gnomon_trainer.domain.training import MetricDefinition, Row
+from gnomon_trainer.domain.training import JUDGE_EXPLANATION, MetricDefinition, Row
 
 Labels = Mapping[int, Counter[str]]
 """How often each text of a training set has which label, by the text's fingerprint."""
@@ -108,8 +108,10 @@ def training_records(
 
 
 def _corrected(record: Mapping[str, Any], label: str) -> dict[str, Any]:
-    # Shares that a judge gave the old label would be learned in place of the new one.
-    return {name: cell for name, cell in record.items() if name != soft_labels.COLUMN} | {LABEL: label}
+    # Shares that a judge gave the old label would be learned in place of the new
+    # one, and its reasons would make the new one a judge's.
+    gone = {soft_labels.COLUMN, JUDGE_EXPLANATION}
+    return {name: cell for name, cell in record.items() if name not in gone} | {LABEL: label}
 
 
 def feedback_record(said: Feedback, *, with_side: bool = False) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def write(
     *,
     source: str,
     columns: Iterable[str] = (),
+    labelling: str = "",
     generation: str = "",
 ) -> DatasetDraft:
     """Keep records as a dataset's next version; `columns` are extra ones beside those of feedback."""
@@ -151,5 +154,6 @@ def write(
         extra_columns=tuple(sorted(extra)),
         size_bytes=size_bytes,
         source_filename=source,
+        labelling=labelling,
         generation=generation,
     )

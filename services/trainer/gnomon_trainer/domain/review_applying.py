@@ -82,6 +82,7 @@ def _draft(
         size_bytes=size_bytes,
         source_filename=str(newest.name),
         review=str(review.name),
+        labelling=newest.labelling,
         generation=newest.generation,
     )
 

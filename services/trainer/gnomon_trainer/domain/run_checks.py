@@ -9,8 +9,10 @@ from gnomon_trainer.domain.checks import MIN_TEST_ROWS, MIN_TRAINING_ROWS
 from gnomon_trainer.domain.datasets import Dataset, RowStore, check_labelled
 from gnomon_trainer.domain.findings import Finding, finding, matched
 from gnomon_trainer.domain.generation_seeds import kept_out
+from gnomon_trainer.domain.label_origins import generated_rows, judged_rows
 from gnomon_trainer.domain.nearness import CHANGED_SHARE, NEAR_BYTES, NEAR_ROWS, Neighbours, affordable
 from gnomon_trainer.domain.overlap import Overlap, overlap
+from gnomon_trainer.domain.reviews import MOST_ITEMS
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.training import MetricDefinition, Row
 
@@ -96,6 +98,7 @@ def check_sets(
         )
     findings = (
         *_seed_findings(training, test, seen),
+        *_origin_findings(test, seen, rows),
         *_overlap_findings(found, looks_near),
         *_repeated(training),
         *_repeated(test),
@@ -205,6 +208,26 @@ def _seed_findings(training: Dataset, test: Dataset, seen: Mapping[int, int]) ->
             f"{training.generation or 'a generation'}, which the training set is from, or are nearly the "
             "same as a seed; the run leaves them out of its evaluation.",
             seen,
+        )
+
+
+def _origin_findings(test: Dataset, seen: Mapping[int, int], rows: RowStore) -> Iterator[Finding]:
+    """Say which of the rows to measure on have no label of people, or are no rows of an application."""
+    measured = test.row_count - len(seen)
+    if judged := [number for number in judged_rows(test, rows) if number not in seen]:
+        yield finding(
+            "TEST_LABELS_OF_A_JUDGE",
+            f"{len(judged)} of {measured} rows of the test set have a judge's label that no person has "
+            "settled since: on them the report says how well the evaluator agrees with that judge. Review "
+            f"them: `gnomon review create {test.dataset} --limit {min(len(judged), MOST_ITEMS)}`.",
+            judged,
+        )
+    if generated := [number for number in generated_rows(test, rows) if number not in seen]:
+        yield finding(
+            "TEST_ROWS_GENERATED",
+            f"{len(generated)} of {measured} rows of the test set were written by a model: the report says "
+            "less of how the evaluator does on what people write. Measure on rows of your application.",
+            generated,
         )
 
 
