@@ -9,6 +9,7 @@ from gnomon.bundle import Evaluator
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import measures
 from gnomon_trainer.domain.measures import Bools, Draws, Floats, Ints
+from gnomon_trainer.domain.training import MetricDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,26 @@ class Answers:
 def positive_class(evaluator: Evaluator) -> int | None:
     """Return the index of `true` for a boolean metric."""
     return evaluator.classes.index("true") if evaluator.output_type is OutputType.BOOLEAN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Which rows an evaluator flags, and which people gave a flagged class, shape (rows,) each."""
+
+    flagged: Bools
+    positive: Bools
+
+    def matrices(self, draws: Draws) -> Floats:
+        """Return confusion matrices, shape (resamples, positive, flagged)."""
+        return measures.confusion(self.positive.astype(np.int64), self.flagged.astype(np.int64), 2, draws)
+
+
+def flags(metric: Evaluator | MetricDefinition, truth: Ints, flagged: Sequence[bool]) -> Flags | None:
+    """Return the flags of a metric whose label does not follow them; None where it does or there are none."""
+    if metric.output_type is OutputType.BOOLEAN or not metric.flagged_classes:
+        return None
+    findings = [metric.classes.index(label) for label in metric.flagged_classes]
+    return Flags(np.array(flagged, dtype=np.bool_), np.isin(truth, findings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gnomon.bundle import Evaluator
 from gnomon.decision import Decision, decide
 from gnomon_trainer.domain import breakdown, curves, measures, pairing, slicing
-from gnomon_trainer.domain.answers import Answers, Resampled, positive_class, resampled, shares
+from gnomon_trainer.domain.answers import Answers, Flags, Resampled, flags, positive_class, resampled, shares
 from gnomon_trainer.domain.calibration import log_softmax
 from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
 from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
@@ -114,6 +114,11 @@ def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
     """Return the labels of scores as class indices."""
     index = {label: i for i, label in enumerate(evaluator.classes)}
     return np.array([index[score.label] for score in scores], dtype=np.int64)
+
+
+def flagged(test: TestSet, scores: Sequence[Decision]) -> Flags | None:
+    """Return what is flagged beside what should be; None where the labels say it, or no class is flagged."""
+    return flags(test.evaluator, test.truth, [score.flagged for score in scores])
 
 
 def _scored(test: TestSet) -> Answers:
