@@ -60,7 +60,8 @@ def evaluate(test: TestSet, scores: Sequence[Decision], details: Details | None 
     Every measure has a 95 % percentile interval of 1,000 bootstrap resamples
     of the test rows, and every difference one of the same resamples.
     Calibration error and reliability are of the probability of `true` for a
-    boolean metric, and of the most probable class otherwise.
+    boolean metric, and of the most probable class otherwise; what the threshold
+    flags is measured beside the labels where these do not follow it.
     """
     evaluator = test.evaluator
     draws = measures.draw(len(test.truth), test.seed)
@@ -132,6 +133,7 @@ def _answers(test: TestSet, scores: Sequence[Decision]) -> Answers:
         predicted=predicted(test.evaluator, scores),
         probabilities=np.array([score.probabilities for score in scores]),
         positive=positive_class(test.evaluator),
+        flags=flagged(test, scores),
     )
 
 
