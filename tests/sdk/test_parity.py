@@ -43,3 +43,12 @@ def test_what_is_at_its_limit_passes_and_what_is_above_or_no_number_is_named(key
     assert excess({key: limits[key]}, limits) == ""
     assert excess({key: float("nan")}, limits).startswith(f"{key} is nan")
     assert excess({key: limits[key] * 1.01, "other": 9.0}, limits).startswith(f"{key} is ")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()), min_size=1))
+def test_what_flips_is_a_label_a_flag_or_both(rows: list[tuple[bool, bool, bool, bool]]) -> None:
+    """The label of a categorical metric is the most probable class, and says nothing of its flag."""
+    before = [Decision((0.5, 0.5), "a" if label else "b", flagged) for label, flagged, _, _ in rows]
+    after = [Decision((0.5, 0.5), "a" if label else "b", flagged) for _, _, label, flagged in rows]
+    flips = sum(row[:2] != row[2:] for row in rows)
+    assert changes(before, after)["label_flip_share"] == flips / len(rows)

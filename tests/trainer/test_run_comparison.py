@@ -56,6 +56,37 @@ def predicted(skill: float, seed: int, rows: int = 240) -> list[PredictedRow]:
     return found
 
 
+def test_two_runs_of_a_categorical_metric_are_compared_by_what_they_flag() -> None:
+    """Both say `other` of every row, and one of them flags what it should not."""
+    metric = replace(
+        METRIC, output_type=OutputType.CATEGORICAL, classes=("other", "toxic"), flagged_classes=("toxic",)
+    )
+    classes = dict(zip(METRIC.classes, metric.classes, strict=True))
+    exact, eager = (
+        [
+            replace(
+                one,
+                row=replace(one.row, label=classes[one.row.label]),
+                classes=metric.classes,
+                probabilities=(0.6, 0.4) if flagged else (0.9, 0.1),
+                label="other",
+                flagged=flagged,
+                threshold=0.3,
+            )
+            for one in predicted(1.0, 0)
+            for flagged in [one.flagged or (is_eager and one.row.number % 2 == 0)]
+        ]
+        for is_eager in (False, True)
+    )
+    found = {m["key"]: m for m in run_comparison.compared(exact, eager, metric, ReportOptions())["measures"]}
+    assert found["macro_f1"]["difference"]["value"] == 0
+    rate = found["flagged_false_positive_rate"]
+    assert (rate["first"], rate["second"]) == (0, pytest.approx(0.5, abs=0.1))
+    assert rate["difference"]["high"] < 0
+    assert found["flagged_precision"]["difference"]["low"] > 0
+    assert found["flagged_recall"]["first"] == found["flagged_recall"]["second"] == 1
+
+
 def test_two_runs_differ_where_one_of_them_is_weak() -> None:
     strong, weak = predicted(0.95, 1), predicted(0.5, 2)
     found = run_comparison.compared(strong, weak, METRIC, ReportOptions())

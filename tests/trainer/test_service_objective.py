@@ -23,7 +23,9 @@ from gnomon_trainer.domain.service_objective import (
 OBJECTIVE = ServiceObjective(input_tokens=100, p95_ms=50.0, average_qps=20.0, peak_qps=80.0)
 
 
-def _report(format_: str, alone_ms: float, capacity: float, drop: float | None = None) -> dict[str, Any]:
+def _report(
+    format_: str, alone_ms: float, capacity: float, drop: float | None = None, flags: float | None = None
+) -> dict[str, Any]:
     points = [
         {
             "tokens": tokens,
@@ -34,7 +36,8 @@ def _report(format_: str, alone_ms: float, capacity: float, drop: float | None =
         }
         for tokens in (32, 128, 512)
     ]
-    measures = [] if drop is None else [{"key": "macro_f1_drop", "value": drop, "low": drop, "high": drop}]
+    drops = {"macro_f1_drop": drop, "flagged_f1_drop": flags}
+    measures = [{"key": k, "value": v, "low": v, "high": v} for k, v in drops.items() if v is not None]
     return {"format": format_, "passed": True, "measures": measures, "latency_profile": points}
 
 
@@ -57,6 +60,16 @@ def test_of_the_formats_that_carry_it_the_one_that_loses_least_is_taken() -> Non
     assert found["reason"] == ""
     assert [entry["meets"] for entry in found["formats"]] == [False, True, True, True]
     assert "p95_ms" not in found["formats"][0]  # it cannot keep up
+
+
+def test_a_format_that_loses_labels_or_flags_is_as_good_as_the_worse_of_both() -> None:
+    flags_badly, labels_badly = _report("f", 4.0, 500.0, -0.01, 0.03), _report("l", 4.0, 500.0, 0.02, -0.01)
+    found = _assess(OBJECTIVE, flags_badly, labels_badly)
+    assert found["format"] == "l"
+    assert [entry["flagged_f1_drop"] for entry in found["formats"]] == [0.03, -0.01]
+    found = _assess(OBJECTIVE, flags_badly, labels_badly, _report("exact", 12.0, 150.0))
+    assert found["format"] == "exact"
+    assert "flagged_f1_drop" not in found["formats"][-1]
 
 
 def test_where_none_carries_it_the_numbers_of_the_nearest_are_told() -> None:

@@ -620,7 +620,7 @@ class ServiceReport(_message.Message):
     def __init__(self, objective: _Optional[_Union[ServiceObjective, _Mapping]] = ..., met: _Optional[bool] = ..., format: _Optional[str] = ..., formats: _Optional[_Iterable[_Union[FormatService, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class FormatService(_message.Message):
-    __slots__ = ("format", "meets", "p95_ms", "capacity_per_second", "average_utilization", "peak_utilization", "macro_f1_drop")
+    __slots__ = ("format", "meets", "p95_ms", "capacity_per_second", "average_utilization", "peak_utilization", "macro_f1_drop", "flagged_f1_drop")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     MEETS_FIELD_NUMBER: _ClassVar[int]
     P95_MS_FIELD_NUMBER: _ClassVar[int]
@@ -628,6 +628,7 @@ class FormatService(_message.Message):
     AVERAGE_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
     PEAK_UTILIZATION_FIELD_NUMBER: _ClassVar[int]
     MACRO_F1_DROP_FIELD_NUMBER: _ClassVar[int]
+    FLAGGED_F1_DROP_FIELD_NUMBER: _ClassVar[int]
     format: str
     meets: bool
     p95_ms: float
@@ -635,7 +636,8 @@ class FormatService(_message.Message):
     average_utilization: float
     peak_utilization: float
     macro_f1_drop: float
-    def __init__(self, format: _Optional[str] = ..., meets: _Optional[bool] = ..., p95_ms: _Optional[float] = ..., capacity_per_second: _Optional[float] = ..., average_utilization: _Optional[float] = ..., peak_utilization: _Optional[float] = ..., macro_f1_drop: _Optional[float] = ...) -> None: ...
+    flagged_f1_drop: float
+    def __init__(self, format: _Optional[str] = ..., meets: _Optional[bool] = ..., p95_ms: _Optional[float] = ..., capacity_per_second: _Optional[float] = ..., average_utilization: _Optional[float] = ..., peak_utilization: _Optional[float] = ..., macro_f1_drop: _Optional[float] = ..., flagged_f1_drop: _Optional[float] = ...) -> None: ...
 
 class FormatReport(_message.Message):
     __slots__ = ("format", "passed", "measures", "rows", "reason", "latency_profile", "machine")

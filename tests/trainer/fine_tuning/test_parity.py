@@ -1,5 +1,7 @@
 """What a format may change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gnomon.bundle import ONNX_FP32, Calibration, Evaluator, Format, Threshold
+from gnomon.instances import OutputType
 from gnomon_trainer.domain.evaluation import TestSet
-from gnomon_trainer.domain.measures import exact
+from gnomon_trainer.domain.measures import Ints, exact
 from gnomon_trainer.domain.parity import compare, excess, reduced_limits
 from tests.trainer.fine_tuning import tiny
 
@@ -133,3 +136,61 @@ def test_labels_that_flip_both_ways_are_no_proof_of_a_fall() -> None:
     found = compared(before, after)
     assert found["label_flip_share"] == 0.3
     assert found["macro_f1_drop_at_least"] < 0
+
+
+# ------------------------------------------------- a categorical metric, whose label says nothing of its flag
+
+GUARDRAIL = replace(
+    EVALUATOR,
+    output_type=OutputType.CATEGORICAL,
+    classes=("a", "b", "bad"),
+    flagged_classes=("bad",),
+    calibration=Calibration(1.0),
+    threshold=Threshold(0.12),
+)
+
+
+def guarded(truth: Ints, flagged: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> TestSet:
+    """Return rows that are all most probably `a`, 0.02 above the threshold of `bad` or below it."""
+    bad = np.where(flagged, 0.14, 0.10)
+    chances = np.stack([np.full_like(bad, 0.5), 0.5 - bad, bad], axis=1)
+    return TestSet(GUARDRAIL, truth, np.log(chances).astype(np.float32), {}, 0)
+
+
+def test_a_format_that_moves_flags_is_refused_although_no_label_flips() -> None:
+    truth = np.tile([0, 0, 1, 2], 64)
+    found = compare(guarded(truth, truth == 2), guarded(truth, np.ones(256, dtype=bool)))
+    assert excess(found, LIMITS).startswith("label_flip_share is 0.75, ")
+    values = {m.key: m.value for m in found}
+    assert values["macro_f1_drop"] == 0
+    assert values["flagged_f1_drop"] == pytest.approx(1 - 0.4)  # a quarter of what is flagged is bad
+
+
+def test_a_fall_of_the_f1_of_flagged_rows_counts_as_far_as_the_rows_prove_it() -> None:
+    """All within what may flip; as many flags that are put right are no fall."""
+    truth = np.tile([0, 0, 1, 2], 64)
+    right = truth == 2
+    wrong = right ^ (np.arange(256) < 5)
+    falling = excess(compare(guarded(truth, right), guarded(truth, wrong)), LIMITS)
+    assert falling.startswith("flagged_f1_drop_at_least is ")
+    assert "; " not in falling
+    assert excess(compare(guarded(truth, wrong), guarded(truth, right)), LIMITS) == ""
+    single = right ^ (np.arange(256) < 1)
+    assert excess(compare(guarded(truth, right), guarded(truth, single)), LIMITS) == ""
+
+
+def test_where_nothing_is_bad_and_nothing_flagged_no_fall_is_told() -> None:
+    truth, none = np.tile([0, 1], 32), np.zeros(64, dtype=bool)
+    one = np.arange(64) < 1
+    for after in (none, one):
+        found = compare(guarded(truth, none), guarded(truth, after))
+        assert "flagged_f1_drop" not in {m.key for m in found}
+        assert excess(found, reduced_limits(64)) == ""
+
+
+def test_a_boolean_metric_and_one_that_flags_nothing_keep_the_figures_they_have() -> None:
+    logits = np.zeros((40, 2), dtype=np.float32)
+    unflagged = replace(GUARDRAIL, flagged_classes=(), threshold=Threshold(0.5, "none"))
+    rows = TestSet(unflagged, TRUTH, np.zeros((40, 3), dtype=np.float32), {}, 0)
+    for found in (compare(test_set(logits), test_set(logits)), compare(rows, rows)):
+        assert not any(m.key.startswith("flagged") for m in found)

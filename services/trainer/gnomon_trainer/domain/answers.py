@@ -9,13 +9,35 @@ from gnomon.bundle import Evaluator
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import measures
 from gnomon_trainer.domain.measures import Bools, Draws, Floats, Ints
+from gnomon_trainer.domain.training import MetricDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Which rows an evaluator flags, and which people gave a flagged class, shape (rows,) each."""
+
+    flagged: Bools
+    positive: Bools
+
+    def matrices(self, draws: Draws) -> Floats:
+        """Return confusion matrices, shape (resamples, positive, flagged)."""
+        return measures.confusion(self.positive.astype(np.int64), self.flagged.astype(np.int64), 2, draws)
+
+
+def flags(metric: Evaluator | MetricDefinition, truth: Ints, flagged: Sequence[bool]) -> Flags | None:
+    """Return the flags of a metric whose label does not follow them; None where it does or there are none."""
+    if metric.output_type is OutputType.BOOLEAN or not metric.flagged_classes:
+        return None
+    findings = [metric.classes.index(label) for label in metric.flagged_classes]
+    return Flags(np.array(flagged, dtype=np.bool_), np.isin(truth, findings))
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
     """`truth` and `predicted` are class indices, shape (rows,); `probabilities` have shape (rows, classes).
 
-    `positive` is the index of `true` for a boolean metric, None for another.
+    `positive` is the index of `true` for a boolean metric, None for another;
+    `flags` are as by the function of that name.
     """
 
     classes: Sequence[str]
@@ -23,6 +45,7 @@ class Answers:
     predicted: Ints
     probabilities: Floats
     positive: int | None = None
+    flags: Flags | None = None
 
     @property
     def right(self) -> Bools:
@@ -73,7 +96,11 @@ class Resampled:
 
 
 def resampled(answers: Answers, draws: Draws) -> Resampled:
-    """Measure all resamples; `overall` holds accuracy, macro-F1, AUROC, average precision, ECE and Brier."""
+    """Measure all resamples.
+
+    `overall` holds accuracy, macro-F1, AUROC, average precision, ECE and Brier;
+    where the label does not follow the flag, also the `flag_shares`.
+    """
     size = len(answers.classes)
     matrices = measures.confusion(answers.truth, answers.predicted, size, draws)
     rankings = [measures.ranking(answers.probabilities[:, c], answers.truth == c, draws) for c in range(size)]
@@ -88,6 +115,7 @@ def resampled(answers: Answers, draws: Draws) -> Resampled:
         "average_precision": average_precision,
         "ece": measures.expected_calibration_error(*answers.checked, draws),
         "brier": measures.mean(answers.squares, draws),
+        **(flag_shares(answers.flags.matrices(draws)) if answers.flags else {}),
     }
     return Resampled(matrices, rankings, overall)
 
@@ -98,6 +126,24 @@ def shares(matrices: Floats) -> dict[str, Floats]:
     right = np.trace(matrices, axis1=1, axis2=2)
     accuracy = np.divide(right, rows, out=np.full_like(right, np.nan), where=rows > 0)
     return {"accuracy": accuracy, "macro_f1": measures.macro_f1(matrices)}
+
+
+def flag_shares(matrices: Floats) -> dict[str, Floats]:
+    """Return precision, recall and false-positive rate of what is flagged, of `Flags.matrices`.
+
+    NaN where no row has a flagged class, and the last where every row has one.
+    As of a class that is never predicted, the precision of no flag is 0.
+    """
+    rates, rows = measures.class_rates(matrices), matrices.sum(axis=2)
+    positive, negatives = rows[:, 1] > 0, rows[:, 0]
+    undefined = np.full(len(matrices), np.nan)
+    return {
+        "flagged_precision": np.where(positive, rates.precision[:, 1], np.nan),
+        "flagged_recall": np.where(positive, rates.recall[:, 1], np.nan),
+        "flagged_false_positive_rate": np.divide(
+            matrices[:, 0, 1], negatives, out=undefined, where=negatives > 0
+        ),
+    }
 
 
 def _mean_of_defined(values: Floats) -> Floats:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gnomon.bundle import Evaluator
 from gnomon.decision import Decision, decide
 from gnomon_trainer.domain import breakdown, curves, measures, pairing, slicing
-from gnomon_trainer.domain.answers import Answers, Resampled, positive_class, resampled, shares
+from gnomon_trainer.domain.answers import Answers, Flags, Resampled, flags, positive_class, resampled, shares
 from gnomon_trainer.domain.calibration import log_softmax
 from gnomon_trainer.domain.label_origins import has_judges_label, is_generated
 from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
@@ -61,7 +61,8 @@ def evaluate(test: TestSet, scores: Sequence[Decision], details: Details | None 
     Every measure has a 95 % percentile interval of 1,000 bootstrap resamples
     of the test rows, and every difference one of the same resamples.
     Calibration error and reliability are of the probability of `true` for a
-    boolean metric, and of the most probable class otherwise.
+    boolean metric, and of the most probable class otherwise; what the threshold
+    flags is measured beside the labels where these do not follow it.
     """
     evaluator = test.evaluator
     draws = measures.draw(len(test.truth), test.seed)
@@ -119,6 +120,11 @@ def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
     return np.array([index[score.label] for score in scores], dtype=np.int64)
 
 
+def flagged(test: TestSet, scores: Sequence[Decision]) -> Flags | None:
+    """Return what is flagged beside what should be; None where the labels say it, or no class is flagged."""
+    return flags(test.evaluator, test.truth, [score.flagged for score in scores])
+
+
 def _scored(test: TestSet) -> Answers:
     return _answers(test, decisions(test.evaluator, test.logits))
 
@@ -130,6 +136,7 @@ def _answers(test: TestSet, scores: Sequence[Decision]) -> Answers:
         predicted=predicted(test.evaluator, scores),
         probabilities=np.array([score.probabilities for score in scores]),
         positive=positive_class(test.evaluator),
+        flags=flagged(test, scores),
     )
 
 

@@ -16,6 +16,9 @@ _NAMES = {
     "average_precision": "Average precision",
     "ece": "Expected calibration error",
     "brier": "Brier score",
+    "flagged_precision": "Precision of flags",
+    "flagged_recall": "Recall of flags",
+    "flagged_false_positive_rate": "False-positive rate of flags",
     "majority_class": "always the most frequent class",
     "tfidf_logistic_regression": "TF-IDF + logistic regression",
 }

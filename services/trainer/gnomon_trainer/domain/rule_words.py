@@ -50,7 +50,7 @@ def service(report: Mapping[str, Any]) -> str:
     """Return what was asked and which format carries it, of a `gnomon.v1.ServiceReport`."""
     asked = report["objective"]
     load = asked["peak_qps"] or asked["average_qps"]
-    verdict = f"`{report['format']}` carries it with the least loss of macro-F1." if report["met"] else ""
+    verdict = f"`{report['format']}` carries it with the least loss of F1." if report["met"] else ""
     return (
         f"Asked for: {load:g} instances/s of {asked['input_tokens']} tokens at the peak, 95 of 100 within "
         f"{asked['p95_ms']:g} ms. {verdict or report['reason']} Expected from the latency profile above, on "

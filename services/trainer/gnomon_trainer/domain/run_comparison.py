@@ -10,7 +10,7 @@ import numpy as np
 from gnomon.errors import RunsNotComparableError
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import measures, pairing, slicing
-from gnomon_trainer.domain.answers import Answers, resampled
+from gnomon_trainer.domain.answers import Answers, flags, resampled
 from gnomon_trainer.domain.measures import Draws, Floats
 from gnomon_trainer.domain.run_use_cases import PredictedRow, PredictionStore
 from gnomon_trainer.domain.runs import Run
@@ -105,6 +105,7 @@ class _Read:
         self._index = {label: i for i, label in enumerate(metric.classes)}
         self._truth: list[int] = []
         self._predicted: list[int] = []
+        self._flagged: list[bool] = []
         self._probabilities: list[tuple[float, ...]] = []
 
     def keeping(self, predicted: Iterable[PredictedRow]) -> Iterator[Row]:
@@ -112,17 +113,20 @@ class _Read:
             self.numbers.append(entry.row.number)
             self._truth.append(self._index[entry.row.label])
             self._predicted.append(self._index[entry.label])
+            self._flagged.append(entry.flagged)
             self._probabilities.append(entry.probabilities)
             yield entry.row
 
     def answers(self) -> Answers:
         is_boolean = self._metric.output_type is OutputType.BOOLEAN
+        truth = np.array(self._truth, dtype=np.int64)
         return Answers(
             classes=self._metric.classes,
-            truth=np.array(self._truth, dtype=np.int64),
+            truth=truth,
             predicted=np.array(self._predicted, dtype=np.int64),
             probabilities=np.array(self._probabilities),
             positive=self._index["true"] if is_boolean else None,
+            flags=flags(self._metric, truth, self._flagged),
         )
 
 
