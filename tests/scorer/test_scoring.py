@@ -11,6 +11,7 @@ import pytest
 from gnomon.errors import (
     ArtifactCorruptError,
     DeadlineExceededError,
+    EvaluatorFailedError,
     InstanceInvalidError,
     NotFoundError,
     OverloadedError,
@@ -71,6 +72,53 @@ async def test_versions_with_the_same_tokenizer_share_the_tokens(monkeypatch):
         await service.score(request("toxicity/1", "toxicity/2"))
 
     assert [text.text for text in encoded] == ["one two", "three"]
+
+
+class Panic(BaseException):
+    """What a library in Rust raises where it gives up."""
+
+
+@pytest.mark.parametrize("failure", [Exception("no unknown token"), Panic("retry limit")], ids=repr)
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_a_text_that_the_tokenizer_fails_on_fails_alone(monkeypatch, failure, place):
+    def encode(self, texts, most):
+        if any("poison" in text.text for text in texts):
+            raise failure
+        return encode_others(self, texts, most)
+
+    encode_others = FakeTokenizer.encode
+    monkeypatch.setattr(FakeTokenizer, "encode", encode)
+    texts = ["one two", "three"]
+    async with scoring() as (_, service):
+        want = await service.score(request("toxicity/1", "toxicity/2", texts=texts))
+        texts.insert(place, "poison")
+
+        got = await service.score(request("toxicity/1", "toxicity/2", texts=texts))
+
+    failed = got.outcomes.pop(place)
+    assert [(type(error), error.metadata["metric_version"]) for error in failed] == [
+        (EvaluatorFailedError, str(V1)),
+        (EvaluatorFailedError, str(V2)),
+    ]
+    assert got.outcomes == want.outcomes
+
+
+async def test_texts_that_the_tokenizer_fails_on_are_counted_as_not_scored(monkeypatch):
+    class Heard(Silent):
+        def dropped(self, version, reason):
+            dropped.append((version, reason))
+
+    def fails(*_):
+        raise Exception("no unknown token")
+
+    dropped = []
+    async with scoring(observer=Heard()) as (_, service):
+        await service.score(request("toxicity/1"))
+        monkeypatch.setattr(FakeTokenizer, "encode", fails)
+
+        await service.score(request("toxicity/1"))
+
+    assert dropped == [(V1, "poisonous")] * 2
 
 
 @pytest.mark.parametrize(("waits", "counted"), [(False, ["queue_full"]), (True, [])])

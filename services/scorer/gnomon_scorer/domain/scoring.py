@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gnomon.errors import (
     DeadlineExceededError,
+    EvaluatorFailedError,
     GnomonError,
     InvalidRequestError,
     NotFoundError,
@@ -233,6 +234,9 @@ class ScoringService:
 
     def _tell(self, asked: Asked, instances: int, took: float) -> None:
         self._observer.tokenized(instances, took)
+        for question in asked.questions:
+            if isinstance(question.answer, EvaluatorFailedError):
+                self._observer.dropped(question.version.name, "poisonous")
         if self._cache is not None:
             for question in asked.questions:
                 self._observer.looked_up(question.is_cached)
