@@ -19,13 +19,14 @@ from gnomon.errors import (
 )
 from gnomon.instances import text_span
 from gnomon.names import AliasName
+from gnomon_scorer.domain.metering import Unmetered
 from gnomon_scorer.domain.observing import Silent
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
 from gnomon_scorer.domain.scheduler import Scheduler
 from gnomon_scorer.domain.scores import Scored, ScoreRequest
 from gnomon_scorer.domain.scoring import ScoringService
 from gnomon_scorer.domain.stations import Cores
-from tests.scorer.fakes import FakeTokenizer, until, version_name
+from tests.scorer.fakes import FakeTokenizer, Gate, until, version_name
 from tests.scorer.test_versions import World
 
 V1, V2 = version_name("toxicity/1"), version_name("toxicity/2")
@@ -119,6 +120,82 @@ async def test_texts_that_the_tokenizer_fails_on_are_counted_as_not_scored(monke
         await service.score(request("toxicity/1"))
 
     assert dropped == [(V1, "poisonous")] * 2
+
+
+class Counted(Unmetered):
+    """Remembers what was debited."""
+
+    def __init__(self):
+        self.debits = []
+
+    def debit_tokens(self, tokens):
+        self.debits.append(tokens)
+
+
+async def test_tokens_of_a_refused_request_are_not_debited_however_often_it_comes_again():
+    meter = Counted()
+    async with scoring(meter=meter) as (world, service):
+        await service.score(request("toxicity/1"))
+        meter.debits.clear()
+        gate = world.runtime.backends["toxicity-1"].behave = Gate()
+        large = replace(request("toxicity/1", texts=["word " * 32] * 256), size_bytes=50_000)
+        filling = asyncio.create_task(service.score(large))
+        await until(gate.entered.is_set)
+        for _ in range(6):
+            with pytest.raises(OverloadedError):
+                await service.score(large)
+        gate.open()
+        await filling
+
+    assert meter.debits == [32 * 256]
+
+
+async def test_a_part_of_a_stream_is_debited_once_it_has_room(monkeypatch):
+    async def full_at_first(scheduler, *wanted):
+        seen.append(list(meter.debits))
+        if len(seen) == 3:
+            monkeypatch.setattr(Scheduler, "score", score)
+        raise OverloadedError("The queue is full.", retry_after_s=0.01, why="queue_full")
+
+    seen, score, meter = [], Scheduler.score, Counted()
+    async with scoring(meter=meter) as (_, service):
+        monkeypatch.setattr(Scheduler, "score", full_at_first)
+        await service.score(replace(request("toxicity/1"), waits=True))
+
+    assert seen == [[], [], []]
+    assert meter.debits == [3]
+
+
+async def test_tokens_are_debited_before_anything_of_them_is_run():
+    meter = Counted()
+    async with scoring(meter=meter) as (world, service):
+        await service.score(request("toxicity/1"))
+        gate = world.runtime.backends["toxicity-1"].behave = Gate()
+        call = asyncio.create_task(service.score(request("toxicity/1")))
+        await until(gate.entered.is_set)
+        debits = list(meter.debits)
+        gate.open()
+        await call
+
+    assert debits == meter.debits == [3, 3]
+
+
+async def test_tokens_of_a_request_whose_time_is_over_once_it_is_read_are_not_debited(monkeypatch):
+    now, encode = [100.0], FakeTokenizer.encode
+
+    def slowly(self, texts, most):
+        now[0] += 10.0
+        return encode(self, texts, most)
+
+    meter = Counted()
+    async with scoring(meter=meter, clock=lambda: now[0]) as (_, service):
+        await service.score(request("toxicity/1"))
+        meter.debits.clear()
+        monkeypatch.setattr(FakeTokenizer, "encode", slowly)
+        with pytest.raises(DeadlineExceededError):
+            await service.score(request("toxicity/1", deadline=now[0] + 5.0))
+
+    assert meter.debits == []
 
 
 @pytest.mark.parametrize(("waits", "counted"), [(False, ["queue_full"]), (True, [])])

@@ -145,8 +145,11 @@ class Scheduler:
         deadline: float | None,
         lane: Lane = Lane.ONLINE,
         caller: str = "",
+        admitted: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:
         """Return one outcome each, in order. A caller who is cancelled takes the entries along.
+
+        `admitted` is called once, when they are let in and before anything of them is run.
 
         Raises:
             OverloadedError: the queue is full, or too long for the deadline; nothing was queued.
@@ -159,7 +162,7 @@ class Scheduler:
         if not entries:
             return []
         call = _Call(asyncio.get_running_loop().create_future(), dict.fromkeys(entries), len(entries))
-        self._enter(call, entries, queue)
+        self._enter(call, entries, queue, admitted)
         alarm = None
         if deadline is not None:
             alarm = asyncio.get_running_loop().call_later(max(0.0, deadline - now), call.expire)
@@ -172,11 +175,18 @@ class Scheduler:
             self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
 
-    def _enter(self, call: _Call, entries: list[Waiter], queue: Waiting[LoadedVersion]) -> None:
+    def _enter(
+        self,
+        call: _Call,
+        entries: list[Waiter],
+        queue: Waiting[LoadedVersion],
+        admitted: Callable[[], None],
+    ) -> None:
         first, station = entries[0], self._stations[queue]
         with self._lock:
             wait_s = self._admit(_tokens(entries), first.deadline, first.lane, first.caller)
             call.expected = first.arrived + wait_s
+            admitted()
             for entry in entries:
                 self._calls[entry] = call
                 queue.add(entry)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -147,7 +148,6 @@ class ScoringService:
             asked = await self._asked_elsewhere(request, loaded)
         took = self._clock() - started
         self._tell(asked, len(request.readers), took)
-        self._meter.debit_tokens(sum(q.reading.token_count for q in asked.questions if q.reading))
         self._check_deadline(request)
         ran = await self._run(asked.questions, request)
         scored = {question: score_of(question) for question in asked.questions}
@@ -181,8 +181,10 @@ class ScoringService:
         self, questions: Sequence[Question], request: ScoreRequest
     ) -> list[tuple[LoadedVersion, Outcome]]:
         """Have answered what the cache does not know; each window is an entry of its own."""
-        wanted = [(q.version, window) for q in questions if q.reading for window in q.reading.windows]
-        ran = await self._queued(wanted, request)
+        read = [(question.version, question.reading) for question in questions if question.reading]
+        wanted = [(version, window) for version, reading in read for window in reading.windows]
+        debit = functools.partial(self._meter.debit_tokens, sum(reading.token_count for _, reading in read))
+        ran = await self._queued(wanted, request, debit)
         outcomes = iter(ran)
         for question in questions:
             if question.reading is not None:
@@ -205,14 +207,18 @@ class ScoringService:
             raise DeadlineExceededError("The deadline passed before the request was read.") from None
 
     async def _queued(
-        self, wanted: Sequence[tuple[LoadedVersion, Tokens]], request: ScoreRequest
+        self,
+        wanted: Sequence[tuple[LoadedVersion, Tokens]],
+        request: ScoreRequest,
+        admitted: Callable[[], None],
     ) -> list[Outcome]:
+        wants = (wanted, request.deadline, request.lane, request.caller, admitted)
         if not request.waits:
             with self._counted(request.lane):
-                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+                return await self._scheduler.score(*wants)
         while True:
             try:
-                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+                return await self._scheduler.score(*wants)
             except OverloadedError as error:
                 await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
 
