@@ -19,6 +19,8 @@ from gnomon.errors import (
 )
 from gnomon.instances import text_span
 from gnomon.names import AliasName
+from gnomon_scorer.domain import scoring as scoring_module
+from gnomon_scorer.domain.lanes import Lane
 from gnomon_scorer.domain.metering import Unmetered
 from gnomon_scorer.domain.observing import Silent
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
@@ -51,6 +53,13 @@ async def scoring(*snapshot, load_wait_s=5.0, **more):
             await until(lambda: world.follower.is_ready)
             yield world, service
         await scheduler.stop()
+
+
+def counting(monkeypatch, owner, name):
+    """Return a list that grows with each call of a method."""
+    calls, method = [], getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *given: calls.append(given) or method(*given))
+    return calls
 
 
 def request(*names, texts=("one two", "three"), deadline=None):
@@ -164,6 +173,44 @@ async def test_a_part_of_a_stream_is_debited_once_it_has_room(monkeypatch):
 
     assert seen == [[], [], []]
     assert meter.debits == [3]
+
+
+async def test_a_part_of_a_stream_that_waits_for_room_is_handed_over_once(monkeypatch):
+    handed = []
+
+    async def score(scheduler, wanted, *more):
+        handed.append(len(wanted))
+        return await hand(scheduler, wanted, *more)
+
+    hand = Scheduler.score
+    async with scoring() as (world, service):
+        await service.score(request("toxicity/1"))
+        gate = world.runtime.backends["toxicity-1"].behave = Gate()
+        large = replace(request("toxicity/1", texts=["word " * 32] * 256), lane=Lane.BULK, waits=True)
+        filling = asyncio.create_task(service.score(large))
+        await until(gate.entered.is_set)
+        monkeypatch.setattr(Scheduler, "score", score)
+        monkeypatch.setattr(scoring_module, "_LONGEST_PAUSE_S", 0.001)
+        refusals = counting(monkeypatch, Scheduler, "expect")
+        waiting = asyncio.create_task(service.score(large))
+        await until(lambda: len(refusals) > 10)
+        before = list(handed)
+        gate.open()
+        await asyncio.gather(filling, waiting)
+
+    assert before == []
+    assert handed == [256]
+
+
+async def test_a_part_without_anything_to_run_waits_for_no_room(monkeypatch):
+    def full(*_):
+        raise OverloadedError("The queue is full.", retry_after_s=60.0, why="queue_full")
+
+    async with scoring() as (_, service):
+        monkeypatch.setattr(Scheduler, "expect", full)
+        answer = await service.score(replace(request("toxicity/1", texts=[" "]), waits=True))
+
+    assert type(answer.outcomes[0][0]) is InstanceInvalidError
 
 
 async def test_tokens_are_debited_before_anything_of_them_is_run():

@@ -216,11 +216,15 @@ class ScoringService:
         if not request.waits:
             with self._counted(request.lane):
                 return await self._scheduler.score(*wants)
-        while True:
+        size = sum(len(window) for _, window in wanted)
+        while wanted:
             try:
+                # It asks several times a second, so asking must cost nothing, however many windows wait.
+                self._scheduler.expect(request.deadline, request.lane, request.caller, size)
                 return await self._scheduler.score(*wants)
             except OverloadedError as error:
                 await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
+        return []
 
     @contextlib.contextmanager
     def _counted(self, lane: Lane) -> Iterator[None]:
