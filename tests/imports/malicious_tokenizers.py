@@ -100,5 +100,18 @@ TOKENIZERS = {
     "words of a billion characters": tokenizer_case(
         "tokenizer-time", model={"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 1 << 30}
     ),
+    **{
+        f"an unknown token that is {what}": tokenizer_case("tokenizer-unknown", model=model)
+        for what, model in {
+            "no word": {"type": "WordLevel", "vocab": {"good": 0}, "unk_token": "[UNK]"},
+            "no piece of a word": {"type": "WordPiece", "vocab": {"good": 0}, "unk_token": "[UNK]"},
+            "never merged": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "unk_token": "[UNK]"},
+            "no text": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "unk_token": ["a"]},
+            "not given": {"type": "Unigram", "vocab": [["a", 0.0]]},
+            "none": {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": None},
+            "beyond the vocabulary": {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 1},
+            "before the vocabulary": {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": -1},
+        }.items()
+    },
     "a tokenizer that is a list": file_case("tokenizer-form", "tokenizer.json", lambda: b"[]"),
 }

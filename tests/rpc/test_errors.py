@@ -55,6 +55,21 @@ async def test_a_defect_is_logged_and_its_text_is_hidden():
     assert [entry["event"] for entry in logged if entry["log_level"] == "error"] == ["a call failed"]
 
 
+async def test_what_a_library_in_rust_panics_with_is_a_defect_like_any_other():
+    class Panic(BaseException):
+        pass
+
+    async def get(request, context):
+        raise Panic("the user's secret")
+
+    async with serving(GetMetric=get) as stub:
+        code, error = await refused(stub.GetMetric(pb.GetMetricRequest(name="metrics/x"), timeout=2))
+
+    assert code is grpc.StatusCode.INTERNAL
+    assert type(error) is errors.InternalError
+    assert "secret" not in str(error)
+
+
 async def test_a_full_disk_is_told_as_such():
     async def get(request, context):
         raise OSError(errno.ENOSPC, "No space left on device")

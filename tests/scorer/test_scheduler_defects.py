@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gnomon.errors import DeadlineExceededError, InternalError
+from gnomon.errors import DeadlineExceededError, InternalError, OverloadedError
 from gnomon_scorer.domain import scheduler as module
 from gnomon_scorer.domain.fairness import MOST_CALLERS, Turns
 from gnomon_scorer.domain.scheduler import Ran, Scheduler
@@ -51,6 +51,20 @@ async def test_what_is_late_when_a_core_comes_to_it_is_told_so_and_never_run(sch
     assert isinstance((await busy)[0], Ran)
     assert isinstance((await waits)[0], DeadlineExceededError)
     assert [len(batch) for batch in backend.batches] == [1]
+
+
+async def test_a_refused_call_makes_no_entries(scheduler, monkeypatch):
+    gate = Gate()
+    version = loaded_version(FakeBackend(gate))
+    filling = asyncio.create_task(scheduler.score([(version, tokens(*range(2_000)))] * 5, None))
+    await until(gate.entered.is_set)
+    with monkeypatch.context() as context:
+        context.setattr(module, "Entry", lambda *_: pytest.fail("An entry was made."))
+        with pytest.raises(OverloadedError):
+            await scheduler.score([(version, tokens(1, 2))] * 2_000, None)
+    gate.open()
+
+    assert len(await filling) == 5
 
 
 async def test_a_defect_in_a_batch_is_told_and_the_core_goes_on(scheduler, monkeypatch):

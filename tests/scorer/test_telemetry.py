@@ -263,7 +263,7 @@ def test_versions_that_come_and_go_leave_nothing_behind():
             observer.waited(name, lane, 0.01)
         observer.ran(name, 1, 10, 10, 0.01)
         observer.dropped(name, "expired")
-        observer.refresh(Idle(), {name: Slot(State.READY)})
+        observer.refresh(Idle(), {name: Slot(State.READY)}, {name: 100})
         if number == 1:
             one = series()
 

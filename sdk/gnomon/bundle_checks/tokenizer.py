@@ -1,7 +1,7 @@
 """A `tokenizer.json`: what the library would do with it, read before the library is.
 
 The library keeps the format to itself; what is checked here is what can cost
-time or memory when text is tokenized.
+time or memory when text is tokenized, or fail on some texts only.
 """
 
 from collections.abc import Iterator
@@ -64,6 +64,7 @@ def _check_model(path: str, model: dict[str, Any], policy: Policy) -> None:
                 refuse(
                     path, "tokenizer-vocabulary", f"has {quoted(entry)} where a token and its score must be"
                 )
+    _check_unknown(path, model, vocabulary)
     if model.get("dropout"):
         refuse(path, "tokenizer-random", "drops merges at random, so that a text has several scores")
     longest = model.get("max_input_chars_per_word", 100)
@@ -73,6 +74,21 @@ def _check_model(path: str, model: dict[str, Any], policy: Policy) -> None:
             "tokenizer-time",
             f"reads words of {quoted(longest)} characters; at most {_LONGEST_WORD} are allowed",
         )
+
+
+def _check_unknown(path: str, model: dict[str, Any], vocabulary: dict[str, int] | list[Any]) -> None:
+    """Check that there is a token for what the vocabulary lacks: without, the library fails on such text.
+
+    Pieces that are merged may go without one: what they do not know is left out, or written in bytes.
+    """
+    if isinstance(vocabulary, dict):
+        unknown = model.get("unk_token")
+        is_there = unknown is None or (isinstance(unknown, str) and unknown in vocabulary)
+    else:
+        unknown = model.get("unk_id")
+        is_there = type(unknown) is int and 0 <= unknown < len(vocabulary)
+    if not is_there:
+        refuse(path, "tokenizer-unknown", f"lacks the token for what it does not know: {quoted(unknown)}")
 
 
 def _is_token(value: object) -> bool:

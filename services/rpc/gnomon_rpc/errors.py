@@ -1,5 +1,6 @@
 """What a handler raises becomes a `google.rpc.Status`. Nothing else does this."""
 
+import asyncio
 import errno
 from typing import Any, NoReturn
 
@@ -11,6 +12,10 @@ from gnomon.errors import GnomonError, InternalError, StorageFullError
 from gnomon.status import to_status
 
 log = structlog.get_logger(__name__)
+
+# With these the caller has left, or the process ends. What else is no Exception, such as a panic of a
+# library in Rust, is a defect: of one that nobody tells, the caller would hear at its deadline.
+_NOBODY_WAITS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 async def abort(context: Any, error: GnomonError) -> NoReturn:
@@ -35,7 +40,7 @@ async def tell(error: BaseException, context: Any, method: str) -> None:
     """
     if isinstance(error, GnomonError):
         await abort(context, error)
-    if isinstance(error, grpc.aio.AbortError | NotImplementedError) or not isinstance(error, Exception):
+    if isinstance(error, (grpc.aio.AbortError, NotImplementedError, *_NOBODY_WAITS)):
         return
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         log.error("the disk is full", method=method)

@@ -83,7 +83,8 @@ class ScorerSettings(RegistryClientSettings):
     memory_budget_bytes: int = Field(
         default=4 * 1024**3,
         ge=0,
-        description="How much versions may take; the least recently used leave, those with an alias last.",
+        description="How much versions may take; the least recently used leave, those with an alias last. "
+        "What is in use stays until it is not.",
     )
     cache_bytes: int = Field(
         default=32 * 1024**2,

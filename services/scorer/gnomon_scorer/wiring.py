@@ -107,7 +107,9 @@ class App:
         from gnomon_scorer.adapters.prometheus import PrometheusObserver
 
         observer = PrometheusObserver(self.telemetry.registry)
-        self.telemetry.page.refresh = lambda: observer.refresh(self.scheduler, self.versions.slots())
+        self.telemetry.page.refresh = lambda: observer.refresh(
+            self.scheduler, self.versions.slots(), self.versions.memory_bytes()
+        )
         return observer
 
     def _tracer(self, settings: ScorerSettings) -> Tracer | None:

@@ -134,7 +134,12 @@ class PrometheusObserver:
             numbers = self._versions[version] = VersionNumbers(self, version)
         return numbers
 
-    def refresh(self, queue: Queue, slots: Mapping[MetricVersionName, Slot]) -> None:
+    def refresh(
+        self,
+        queue: Queue,
+        slots: Mapping[MetricVersionName, Slot],
+        memory_bytes: Mapping[MetricVersionName, int],
+    ) -> None:
         """Take in what waits and what is in memory; forget the series of versions that left it."""
         queued = queue.queued_tokens_by_lane()
         for lane, word in _LANES.items():
@@ -147,8 +152,8 @@ class PrometheusObserver:
         for name, slot in slots.items():
             format_ = slot.loaded.format if slot.loaded else ""
             self._states.labels(str(name), slot.state.value, format_).set(1)
-            if slot.loaded:
-                self._memory.labels(str(name)).set(slot.loaded.memory_bytes)
+        for name, taken in memory_bytes.items():
+            self._memory.labels(str(name)).set(taken)
 
     def _forget(self, name: MetricVersionName) -> None:
         del self._versions[name]

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gnomon.bundle import ONNX_FP32, OPENVINO_FP32, Evaluator
@@ -46,6 +46,7 @@ class LoadedVersion:
         self.tuning: Tuning = opened.tuning
         self.limits: BatchLimits = opened.backend.limits
         self.is_closed = False
+        self.idle: Callable[[LoadedVersion], None] = lambda _: None  # told whenever the last user has left
         self._backend = opened.backend
         self._users = 0
         self._counting = threading.Lock()
@@ -55,6 +56,10 @@ class LoadedVersion:
     @property
     def memory_bytes(self) -> int:
         return self._backend.memory_bytes
+
+    @property
+    def is_held(self) -> bool:
+        return self._users > 0
 
     def run(self, batch: Sequence[Tokens]) -> Logits:
         """Return the logits of a batch, checked; blocks.
@@ -143,6 +148,8 @@ class LoadedVersion:
         with self._counting:
             self._users -= 1
         self._close_if_idle()
+        if not self.is_held:
+            self.idle(self)
 
     def close(self) -> None:
         """Leave memory once nobody uses it."""

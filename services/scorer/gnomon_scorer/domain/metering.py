@@ -15,7 +15,7 @@ class Meter(Protocol):
         ...
 
     def debit_tokens(self, tokens: int) -> None:
-        """Count tokens that the call reads."""
+        """Count tokens of the call: once it is let in, so that none count for a call that is refused."""
         ...
 
 

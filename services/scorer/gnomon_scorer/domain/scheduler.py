@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -53,9 +53,9 @@ class _Call:
     """The entries of one caller, and what is known of them."""
 
     done: asyncio.Future[None]
-    outcomes: dict[Waiter, Outcome | None] = field(default_factory=dict)
-    open: int = 0
-    expected: float = 0.0  # when all of it was predicted to be done
+    outcomes: dict[Waiter, Outcome | None]
+    open: int
+    expected: float  # when all of it was predicted to be done
 
     def settle(self, entry: Waiter, outcome: Outcome) -> None:
         if self.outcomes[entry] is None:
@@ -130,36 +130,46 @@ class Scheduler:
         self._stopped = True
         await asyncio.gather(*map(asyncio.wrap_future, tuple(self._busy)), return_exceptions=True)
 
-    def expect(self, deadline: float | None, lane: Lane, caller: str) -> None:
-        """Refuse a request that comes too late, whatever its size, before anything is done for it.
+    def expect(self, deadline: float | None, lane: Lane, caller: str, tokens: int = 0) -> None:
+        """Refuse a request that `score` would refuse, before anything is done for it.
+
+        Without `tokens`, one that comes too late whatever its size.
 
         Raises:
             OverloadedError: the queue is full, or what is ahead takes longer than there is time.
         """
         with self._lock:
-            self._admit(0, deadline, lane, caller)
+            self._admit(tokens, deadline, lane, caller)
 
     async def score(
         self,
-        wanted: Iterable[tuple[LoadedVersion, Tokens]],
+        wanted: Sequence[tuple[LoadedVersion, Tokens]],
         deadline: float | None,
         lane: Lane = Lane.ONLINE,
         caller: str = "",
+        admitted: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:
         """Return one outcome each, in order. A caller who is cancelled takes the entries along.
+
+        `admitted` is called once, when they are let in and before anything of them is run.
 
         Raises:
             OverloadedError: the queue is full, or too long for the deadline; nothing was queued.
             DeadlineExceededError: not all were scored in time.
         """
+        if not wanted:
+            return []
         now = self._clock()
         queue = self._queue_of(lane)
         caller = queue.known(caller)
+        size = sum(len(tokens) for _, tokens in wanted)
+        with self._lock:  # before there are entries: thousands of windows would be made for a refusal
+            wait_s = self._admit(size, deadline, lane, caller)
+        admitted()
         entries = [Entry(version, tokens, now, deadline, lane, caller) for version, tokens in wanted]
-        if not entries:
-            return []
-        call = _Call(asyncio.get_running_loop().create_future(), dict.fromkeys(entries), len(entries))
-        self._enter(call, entries, queue)
+        done = asyncio.get_running_loop().create_future()
+        call = _Call(done, dict.fromkeys(entries), len(entries), now + wait_s)
+        self._enter(call, queue)
         alarm = None
         if deadline is not None:
             alarm = asyncio.get_running_loop().call_later(max(0.0, deadline - now), call.expire)
@@ -172,12 +182,10 @@ class Scheduler:
             self._forget(call, queue)
         return [outcome for outcome in call.outcomes.values() if outcome is not None]
 
-    def _enter(self, call: _Call, entries: list[Waiter], queue: Waiting[LoadedVersion]) -> None:
-        first, station = entries[0], self._stations[queue]
+    def _enter(self, call: _Call, queue: Waiting[LoadedVersion]) -> None:
+        station = self._stations[queue]
         with self._lock:
-            wait_s = self._admit(_tokens(entries), first.deadline, first.lane, first.caller)
-            call.expected = first.arrived + wait_s
-            for entry in entries:
+            for entry in call.outcomes:
                 self._calls[entry] = call
                 queue.add(entry)
             work = self._take(station)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from gnomon.errors import (
     DeadlineExceededError,
+    EvaluatorFailedError,
     GnomonError,
     InvalidRequestError,
     NotFoundError,
@@ -146,7 +148,6 @@ class ScoringService:
             asked = await self._asked_elsewhere(request, loaded)
         took = self._clock() - started
         self._tell(asked, len(request.readers), took)
-        self._meter.debit_tokens(sum(q.reading.token_count for q in asked.questions if q.reading))
         self._check_deadline(request)
         ran = await self._run(asked.questions, request)
         scored = {question: score_of(question) for question in asked.questions}
@@ -180,8 +181,10 @@ class ScoringService:
         self, questions: Sequence[Question], request: ScoreRequest
     ) -> list[tuple[LoadedVersion, Outcome]]:
         """Have answered what the cache does not know; each window is an entry of its own."""
-        wanted = [(q.version, window) for q in questions if q.reading for window in q.reading.windows]
-        ran = await self._queued(wanted, request)
+        read = [(question.version, question.reading) for question in questions if question.reading]
+        wanted = [(version, window) for version, reading in read for window in reading.windows]
+        debit = functools.partial(self._meter.debit_tokens, sum(reading.token_count for _, reading in read))
+        ran = await self._queued(wanted, request, debit)
         outcomes = iter(ran)
         for question in questions:
             if question.reading is not None:
@@ -204,16 +207,24 @@ class ScoringService:
             raise DeadlineExceededError("The deadline passed before the request was read.") from None
 
     async def _queued(
-        self, wanted: Sequence[tuple[LoadedVersion, Tokens]], request: ScoreRequest
+        self,
+        wanted: Sequence[tuple[LoadedVersion, Tokens]],
+        request: ScoreRequest,
+        admitted: Callable[[], None],
     ) -> list[Outcome]:
+        wants = (wanted, request.deadline, request.lane, request.caller, admitted)
         if not request.waits:
             with self._counted(request.lane):
-                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
-        while True:
+                return await self._scheduler.score(*wants)
+        size = sum(len(window) for _, window in wanted)
+        while wanted:
             try:
-                return await self._scheduler.score(wanted, request.deadline, request.lane, request.caller)
+                # It asks several times a second, so asking must cost nothing, however many windows wait.
+                self._scheduler.expect(request.deadline, request.lane, request.caller, size)
+                return await self._scheduler.score(*wants)
             except OverloadedError as error:
                 await asyncio.sleep(min(error.retry_after_s or _LONGEST_PAUSE_S, _LONGEST_PAUSE_S))
+        return []
 
     @contextlib.contextmanager
     def _counted(self, lane: Lane) -> Iterator[None]:
@@ -233,6 +244,9 @@ class ScoringService:
 
     def _tell(self, asked: Asked, instances: int, took: float) -> None:
         self._observer.tokenized(instances, took)
+        for question in asked.questions:
+            if isinstance(question.answer, EvaluatorFailedError):
+                self._observer.dropped(question.version.name, "poisonous")
         if self._cache is not None:
             for question in asked.questions:
                 self._observer.looked_up(question.is_cached)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gnomon.bundle import Evaluator, Windows
-from gnomon.errors import GnomonError, InstanceInvalidError
+from gnomon.errors import EvaluatorFailedError, GnomonError, InstanceInvalidError
 from gnomon.instances import Instance
 from gnomon.rendering import Rendered, render
 from gnomon.tokens import Reading
 from gnomon_scorer.domain.loaded import LoadedVersion
+from gnomon_scorer.domain.ports import Tokenizer
 from gnomon_scorer.domain.questions import Question
 from gnomon_scorer.domain.response_cache import ResponseCache, key_of
 
@@ -87,14 +88,34 @@ def _tokenize(questions: Sequence[Question]) -> None:
         ways.setdefault(way, []).append(question)
     for (_, max_tokens, windows), some in ways.items():
         texts = list(dict.fromkeys(question.text for question in some))
-        readings = some[0].version.tokenizer.encode_windows(texts, max_tokens, windows)
+        readings = _readings(some[0].version.tokenizer, texts, max_tokens, windows)
         by_text = dict(zip(texts, readings, strict=True))
         for question in some:
             _take(question, by_text[question.text])
 
 
-def _take(question: Question, reading: Reading) -> None:
-    if reading.token_count:
+def _readings(
+    tokenizer: Tokenizer, texts: Sequence[Rendered], max_tokens: int, windows: Windows | None
+) -> list[Reading | None]:
+    """Return how each text is read; None for one that the tokenizer fails on, which fails no other."""
+    try:
+        return [*tokenizer.encode_windows(texts, max_tokens, windows)]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a panic of a library in Rust is no Exception
+        if len(texts) == 1:
+            return [None]
+    return [_readings(tokenizer, [text], max_tokens, windows)[0] for text in texts]
+
+
+def _take(question: Question, reading: Reading | None) -> None:
+    if reading is None:
+        name = question.version.name
+        question.answer = EvaluatorFailedError(
+            f"The tokenizer of {name} fails on this instance. Report the instance to the metric's owner.",
+            metric_version=str(name),
+        )
+    elif reading.token_count:
         question.reading = reading
     else:
         question.answer = InstanceInvalidError("The instance holds nothing that the evaluator can read.")

@@ -2,7 +2,8 @@
 
 Each version has a slot from the moment someone wants it. Concurrent callers
 share its one load. What no alias points at leaves when memory is short, the
-least recently used first.
+least recently used first, but nothing that is in use: its memory would stay,
+and who asks for it next would load it beside.
 """
 
 import asyncio
@@ -150,11 +151,21 @@ class Versions:
         self._clock = clock
         self._slots: dict[MetricVersionName, Slot] = {}
         self._aliased: frozenset[MetricVersionName] = frozenset()
+        self._leaving: set[LoadedVersion] = set()  # have no slot any more, but users
+        self._newest: MetricVersionName | None = None
+        self._is_short = False  # memory is over the budget, for what is in use
         self.changed: Callable[[], None] = lambda: None
 
     def slots(self) -> dict[MetricVersionName, Slot]:
         """Return every version that is loaded, being loaded, or failed."""
         return dict(self._slots)
+
+    def memory_bytes(self) -> dict[MetricVersionName, int]:
+        """Return about what each version takes, a copy that is only finished with included."""
+        taken: dict[MetricVersionName, int] = {}
+        for loaded in (*self._loaded().values(), *self._leaving):
+            taken[loaded.name] = taken.get(loaded.name, 0) + loaded.memory_bytes
+        return taken
 
     def is_ready(self, name: MetricVersionName) -> bool:
         slot = self._slots.get(name)
@@ -225,7 +236,7 @@ class Versions:
         if slot.task is not None:
             slot.task.cancel()
         if slot.loaded is not None:
-            slot.loaded.close()
+            self._retire(slot.loaded)
         slot.state = State.FAILED
         slot.settled.set()
         log.info("a version left memory", version=str(name))
@@ -237,7 +248,7 @@ class Versions:
         if slot is None or slot.loaded is not version:
             return
         slot.loaded = None
-        version.close()
+        self._retire(version)
         self._failed(version.name, slot, error)
 
     async def stop(self) -> None:
@@ -271,6 +282,7 @@ class Versions:
         except Exception as error:
             self._failed(name, slot, _unloadable(name, error))
             return
+        loaded.idle = self._let_go
         slot.loaded, slot.state, slot.error, slot.failures = loaded, State.READY, None, 0
         slot.settled.set()
         took_s, limits = round(self._clock() - started, 3), loaded.limits
@@ -282,7 +294,8 @@ class Versions:
             threads=limits.threads,
             batch_tokens=limits.max_padded_tokens if limits.max_instances > 1 else 0,
         )
-        self._make_room(name)
+        self._newest = name
+        self._make_room()
         self.changed()
 
     def _failed(self, name: MetricVersionName, slot: Slot, error: GnomonError) -> None:
@@ -301,17 +314,37 @@ class Versions:
         if name in self._aliased and slot.state is State.FAILED:
             self._begin(name, slot)
 
-    def _make_room(self, newest: MetricVersionName) -> None:
-        """Unload the least recently used, those with an alias last, until the budget is kept."""
-        held = {name: slot.loaded for name, slot in self._slots.items() if slot.loaded is not None}
-        excess = sum(loaded.memory_bytes for loaded in held.values()) - self._budget
-        order = sorted(held, key=lambda name: (name in self._aliased, self._slots[name].used_at))
-        for name in order:
-            if excess <= 0:
-                return
-            if name != newest:
-                excess -= held[name].memory_bytes
+    def _loaded(self) -> dict[MetricVersionName, LoadedVersion]:
+        return {name: slot.loaded for name, slot in self._slots.items() if slot.loaded is not None}
+
+    def _retire(self, version: LoadedVersion) -> None:
+        version.close()
+        if not version.is_closed:
+            self._leaving.add(version)
+
+    def _let_go(self, version: LoadedVersion) -> None:
+        """Take in that the last user of a version has left: what had to stay for it may leave now."""
+        self._leaving.discard(version)
+        slot = self._slots.get(version.name)
+        if slot is not None and slot.loaded is version:
+            slot.used_at = self._clock()  # a stream asks once, and uses it for hours
+        if self._is_short:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Unload the least recently used, those with an alias last, until the budget is kept.
+
+        What is in use stays, and so does the newest: whoever asked for it is about to use it.
+        """
+        loaded, excess = self._loaded(), self._excess_bytes()
+        for name in sorted(loaded, key=lambda name: (name in self._aliased, self._slots[name].used_at)):
+            if excess > 0 and not loaded[name].is_held and name != self._newest:
+                excess -= loaded[name].memory_bytes
                 self.unload(name)
+        self._is_short = self._excess_bytes() > 0
+
+    def _excess_bytes(self) -> int:
+        return sum(self.memory_bytes().values()) - self._budget
 
 
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
