@@ -118,7 +118,11 @@ class AsyncRowStream:
             if is_transient(error):
                 raise
             return all_failed(metrics, request, error)[0]
-        return rows_of(metrics, response)[0]
+        outcomes = rows_of(metrics, response)[0]
+        for outcome in outcomes.values():
+            if isinstance(outcome, GnomonError) and is_transient(outcome):
+                raise outcome  # as a stream ends with it: the next one begins with this row
+        return outcomes
 
     async def _requests(self, number: int) -> AsyncIterator[scorer.ScoreStreamRequest]:
         """Yield what is to be sent on one stream; no rows before it has told its versions."""
