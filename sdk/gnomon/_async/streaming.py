@@ -141,7 +141,7 @@ class AsyncRowStream:
 
     async def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | None = None
+        error: Exception | SystemExit | None = None
         rows: list[StreamedRow] = []
         while True:
             async with self._changed:
@@ -151,7 +151,7 @@ class AsyncRowStream:
                     return
             try:
                 rows = await self._source.take(ROWS_A_MESSAGE)
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
                 rows, error = [], raised
             async with self._changed:
                 self._backlog.add(rows)
@@ -165,3 +165,4 @@ class AsyncRowStream:
         async with self._changed:
             self._backlog.is_closed = True
             self._changed.notify_all()
+        await self._source.aclose()

@@ -166,7 +166,8 @@ class Scoring:
         Args:
             instances: read as they are scored, at most some thousand ahead, and
                 beside the caller: in a thread, where they do not come
-                asynchronously. An error among them stands for an instance that
+                asynchronously. Rows are sent once there are 64, or 0.1 s later:
+                what gives them may wait for their scores. An error among them stands for an instance that
                 could not be made, and is its outcome.
             timeout_s: how long there may be no progress for failures; the
                 client's if None.

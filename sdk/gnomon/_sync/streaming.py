@@ -143,7 +143,7 @@ class RowStream:
 
     def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | None = None
+        error: Exception | SystemExit | None = None
         rows: list[StreamedRow] = []
         while True:
             with self._changed:
@@ -153,7 +153,7 @@ class RowStream:
                     return
             try:
                 rows = self._source.take(ROWS_A_MESSAGE)
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
                 rows, error = [], raised
             with self._changed:
                 self._backlog.add(rows)
@@ -167,3 +167,4 @@ class RowStream:
         with self._changed:
             self._backlog.is_closed = True
             self._changed.notify_all()
+        self._source.close()
