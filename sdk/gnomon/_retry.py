@@ -36,6 +36,7 @@ class Attempts:
     def restart(self) -> None:
         """Begin anew: a stream that delivers has not failed."""
         self.failures = 0
+        self.may_be_done = False  # by an attempt of which nobody knows what became
         self._last: GnomonError | None = None
         self.renew()
 
@@ -72,6 +73,7 @@ class Attempts:
         if self._deadline is not None and self._clock() + delay_s >= self._deadline:
             raise error
         self.failures += 1
+        self.may_be_done |= is_of_unknown_fate(error)
         self._last = error
         return delay_s
 
@@ -106,3 +108,13 @@ class HedgeBudget:
 def is_transient(error: GnomonError) -> bool:
     """Tell whether the same call may succeed later."""
     return error.retry_after_s is not None or error.code == ServiceUnavailableError.code
+
+
+def is_of_unknown_fate(error: GnomonError) -> bool:
+    """Tell whether the service may have done what a failed call asked for.
+
+    A bare status does not tell a lost answer from a refused connection, and a
+    service says SERVICE_UNAVAILABLE also where its database broke off in a
+    commit. All else that a service itself says is said before anything is done.
+    """
+    return isinstance(error, ServiceUnavailableError)

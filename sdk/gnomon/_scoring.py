@@ -7,12 +7,13 @@ from typing import Any
 
 from gnomon import shorthand
 from gnomon._requests import refused
+from gnomon._retry import is_transient
 from gnomon.cells import CellError, is_empty, parsed
 from gnomon.cells import instance as read_cells
 from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError, InstanceInvalidError, InternalError
 from gnomon.instances import Instance, Session, Span, Step, Trace, text_span
-from gnomon.status import from_status
+from gnomon.status import from_status, to_status
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer
 
@@ -191,6 +192,43 @@ def _outcome(outcome: scorer.ScoreOutcome) -> Outcome:
             return from_status(outcome.error)
         case _:
             return InternalError("The scorer gave neither a score nor an error.")
+
+
+def missing_in(response: scorer.ScoreResponse) -> dict[int, list[int]]:
+    """Return, by column, the rows whose outcome is an error that time may heal."""
+    missing: dict[int, list[int]] = {}
+    for row, result in enumerate(response.results):
+        for column, outcome in enumerate(result.outcomes):
+            if outcome.HasField("error") and is_transient(from_status(outcome.error)):
+                missing.setdefault(column, []).append(row)
+    return missing
+
+
+def latest_error(response: scorer.ScoreResponse, rows: Iterable[int], column: int) -> GnomonError:
+    """Return the error of those rows that says to come back last."""
+    found = (from_status(response.results[row].outcomes[column].error) for row in rows)
+    return max(found, key=lambda error: error.retry_after_s or 0.0)
+
+
+def part_of(request: scorer.ScoreRequest, rows: Iterable[int], column: int) -> scorer.ScoreRequest:
+    return scorer.ScoreRequest(
+        metric_versions=[request.metric_versions[column]],
+        instances=[request.instances[row] for row in rows],
+        lane=request.lane,
+    )
+
+
+def fill(
+    response: scorer.ScoreResponse, rows: Iterable[int], column: int, answer: scorer.ScoreResponse
+) -> None:
+    """Put what was answered to `part_of` in its place."""
+    for row, result in zip(rows, answer.results, strict=True):
+        response.results[row].outcomes[column].CopyFrom(result.outcomes[0])
+
+
+def fill_error(response: scorer.ScoreResponse, rows: Iterable[int], column: int, error: GnomonError) -> None:
+    for row in rows:
+        response.results[row].outcomes[column].error.CopyFrom(to_status(error))
 
 
 def scores_or_raise(row: Mapping[str, Outcome]) -> dict[str, pb.Score]:

@@ -218,6 +218,48 @@ async def test_a_delete_whose_first_attempt_went_through_is_a_success(kind: str)
             await client.projects.delete("support")
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        errors.QuotaExceededError("Too fast.", retry_after_s=0.01),
+        errors.AuditUnavailableError("Nothing can be written down.", retry_after_s=0.01),
+        errors.AccessUnverifiedError("The registry is away.", retry_after_s=0.01),
+        errors.OverloadedError("Too many.", retry_after_s=0.01),
+    ],
+    ids=lambda refusal: refusal.reason,
+)
+async def test_a_refusal_after_one_that_kept_the_call_from_beginning_is_no_success(
+    kind: str, refusal: errors.GnomonError
+) -> None:
+    gone = errors.NotFoundError("No such dataset.", resource="datasets/typo")
+    approved = errors.WorkStateError("Somebody has it made anew.", resource="generations/g", state="SAMPLING")
+    deleting, approving = (
+        Failing(refusal, refusal, gone, then=project),
+        Failing(refusal, approved, then=project),
+    )
+    served = serving(DeleteDataset=deleting, ApproveSample=approving)
+    async with served as address, connected(kind, address) as client:
+        with pytest.raises(errors.NotFoundError):
+            await client.datasets.delete("typo")
+        with pytest.raises(errors.WorkStateError):
+            await client.generations.approve("g", sample_number=1)
+    assert (len(deleting.requests), len(approving.requests)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "unanswered",
+    [UNAVAILABLE, errors.ServiceUnavailableError("The database does not answer.", retry_after_s=0.01)],
+)
+async def test_a_call_of_unknown_fate_may_have_gone_through_whatever_turned_it_away_since(
+    kind: str, unanswered: Any
+) -> None:
+    refusal = errors.QuotaExceededError("Too fast.", retry_after_s=0.01)
+    method = Failing(unanswered, refusal, errors.NotFoundError("No such dataset."), then=project)
+    async with serving(DeleteDataset=method) as address, connected(kind, address) as client:
+        await client.datasets.delete("tickets")
+    assert len(method.requests) == 3
+
+
 async def test_all_pages_of_a_list_are_read(kind: str) -> None:
     def page(request: registry.ListProjectsRequest) -> registry.ListProjectsResponse:
         number = int(request.page_token or 1)

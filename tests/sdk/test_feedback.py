@@ -168,6 +168,27 @@ async def test_one_call_trains_compares_and_moves_the_alias_to_what_is_better(ki
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_version_that_is_loaded_only_after_its_run_is_waited_for(kind: str) -> None:
+    class Loading(Trained):
+        loads = 3
+
+        async def Score(self, request: Any, context: Any) -> Any:
+            self.loads -= 1
+            response = await super().Score(request, context)
+            error = to_status(errors.VersionLoadingError("Being loaded.", retry_after_s=0.01))
+            for result in response.results if self.loads >= 0 else ():
+                result.outcomes[-1].error.CopyFrom(error)  # the new version's
+            return response
+
+    services = Loading(fixed=9)
+    async with serving(**services.methods()) as address, connected(kind, address) as client:
+        found = await client.feedback.train("commitment", promote="production")
+
+    assert services.loads < 0
+    assert found.feedback.new_right == 9
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_an_alias_that_was_not_there_is_not_taken_from_who_made_it_meanwhile(kind: str) -> None:
     services = Trained(fixed=9)
     services.alias = None

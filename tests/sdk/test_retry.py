@@ -6,6 +6,7 @@ from gnomon._retry import FIRST_DELAY_S, LONGEST_DELAY_S, Attempts
 from gnomon.errors import DeadlineExceededError, NotFoundError, OverloadedError, ServiceUnavailableError
 
 AWAY = ServiceUnavailableError("Away.")
+BUSY = OverloadedError("Busy.", retry_after_s=0.0)
 
 
 class Clock:
@@ -77,3 +78,14 @@ def test_a_stream_that_delivers_gets_its_time_anew() -> None:
     attempts.restart()
     assert attempts.remaining_s() == 10
     assert attempts.delay_after(AWAY) == FIRST_DELAY_S
+
+
+def test_once_an_attempts_fate_is_unknown_it_stays_so_until_the_attempts_begin_anew() -> None:
+    attempts = Attempts(10)
+    attempts.delay_after(BUSY)
+    assert not attempts.may_be_done
+    for failure in (AWAY, BUSY):
+        attempts.delay_after(failure)
+        assert attempts.may_be_done
+    attempts.restart()
+    assert not attempts.may_be_done

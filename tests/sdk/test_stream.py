@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -203,7 +202,6 @@ async def test_a_slow_source_gets_its_scores_as_it_gives_rows(kind: str) -> None
 
     def source() -> Iterator[dict[str, str]]:
         yield {"output": "0"}
-        time.sleep(0.15)  # what a reader waits for before it sends what it has
         yield {"output": "1"}
         gate.wait(10)
         yield {"output": "2"}
@@ -213,6 +211,42 @@ async def test_a_slow_source_gets_its_scores_as_it_gives_rows(kind: str) -> None
         assert labels([await anext(rows), await anext(rows)]) == ["0", "1"]
         gate.set()
         assert labels(await collected(rows)) == ["2"]
+
+
+async def test_a_source_may_wait_for_the_scores_of_the_rows_it_gave(kind: str) -> None:
+    scored = threading.Semaphore(0)
+
+    def source() -> Iterator[dict[str, str]]:
+        for number in range(0, 6, 2):
+            yield {"output": str(number)}
+            yield {"output": str(number + 1)}
+            for _ in range(2):
+                assert scored.acquire(timeout=10)
+
+    got = []
+    async with served(StreamScorer()) as address, connected(kind, address) as client:
+        async for row in client.score_stream("m", source()):
+            got.append(row)
+            scored.release()
+    assert labels(got) == [str(n) for n in range(6)]
+
+
+async def test_an_asynchronous_source_may_wait_for_the_scores_of_the_rows_it_gave() -> None:
+    scored = asyncio.Semaphore(0)
+
+    async def source() -> AsyncIterator[dict[str, str]]:
+        for number in range(0, 6, 2):
+            yield {"output": str(number)}
+            yield {"output": str(number + 1)}
+            for _ in range(2):
+                await asyncio.wait_for(scored.acquire(), 10)
+
+    got = []
+    async with served(StreamScorer()) as address, connected("async", address) as client:
+        async for row in client.score_stream("m", source()):
+            got.append(row)
+            scored.release()
+    assert labels(got) == [str(n) for n in range(6)]
 
 
 async def test_no_rows_give_no_results_and_the_versions_can_be_asked_for(kind: str) -> None:
@@ -270,7 +304,6 @@ async def test_a_stream_whose_source_was_quiet_for_long_goes_on_after_restarts(k
 
     def source() -> Iterator[dict[str, str]]:
         yield {"output": "0"}
-        time.sleep(0.15)  # what a reader waits for before it sends what it has
         yield {"output": "1"}
         away.acquire(timeout=10)
         yield {"output": "2"}

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
-from gnomon._reading import PATIENCE_S, PlainReader
+from gnomon._reading import TaskReader, ThreadReader
 from gnomon.addresses import PASS_NO_PROXY
 
 P = ParamSpec("P")
@@ -115,37 +114,22 @@ async def beside(
 
 
 class Reader(Generic[T, R]):
-    """Reads a source some items at a time, each converted, without blocking the event loop.
-
-    An error of the source or of the conversion is raised once all items before
-    it were given.
-    """
+    """Reads a source some items at a time, each converted, without blocking the event loop."""
 
     def __init__(self, source: Iterable[T] | AsyncIterable[T], convert: Callable[[T], R]) -> None:
-        self._waiting = aiter(source) if isinstance(source, AsyncIterable) else None
-        self._plain = None if isinstance(source, AsyncIterable) else PlainReader(source, convert)
-        self._convert = convert
-        self._error: Exception | None = None
+        self._waits = TaskReader(source, convert) if isinstance(source, AsyncIterable) else None
+        self._blocks = None if isinstance(source, AsyncIterable) else ThreadReader(source, convert)
 
     async def take(self, count: int) -> list[R]:
         """Return at most so many of the next items, fewer from a slow source, none at its end."""
-        if self._plain is not None:
-            return await asyncio.to_thread(self._plain.take, count)
-        return await self._take(count)
+        if self._waits is not None:
+            return await self._waits.take(count)
+        assert self._blocks is not None
+        return await asyncio.to_thread(self._blocks.take, count)
 
-    async def _take(self, count: int) -> list[R]:
-        assert self._waiting is not None
-        if self._error is not None:
-            raise self._error
-        items: list[R] = []
-        until = time.monotonic() + PATIENCE_S
-        try:
-            async for item in self._waiting:
-                items.append(self._convert(item))
-                if len(items) == count or time.monotonic() > until:
-                    break
-        except Exception as error:
-            if not items:
-                raise
-            self._error = error
-        return items
+    async def aclose(self) -> None:
+        """Read no further; a generator is closed, one that blocks once it is not amid an item."""
+        if self._waits is not None:
+            await self._waits.aclose()
+        if self._blocks is not None:
+            self._blocks.close()  # ends a take, whose thread would else outlive the task

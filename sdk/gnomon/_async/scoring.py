@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 from gnomon import _scoring
 from gnomon._async.concurrency import in_thread, side_by_side
 from gnomon._async.connection import AsyncConnection
+from gnomon._async.score_calls import AsyncScoreCalls
 from gnomon._async.streaming import AsyncRowStream
 from gnomon._frames import cells_of, pandas, with_scores
 from gnomon._scoring import BATCH, IN_FLIGHT, Given, Metrics, Options, Outcome, Streamed, options_of
@@ -102,7 +103,8 @@ class AsyncScoring:
             instances: many of what `instance` may be, in place of it.
             lane: `guardrail` if somebody waits for the verdict before an answer is
                 shown, `bulk` if nobody waits, else `online`, which None means.
-            timeout_s: of each request, with its repetitions; the client's if None.
+            timeout_s: of each request, with its repetitions; the client's if None. A
+                version that is being loaded is waited for as long.
             hedge_after_s: send a request that has no answer by then a second time,
                 over another connection, and take the first answer. With a list of
                 addresses it goes to another of them; with a name that has several,
@@ -125,7 +127,7 @@ class AsyncScoring:
             return await self._score_many(wanted, instances, BATCH, options)
         only = _scoring.one_instance(instance, input, output, documents, messages)
         request = _scoring.request_of(wanted, [_scoring.message_of(only)], options.lane)
-        response = await self._score_request(request, options)
+        response = await AsyncScoreCalls(self._scorer, options).score(request)
         scores = _scoring.scores_or_raise(_scoring.rows_of(wanted, response)[0])
         return scores[metrics] if isinstance(metrics, str) else scores
 
@@ -138,11 +140,11 @@ class AsyncScoring:
         timeout_s: float | None = None,
         hedge_after_s: float | None = None,
     ) -> scorer.ScoreResponse:
-        """Score at most 256 instances in one request, and return the response as it is, with its timing."""
+        """Score at most 256 instances in one request, and return the response, with its timing."""
         options = options_of(lane, timeout_s, hedge_after_s)
         messages = map(_scoring.message_of, instances)
         request = _scoring.request_of(_scoring.metrics_of(metrics), messages, options.lane)
-        return await self._score_request(request, options)
+        return await AsyncScoreCalls(self._scorer, options).score(request)
 
     async def score_stream(
         self,
@@ -162,7 +164,8 @@ class AsyncScoring:
         Args:
             instances: read as they are scored, at most some thousand ahead, and
                 beside the caller: in a thread, where they do not come
-                asynchronously. An error among them stands for an instance that
+                asynchronously. Rows are sent once there are 64, or 0.1 s later:
+                what gives them may wait for their scores. An error among them stands for an instance that
                 could not be made, and is its outcome.
             timeout_s: how long there may be no progress for failures; the
                 client's if None.
@@ -240,24 +243,16 @@ class AsyncScoring:
     ) -> list[dict[str, Outcome]]:
         messages = await in_thread(_scoring.messages_of, instances)
         requests = _scoring.requests_of(metrics, messages, batch, options.lane)
-        parts = await side_by_side(partial(self._score_rows, metrics, options), requests, IN_FLIGHT)
+        calls = AsyncScoreCalls(self._scorer, options)
+        parts = await side_by_side(partial(self._score_rows, metrics, calls), requests, IN_FLIGHT)
         return _scoring.in_order(metrics, messages, parts)
 
     async def _score_rows(
-        self, metrics: Metrics, options: Options, request: scorer.ScoreRequest
+        self, metrics: Metrics, calls: AsyncScoreCalls, request: scorer.ScoreRequest
     ) -> list[dict[str, Outcome]]:
         try:
-            return _scoring.rows_of(metrics, await self._score_request(request, options))
+            return _scoring.rows_of(metrics, await calls.score(request))
         except MessageTooLargeError as error:
             if len(request.instances) > 1:
                 raise
             return _scoring.all_failed(metrics, request, error)  # it is the instance that is too large
-
-    async def _score_request(self, request: scorer.ScoreRequest, options: Options) -> scorer.ScoreResponse:
-        return await self._scorer.unary(
-            f"{_SERVICE}/Score",
-            request,
-            scorer.ScoreResponse,
-            timeout_s=options.timeout_s,
-            hedge_after_s=options.hedge_after_s,
-        )

@@ -118,7 +118,11 @@ class AsyncRowStream:
             if is_transient(error):
                 raise
             return all_failed(metrics, request, error)[0]
-        return rows_of(metrics, response)[0]
+        outcomes = rows_of(metrics, response)[0]
+        for outcome in outcomes.values():
+            if isinstance(outcome, GnomonError) and is_transient(outcome):
+                raise outcome  # as a stream ends with it: the next one begins with this row
+        return outcomes
 
     async def _requests(self, number: int) -> AsyncIterator[scorer.ScoreStreamRequest]:
         """Yield what is to be sent on one stream; no rows before it has told its versions."""
@@ -137,7 +141,7 @@ class AsyncRowStream:
 
     async def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | None = None
+        error: Exception | SystemExit | None = None
         rows: list[StreamedRow] = []
         while True:
             async with self._changed:
@@ -147,7 +151,7 @@ class AsyncRowStream:
                     return
             try:
                 rows = await self._source.take(ROWS_A_MESSAGE)
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
                 rows, error = [], raised
             async with self._changed:
                 self._backlog.add(rows)
@@ -161,3 +165,4 @@ class AsyncRowStream:
         async with self._changed:
             self._backlog.is_closed = True
             self._changed.notify_all()
+        await self._source.aclose()

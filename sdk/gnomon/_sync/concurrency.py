@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import grpc
 
-from gnomon._reading import PlainReader
+from gnomon._reading import ThreadReader
 from gnomon.addresses import PASS_NO_PROXY
 
 P = ParamSpec("P")
@@ -93,7 +93,7 @@ def hedged(
 
 
 Condition = threading.Condition
-_END_S = 0.2  # for what runs beside to end; what waits for a slow source ends with its next item
+_END_S = 0.2  # for what runs beside to end
 
 
 @contextlib.contextmanager
@@ -110,4 +110,7 @@ def beside(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> It
         thread.join(_END_S)
 
 
-Reader = PlainReader
+class Reader(ThreadReader[T, R]):
+    def close(self) -> None:
+        super().close()
+        self.join()  # so that the caller may close what the source reads

@@ -100,8 +100,9 @@ class Connection:
         arrival: for a method that spends money, and would spend it again.
 
         `repeated_is` is what the method answers to a call that was carried out
-        already, as a delete does with NotFoundError: after a failed attempt,
+        already, as a delete does with NotFoundError: after a failed attempt
         whose fate nobody knows, that is success and gives an empty response.
+        After one that was turned away, by a quota or so, it is the error it is.
 
         `hedge_after_s` is for methods without side effects: a call that has no
         answer by then is sent a second time, and the first answer counts. At
@@ -134,7 +135,7 @@ class Connection:
                 if concurrency.is_cancelled_from_outside():
                     raise
                 failure = self._cancelled()
-            if attempts.failures and repeated_is and isinstance(failure, repeated_is):
+            if attempts.may_be_done and repeated_is and isinstance(failure, repeated_is):
                 return response()
             if not (repeats or isinstance(failure, OverloadedError)):
                 raise failure

@@ -120,7 +120,11 @@ class RowStream:
             if is_transient(error):
                 raise
             return all_failed(metrics, request, error)[0]
-        return rows_of(metrics, response)[0]
+        outcomes = rows_of(metrics, response)[0]
+        for outcome in outcomes.values():
+            if isinstance(outcome, GnomonError) and is_transient(outcome):
+                raise outcome  # as a stream ends with it: the next one begins with this row
+        return outcomes
 
     def _requests(self, number: int) -> Iterator[scorer.ScoreStreamRequest]:
         """Yield what is to be sent on one stream; no rows before it has told its versions."""
@@ -139,7 +143,7 @@ class RowStream:
 
     def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | None = None
+        error: Exception | SystemExit | None = None
         rows: list[StreamedRow] = []
         while True:
             with self._changed:
@@ -149,7 +153,7 @@ class RowStream:
                     return
             try:
                 rows = self._source.take(ROWS_A_MESSAGE)
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
                 rows, error = [], raised
             with self._changed:
                 self._backlog.add(rows)
@@ -163,3 +167,4 @@ class RowStream:
         with self._changed:
             self._backlog.is_closed = True
             self._changed.notify_all()
+        self._source.close()
