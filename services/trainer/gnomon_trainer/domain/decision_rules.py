@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from gnomon.bundle import AbstainBand, Calibration, Threshold
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import thresholds
-from gnomon_trainer.domain.calibration import Ints, calibrate, log_probabilities
+from gnomon_trainer.domain.calibration import HIGHEST, LOWEST, Ints, calibrate, log_probabilities
 from gnomon_trainer.domain.thresholds import BEST_F1, FALSE_POSITIVE_RATE, Scores
 from gnomon_trainer.domain.training import MetricDefinition, Parameters
+
+_AT_LIMIT = 1.0001  # a search ends near a limit, not on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,15 @@ def _abstain_band(parameters: Parameters, threshold: float, aside: Sequence[Scor
 
 
 def cautions(rule: DecisionRule) -> list[str]:
-    """Return what a reader of the report must know of the threshold."""
-    threshold = rule.threshold
+    """Return what a reader of the report must know of calibration and threshold."""
+    threshold, temperature = rule.threshold, rule.calibration.temperature
     found = []
+    if not LOWEST * _AT_LIMIT < temperature < HIGHEST / _AT_LIMIT:
+        found.append(
+            f"The temperature, {temperature:.4g}, is at a limit, as the logits are far too "
+            f"{'small' if temperature < 1 else 'large'} for what the held-out rows show. Do not rely on the "
+            "probabilities."
+        )
     if threshold.aim not in (BEST_F1, FALSE_POSITIVE_RATE, "none") and threshold.reached < threshold.target:
         found.append(
             f"No threshold reaches a {threshold.aim} of {threshold.target:g} on the held-out rows: the best "
