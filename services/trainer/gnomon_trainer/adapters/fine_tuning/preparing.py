@@ -22,7 +22,7 @@ from gnomon_trainer.domain.set_aside import SetAside, set_aside
 from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import context_of, joined, normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
-from gnomon_trainer.domain.validation_split import hold_out_contexts
+from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM, hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
 _NOT_APART = (
@@ -97,7 +97,8 @@ def prepare(
     training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
-            f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
+            f"{len(labels)} training rows are too few to hold any out. Add rows: at least "
+            f"{LEAST_HELD_OUT_FROM} of a class."
         )
     indices = _class_indices(labels, plan.metric)
     learned = [encoder.read(known[i]) for i in _pausing(training, pause)]
