@@ -93,7 +93,7 @@ def set_aside(
         if missing is None:
             return SetAside(rows, counted, _are_apart(rows, contexts))
     assert missing is not None  # of the largest share
-    there = _kinds(_one_a_text(_never_too_rare(labels), keys), labels, flagged)[missing]
+    there = kinds(_one_a_text(_never_too_rare(labels), keys), labels, flagged)[missing]
     raise _too_few(wanted, missing, there, parameters.threshold_confidence, training_set)
 
 
@@ -115,7 +115,7 @@ def _missing(
     wanted: Needed, counted: Sequence[int], labels: Sequence[str], flagged: Collection[str]
 ) -> str | None:
     """Return a kind of rows of which there are too few; None if there are enough."""
-    found = _kinds(counted, labels, flagged)
+    found = kinds(counted, labels, flagged)
     return next((kind for kind, rows in wanted.rows.items() if found[kind] < rows), None)
 
 
@@ -129,7 +129,7 @@ def _one_a_text(places: Sequence[int], keys: Sequence[Hashable]) -> list[int]:
     return sorted({keys[place]: place for place in reversed(places)}.values())
 
 
-def _kinds(places: Sequence[int], labels: Sequence[str], flagged: Collection[str]) -> dict[str, int]:
+def kinds(places: Sequence[int], labels: Sequence[str], flagged: Collection[str]) -> dict[str, int]:
     """Return how many of these rows are of no flagged class and of one."""
     positives = sum(labels[place] in flagged for place in places)
     return {NEGATIVES: len(places) - positives, POSITIVES: positives}

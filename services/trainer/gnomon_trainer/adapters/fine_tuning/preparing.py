@@ -16,6 +16,7 @@ from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
 from gnomon_trainer.adapters.fine_tuning.targets import targets
+from gnomon_trainer.domain import near_copies
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.set_aside import SetAside, set_aside
@@ -84,16 +85,19 @@ def prepare(
     contexts = [context_of(row) for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
     _check_classes(labels)
+    flagged = plan.metric.flagged_classes
     aside = set_aside(
         labels,
         keys,
         contexts,
-        plan.metric.flagged_classes,
+        flagged,
         plan.parameters,
         training_set=plan.lineage.training_set,
     )
     if aside and not aside.are_apart:
         warnings.append(_NOT_APART)
+    if aside and (told := near_copies.caution(aside, keys, labels, flagged, plan.parameters, pause=pause)):
+        warnings.append(told)
     training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
