@@ -86,6 +86,10 @@ class Threshold:
     negatives: int = 0  # of the rows: those of no flagged class
     errors: int = 0
 
+    @property
+    def positives(self) -> int:
+        return self.rows - self.negatives
+
 
 @dataclass(frozen=True, slots=True)
 class AbstainBand:

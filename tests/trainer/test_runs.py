@@ -184,6 +184,7 @@ async def test_what_cannot_be_trained_is_refused_whatever_is_allowed(trainer: Tr
     assert isinstance(few, DatasetTooSmallError)
     assert isinstance(lonely, DatasetTooSmallError)
     assert "1 row of class 'true'" in lonely.message
+    assert "2 are the least, and 4 for one of them to be held out" in lonely.message
 
 
 @pytest.mark.parametrize("which", ["train", "test"])

@@ -78,6 +78,26 @@ def test_too_few_negatives_are_refused_with_the_number_that_is_needed() -> None:
     }
 
 
+@given(st.integers(1, 3), st.integers(0, 100))
+@settings(deadline=None, max_examples=20)
+def test_rows_of_classes_too_rare_to_be_set_aside_are_not_counted_as_there(each: int, common: int) -> None:
+    rare = [f"rare{place % 100}" for place in range(100 * each)]
+    labels = [*rare, *["common"] * (0 if common < 4 else min(common, 89)), *["true"] * 50]
+    with pytest.raises(DatasetTooSmallError, match="in classes of at least 4 rows") as caught:
+        set_aside(
+            labels, range(len(labels)), range(len(labels)), ("true",), GUARANTEED, training_set="datasets/t@1"
+        )
+    there = labels.count("common")
+    assert f"needs 90 such rows with different texts, and it has {there}" in caught.value.message
+    assert caught.value.metadata["row_count"] == str(there)
+    assert caught.value.metadata["required_row_count"] == "90"
+
+    enough = [*labels, *["common"] * (90 - there)]
+    assert set_aside(
+        enough, range(len(enough)), range(len(enough)), ("true",), GUARANTEED, training_set="datasets/t@1"
+    )
+
+
 def test_copies_of_a_text_count_once_and_stay_together() -> None:
     labels = _labels(120, 200)
     keys = [place % 12 if label == "false" else place for place, label in enumerate(labels)]

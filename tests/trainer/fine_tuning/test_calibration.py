@@ -20,7 +20,7 @@ from gnomon_trainer.domain.calibration import (
     log_softmax,
     negative_log_likelihood,
 )
-from gnomon_trainer.domain.decision_rules import Labelled, rule_of
+from gnomon_trainer.domain.decision_rules import Labelled, cautions, rule_of
 from gnomon_trainer.domain.thresholds import Scores, best_f1_threshold, estimated
 from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.validation_split import hold_out, hold_out_contexts
@@ -45,19 +45,80 @@ def test_the_temperature_of_made_up_logits_is_found_again(temperature: float) ->
     assert fit_temperature(logits * temperature, truth) == pytest.approx(temperature, rel=0.05)
 
 
-@given(st.integers(2, 30), SEEDS)
+def _loss_and_prior(logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float) -> float:
+    """Minus the logarithm of what the rows and a gamma prior say of a temperature."""
+    prior = 4 * (1 / temperature - 1 + np.log(temperature))
+    return negative_log_likelihood(logits, truth, temperature) * len(truth) + float(prior)
+
+
+@given(st.integers(2, 30), st.floats(0.01, 100), SEEDS)
 @settings(deadline=None, max_examples=50)
-def test_no_other_temperature_fits_better(rows: int, seed: int) -> None:
+def test_no_other_temperature_is_more_probable(rows: int, size: float, seed: int) -> None:
     random = np.random.default_rng(seed)
-    logits, truth = random.normal(size=(rows, 3)) * 3, random.integers(0, 3, rows)
-    found = fit_temperature(logits, truth)
-    best = negative_log_likelihood(logits, truth, found)
+    logits, truth = random.normal(size=(rows, 3)) * size, random.integers(0, 3, rows)
+    best = _loss_and_prior(logits, truth, fit_temperature(logits, truth))
     for other in np.geomspace(0.05, 20, 50):
-        assert best <= negative_log_likelihood(logits, truth, float(other)) + 1e-6
+        assert best <= _loss_and_prior(logits, truth, float(other)) + 1e-4
 
 
-def test_rows_that_are_all_right_do_not_drive_the_temperature_to_zero() -> None:
-    assert fit_temperature(np.array([[5.0, -5.0], [-5.0, 5.0]]), np.array([0, 1])) >= 0.05
+@given(st.lists(st.floats(0, 50), min_size=1, max_size=100))
+@settings(deadline=None)
+def test_rows_that_are_all_right_make_it_no_surer_than_their_number_can_say(margins: list[float]) -> None:
+    truth = np.arange(len(margins)) % 2
+    logits = np.array(margins)[:, None] * np.eye(2)[truth]
+    found = fit_temperature(logits, truth)
+    assert 1 / (1 + 0.0697 * len(margins)) - 1e-5 <= found <= 1 + 1e-5  # 13 rows: never below 0.52
+
+
+@given(st.integers(1, 20), st.floats(0.1, 4), SEEDS)
+@settings(deadline=None, max_examples=50)
+def test_few_rows_change_less_than_many_that_say_the_same(rows: int, size: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits, truth = random.normal(size=(rows, 3)) * size, random.integers(0, 3, rows)
+    few, many = (fit_temperature(np.tile(logits, (n, 1)), np.tile(truth, n)) for n in (1, 10))
+    assert abs(np.log(few)) <= abs(np.log(many)) + 1e-5
+    assert np.log(few) * np.log(many) >= -1e-5
+
+
+@given(st.sampled_from([0.5, 1.0, 3.0]), st.integers(2, 10), SEEDS)
+@settings(deadline=None, max_examples=20)
+def test_many_rows_are_believed(temperature: float, classes: int, seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(size=(5000, classes)) * 2
+    truth = _drawn(logits, seed)
+    fits_best = min(
+        np.geomspace(0.3, 5, 600),
+        key=lambda t: negative_log_likelihood(logits * temperature, truth, float(t)),
+    )
+    assert fit_temperature(logits * temperature, truth) == pytest.approx(fits_best, rel=0.01)
+
+
+@pytest.mark.parametrize(("margin", "told"), [(0.05, "too small"), (4.0, ""), (-100.0, "too large")])
+def test_a_temperature_at_a_limit_is_told(margin: float, told: str) -> None:
+    truth = np.arange(4000) % 2
+    rule = rule_of(tiny.BOOLEAN, tiny.PARAMETERS, Labelled(margin * np.eye(2)[truth], truth), [])
+    assert told in " ".join(cautions(rule))
+    assert len(cautions(rule)) == bool(told)
+
+
+@given(st.integers(13, 60), st.floats(0.97, 0.999), SEEDS)
+@settings(deadline=None, max_examples=30)
+def test_nearly_right_logits_of_a_good_evaluator_stay_nearly_right(
+    rows: int, accuracy: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    margins = np.full(rows, np.log(accuracy / (1 - accuracy))) + random.normal(size=rows) / 4
+    truth = random.integers(0, 2, rows)
+    assert fit_temperature(margins[:, None] * np.eye(2)[truth], truth) > 0.6
+
+
+def test_of_two_that_separate_the_rows_the_surer_one_has_the_lower_loss() -> None:
+    truth = np.arange(20) % 2
+    losses = []
+    for margin in (2.0, 4.0, 8.0):
+        logits = margin * np.eye(2)[truth]
+        losses.append(negative_log_likelihood(logits, truth, fit_temperature(logits, truth)))
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 1.5 * losses[1] > 3 * losses[2] > 1e-4  # what a search compares, and not all are 0
 
 
 def _drawn(logits: NDArray[np.float64], seed: int) -> NDArray[np.int64]:

@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from gnomon.bundle import AbstainBand, Calibration, Threshold
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import thresholds
-from gnomon_trainer.domain.calibration import Ints, calibrate, log_probabilities
+from gnomon_trainer.domain.calibration import HIGHEST, LOWEST, Ints, calibrate, log_probabilities
 from gnomon_trainer.domain.thresholds import BEST_F1, FALSE_POSITIVE_RATE, Scores
 from gnomon_trainer.domain.training import MetricDefinition, Parameters
+from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM
+
+_FEW = 20  # of fewer rows of a kind, one more or less right moves a rate by more than 5 points
+_HELD_OUT = {True: "held-out row", False: "held-out rows"}
+_AT_LIMIT = 1.0001  # a search ends near a limit, not on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,17 @@ def _abstain_band(parameters: Parameters, threshold: float, aside: Sequence[Scor
 
 
 def cautions(rule: DecisionRule) -> list[str]:
-    """Return what a reader of the report must know of the threshold."""
-    threshold = rule.threshold
+    """Return what a reader of the report must know of calibration and threshold."""
+    threshold, temperature = rule.threshold, rule.calibration.temperature
     found = []
-    if threshold.aim not in (BEST_F1, FALSE_POSITIVE_RATE, "none") and threshold.reached < threshold.target:
+    if not LOWEST * _AT_LIMIT < temperature < HIGHEST / _AT_LIMIT:
+        found.append(
+            f"The temperature, {temperature:.4g}, is at a limit, as the logits are far too "
+            f"{'small' if temperature < 1 else 'large'} for what the held-out rows show. Do not rely on the "
+            "probabilities."
+        )
+    found += _few_rows(threshold)
+    if _is_missed(threshold):
         found.append(
             f"No threshold reaches a {threshold.aim} of {threshold.target:g} on the held-out rows: the best "
             f"one, with {threshold.reached:.3f}, was taken."
@@ -101,3 +113,30 @@ def cautions(rule: DecisionRule) -> list[str]:
             "Nothing is flagged: no threshold keeps to the false-positive rate on the rows set aside."
         )
     return found
+
+
+def _is_missed(threshold: Threshold) -> bool:
+    has_target = threshold.aim not in (BEST_F1, FALSE_POSITIVE_RATE, "none")
+    return has_target and threshold.positives > 0 and threshold.reached < threshold.target
+
+
+def _few_rows(threshold: Threshold) -> list[str]:
+    """Say so where few or no rows of a kind speak for an estimate; a guarantee has counted its rows."""
+    if threshold.aim in (FALSE_POSITIVE_RATE, "none"):
+        return []
+    if not threshold.positives:
+        return [
+            f"No held-out row is of a flagged class: the threshold of {threshold.value:g} was not chosen, "
+            "and nothing is known of how much it finds. Add rows of a flagged class: a class needs "
+            f"{LEAST_HELD_OUT_FROM} for one of them to be held out."
+        ]
+    if not threshold.negatives:
+        return [
+            "No held-out row is of no flagged class: nothing is known of how often the threshold flags one. "
+            f"Add rows of such a class: it needs {LEAST_HELD_OUT_FROM} for one of them to be held out."
+        ]
+    kinds = {"a flagged class": threshold.positives, "none": threshold.negatives}
+    few = [f"{rows} {_HELD_OUT[rows == 1]} of {kind}" for kind, rows in kinds.items() if rows < _FEW]
+    if not few:
+        return []
+    return [f"The threshold rests on only {' and '.join(few)}: on other rows it may do quite differently."]

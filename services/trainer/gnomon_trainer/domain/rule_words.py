@@ -24,10 +24,16 @@ def threshold(chosen: Threshold) -> str:
             f"of no flagged class are flagged; of {chosen.negatives} such rows set aside, {chosen.errors} "
             f"are. The method: {_METHOD}"
         )
+    if not chosen.positives:
+        return (
+            f"{flagged}, which was not chosen: none of {chosen.rows} held-out rows of the training set is of "
+            "a flagged class."
+        )
     aim = _AIMS.get(chosen.aim, f"a {chosen.aim} of at least {chosen.target:g}")
     return (
-        f"{flagged}, chosen for {aim} on {chosen.rows} held-out rows of the training set, where it reaches "
-        f"{chosen.reached:.3f}: an estimate, no guarantee."
+        f"{flagged}, chosen for {aim} on {chosen.rows} held-out rows of the training set, "
+        f"{chosen.positives} of them of a flagged class, where it reaches {chosen.reached:.3f}: an estimate, "
+        "no guarantee."
     )
 
 

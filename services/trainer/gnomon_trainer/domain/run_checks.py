@@ -15,12 +15,13 @@ from gnomon_trainer.domain.overlap import Overlap, overlap
 from gnomon_trainer.domain.reviews import MOST_ITEMS
 from gnomon_trainer.domain.rows import row_of
 from gnomon_trainer.domain.training import MetricDefinition, Row
+from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM
 
 RECOMMENDED_TRAINING_ROWS = 300
 RECOMMENDED_CLASS_ROWS = 100
 # Below these nothing can be held out and learned, whatever is allowed.
 LEAST_TRAINING_ROWS = 16
-LEAST_CLASS_ROWS = 2
+LEAST_CLASS_ROWS = 2  # one row of a class is more often a mistake than a class; see `LEAST_HELD_OUT_FROM`
 LEAST_TEST_ROWS = 4
 _ABOUT_LABELS = {"CONFLICTING_LABELS", "NEAR_CONFLICTING_LABELS", "LIKELY_MISLABELLED", "DOUBTFUL_LABELS"}
 
@@ -91,7 +92,7 @@ def check_sets(
         label, count = next(iter(rare.items()))
         raise DatasetTooSmallError(
             f"{training.name} has {count} row of class {label!r} to learn from; {LEAST_CLASS_ROWS} are the "
-            "least, so that one can be held out.",
+            f"least, and {LEAST_HELD_OUT_FROM} for one of them to be held out. Add rows of it.",
             resource=str(training.name),
             row_count=str(count),
             required_row_count=str(LEAST_CLASS_ROWS),

@@ -8,6 +8,7 @@ how many and how long all rows are). Nor do they share a context with the rows
 that are learned from, where that can be.
 """
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from gnomon_trainer.domain.guarantees import needed_rows
 from gnomon_trainer.domain.texts import context_of, fingerprint, joined, normalised
 from gnomon_trainer.domain.thresholds import FALSE_POSITIVE_RATE
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row
-from gnomon_trainer.domain.validation_split import hold_out, hold_out_contexts
+from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM, hold_out, hold_out_contexts
 
 _MOST = 0.5  # the share of the rows that may be set aside
 _STEP = 0.05
@@ -92,7 +93,7 @@ def set_aside(
         if missing is None:
             return SetAside(rows, counted, _are_apart(rows, contexts))
     assert missing is not None  # of the largest share
-    there = _kinds(_one_a_text(range(len(labels)), keys), labels, flagged)[missing]
+    there = kinds(_one_a_text(_never_too_rare(labels), keys), labels, flagged)[missing]
     raise _too_few(wanted, missing, there, parameters.threshold_confidence, training_set)
 
 
@@ -114,15 +115,21 @@ def _missing(
     wanted: Needed, counted: Sequence[int], labels: Sequence[str], flagged: Collection[str]
 ) -> str | None:
     """Return a kind of rows of which there are too few; None if there are enough."""
-    found = _kinds(counted, labels, flagged)
+    found = kinds(counted, labels, flagged)
     return next((kind for kind, rows in wanted.rows.items() if found[kind] < rows), None)
+
+
+def _never_too_rare(labels: Sequence[str]) -> list[int]:
+    """Return the places of the rows whose class has enough of them for some to be set aside."""
+    counts = Counter(labels)
+    return [place for place, label in enumerate(labels) if counts[label] >= LEAST_HELD_OUT_FROM]
 
 
 def _one_a_text(places: Sequence[int], keys: Sequence[Hashable]) -> list[int]:
     return sorted({keys[place]: place for place in reversed(places)}.values())
 
 
-def _kinds(places: Sequence[int], labels: Sequence[str], flagged: Collection[str]) -> dict[str, int]:
+def kinds(places: Sequence[int], labels: Sequence[str], flagged: Collection[str]) -> dict[str, int]:
     """Return how many of these rows are of no flagged class and of one."""
     positives = sum(labels[place] in flagged for place in places)
     return {NEGATIVES: len(places) - positives, POSITIVES: positives}
@@ -154,8 +161,8 @@ def _too_few(
         missing = f"more than the {there} such rows with different texts that it has"
     return DatasetTooSmallError(
         f"{wanted.what} with confidence {confidence:g} needs {rows} rows of {kind} that nothing else is done "
-        f"with. At most half of {training_set} is set aside for it, so that it needs {missing}. Add rows, or "
-        "ask for less.",
+        f"with, in classes of at least {LEAST_HELD_OUT_FROM} rows. At most half of {training_set} is set "
+        f"aside for it, so that it needs {missing}. Add rows, or ask for less.",
         resource=training_set,
         row_count=str(there),
         required_row_count=str(max(least, there + 1)),

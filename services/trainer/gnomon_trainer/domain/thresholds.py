@@ -29,7 +29,8 @@ def estimated(aim: str, target: float, scores: Scores) -> Threshold:
 
     `recall`: the highest with at least the target. `precision`: of those with
     at least the target the one with the best recall; where none has it, the
-    one with the best precision.
+    one with the best precision. Without a positive row nothing is chosen: 0.5,
+    which reaches 0.
     """
     evidence, positive = scores.evidence, scores.positive
     choose: Mapping[str, Callable[[], float]] = {

@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
+LEAST_HELD_OUT_FROM = 4  # rows of a class: of fewer, all are needed to learn it from
 _FEWEST_CONTEXTS = 8
 _LARGEST_CONTEXT = 0.5  # of the rows to hold out
 
@@ -15,7 +16,7 @@ def hold_out(
 
     Stratified by label. Rows with equal duplicate keys stay on one side, so
     that nothing validated on was trained on. Every label keeps a row in
-    training; a label of fewer than four rows is not held out at all.
+    training; a label of fewer than `LEAST_HELD_OUT_FROM` rows is not held out at all.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index, key in enumerate(duplicate_keys):
@@ -29,7 +30,7 @@ def hold_out(
     shuffler = random.Random(seed)  # noqa: S311  the same seed must give the same split
     for label in sorted(by_label):
         rows = sum(map(len, by_label[label]))
-        wanted = max(1, round(share * rows)) if rows >= 4 else 0
+        wanted = max(1, round(share * rows)) if rows >= LEAST_HELD_OUT_FROM else 0
         candidates = by_label[label]
         shuffler.shuffle(candidates)
         for group in candidates:

@@ -16,13 +16,14 @@ from gnomon_trainer.adapters.fine_tuning.batches import Examples
 from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
 from gnomon_trainer.adapters.fine_tuning.targets import targets
+from gnomon_trainer.domain import near_copies
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
 from gnomon_trainer.domain.set_aside import SetAside, set_aside
 from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import context_of, joined, normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
-from gnomon_trainer.domain.validation_split import hold_out_contexts
+from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM, hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
 _NOT_APART = (
@@ -84,20 +85,24 @@ def prepare(
     contexts = [context_of(row) for row in _pausing(known, pause)]
     labels = [row.label for row in plan.training_rows]
     _check_classes(labels)
+    flagged = plan.metric.flagged_classes
     aside = set_aside(
         labels,
         keys,
         contexts,
-        plan.metric.flagged_classes,
+        flagged,
         plan.parameters,
         training_set=plan.lineage.training_set,
     )
     if aside and not aside.are_apart:
         warnings.append(_NOT_APART)
+    if aside and (told := near_copies.caution(aside, keys, labels, flagged, plan.parameters, pause=pause)):
+        warnings.append(told)
     training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
     if not validation:
         raise DatasetUnsuitableError(
-            f"{len(labels)} training rows are too few to hold any out. Add rows: at least 4 of a class."
+            f"{len(labels)} training rows are too few to hold any out. Add rows: at least "
+            f"{LEAST_HELD_OUT_FROM} of a class."
         )
     indices = _class_indices(labels, plan.metric)
     learned = [encoder.read(known[i]) for i in _pausing(training, pause)]
