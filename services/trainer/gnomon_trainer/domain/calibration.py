@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 LOWEST, HIGHEST = 0.05, 20.0  # beyond these it is not the temperature that is wrong with an evaluator
-_BELIEF = 4.0  # that a temperature is near 1: by a factor of e^(1/2) off, give or take, before a row is seen
+BELIEF = 4.0  # that a temperature is near 1: by a factor of e^(1/2) off, give or take, before a row is seen
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 _FOLDS = 5
@@ -109,29 +109,25 @@ def _cross_validated(logits: NDArray[Any], truth: Ints, seed: int) -> tuple[Floa
     return losses, labels
 
 
-def fit_temperature(logits: NDArray[Any], truth: Ints) -> float:
+def fit_temperature(logits: NDArray[Any], truth: Ints, belief: float = BELIEF) -> float:
     """Return the temperature (Guo et al. 2017) that is most probable after these rows, in [0.05, 20].
 
     Maximum a posteriori, not maximum likelihood: where every row is right, the
     likelihood only rises as the temperature falls, so that a dozen rows would
     make a good evaluator as sure as the lower limit lets them. So the summed
     negative log-likelihood gets a penalty that does not grow with the rows:
-    `_BELIEF` · (1/T - 1 + log T), a gamma prior on 1/T whose mode is 1. Near 1
+    `belief` · (1/T - 1 + log T), a gamma prior on 1/T whose mode is 1. Near 1
     it is that of a normal prior on log T; unlike it, it is convex in 1/T as
     the likelihood is, so that a golden-section search on the logarithm finds
     the one minimum.
 
-    `_BELIEF` is from simulations of 2 and 10 classes, accuracies of 0.7 to 0.99
-    and true temperatures of 0.5 to 3. With it, the mean log-loss on new rows
-    was 22, 9, 5 and 1 thousandths above the least possible for 13, 52, 104 and
-    500 held-out rows; 511, 123, 44 and 2 without a penalty, and 51 without
-    calibration. From 2 to 8 it matters little.
+    `BELIEF` is from simulations, see `benchmarks/temperatures.py`; from 2 to 8 it matters little.
     """
     rows = len(truth)
 
     def loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)
-        penalty = _BELIEF * (1 / temperature - 1 + log_temperature)
+        penalty = belief * (1 / temperature - 1 + log_temperature)
         return rows * negative_log_likelihood(logits, truth, temperature) + penalty
 
     low, high = math.log(LOWEST), math.log(HIGHEST)
