@@ -138,6 +138,22 @@ def test_a_home_alone_is_used_as_before(home, capfd):
     assert "GNOMON_HOME" in said
 
 
+@pytest.mark.parametrize("words", [["backup", "folder"], ["gc", "--delete"], ["db", "upgrade", "--dry-run"]])
+def test_what_only_looks_at_data_makes_none_where_there_are_none(words, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+
+    status, answer, said = run(capfd, *words, "--service", "registry")
+
+    folder = tmp_path / "user/.gnomon/registry"
+    assert status == 1
+    assert answer["error"]["message"].startswith(f"There is no database at {folder / 'registry.db'}. ")
+    assert "--home" in answer["error"]["message"]
+    assert "GNOMON_REGISTRY_DATABASE_URL" in answer["error"]["message"]
+    assert f"in {folder}, where it keeps them unless told" in said
+    assert not (tmp_path / "user").exists()
+
+
 @pytest.mark.parametrize("words", [["db", "upgrade"], ["gc"], ["backup", "folder"]])
 def test_where_one_service_is_described_the_other_is_not_guessed(home, words, monkeypatch, tmp_path, capfd):
     """As in an image, which has the variables of its own service."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from gnomon.errors import ResourceInUseError, ServiceUnavailableError
 from gnomon_storage import dumping, engines, migrating, troubles
 from gnomon_storage.migrating import Migrations, State
-from gnomon_storage.urls import parse
+from gnomon_storage.urls import parse, sqlite_file
 
 _MIGRATION_WAIT_S = 300.0
 _FIRST_PAUSE_S = 0.05
@@ -109,6 +109,12 @@ class SqlDatabase:
         """
         with self.write(_MIGRATION_WAIT_S) as connection:
             migrating.upgrade(connection, self._migrations, self._owner, revision)
+
+    @property
+    def missing_file(self) -> Path | None:
+        """The file that opening the database would make; None if it is there, or a server's."""
+        file = sqlite_file(self.url)
+        return None if file is None or file.exists() else file.absolute()
 
     def check(self) -> None:
         """Look whether the database can be read; raises what `read` raises."""

@@ -14,7 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from gnomon.errors import GnomonError, ResourceInUseError, ServiceUnavailableError, StorageFullError
+from gnomon.errors import (
+    GnomonError,
+    NotFoundError,
+    ResourceInUseError,
+    ServiceUnavailableError,
+    StorageFullError,
+)
 from gnomon_storage.database import SqlDatabase
 
 _EXAMPLES = 20
@@ -51,7 +57,7 @@ def main(service: str, open_data: Callable[[], Operated], arguments: list[str] |
     """Do one action; return the process's exit status."""
     given = _parser(service).parse_args(arguments)
     try:
-        answer = _act(given, open_data())
+        answer = _act(service, given, open_data())
     except (GnomonError, OSError) as error:
         known = error if isinstance(error, GnomonError) else _of_a_disk(error)
         told = {"reason": known.reason, "message": known.message, "metadata": known.metadata}
@@ -81,19 +87,34 @@ def _parser(service: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _act(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
+def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, Any]:
     try:
         match given.action:
             case "upgrade":
+                if given.dry_run:
+                    _check_is_there(service, data.database, " `gnomon db upgrade` makes a new one.")
                 return _upgrade(data.database, given.dry_run)
             case "backup":
+                _check_is_there(service, data.database)
                 return _told(data.backup(given.folder))
             case "restore":
                 return _told(data.restore(given.folder))
             case _:
+                _check_is_there(service, data.database)
                 return _collect(given, data)
     finally:
         data.database.close()
+
+
+def _check_is_there(service: str, database: SqlDatabase, else_: str = "") -> None:
+    """Refuse to look at what is not there: SQLite would make it, and nothing would be found in it."""
+    if (file := database.missing_file) is not None:
+        raise NotFoundError(
+            f"There is no database at {file}. Say where the {service}'s data are: with --home FOLDER for "
+            f"those of a `gnomon up`, else with GNOMON_{service.upper()}_DATABASE_URL as the service has "
+            f"it.{else_}",
+            resource=str(file),
+        )
 
 
 def _collect(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
