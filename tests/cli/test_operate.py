@@ -189,6 +189,37 @@ def test_a_backup_of_one_service_is_restored_alone(named, tmp_path, capfd, monke
     assert revision(tmp_path / "back.db")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("half", ["registry", "trainer"])
+def test_of_a_backup_that_lacks_one_half_nothing_is_restored(half, named, tmp_path, capfd, monkeypatch):
+    run(capfd, "db", "upgrade")
+    run(capfd, "backup", str(tmp_path / "backup"))
+    (tmp_path / "backup" / half).rename(tmp_path / "lost")
+    back = tmp_path / "back"
+
+    status, answer, _ = run(capfd, "restore", str(tmp_path / "backup"), "--home", str(back))
+
+    assert status == 1
+    assert "Nothing was restored" in answer["error"]["message"]
+    assert not back.exists()
+
+
+@pytest.mark.slow
+def test_where_one_database_cannot_take_its_half_the_other_is_not_made(named, tmp_path, capfd, monkeypatch):
+    run(capfd, "db", "upgrade")
+    run(capfd, "backup", str(tmp_path / "backup"))
+    back = tmp_path / "back"
+    run(capfd, "db", "upgrade", "--home", str(back), "--service", "trainer")
+    with sqlite3.connect(back / "trainer/trainer.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    status, answer, _ = run(capfd, "restore", str(tmp_path / "backup"), "--home", str(back))
+
+    assert status == 1
+    assert "newer" in answer["error"]["message"]
+    assert not (back / "registry").exists()
+
+
 def test_a_service_that_there_is_not_is_refused(home, capfd):
     status, _, said = run(capfd, "gc", "--service", "scorer")
 

@@ -148,6 +148,9 @@ def restore(
     chosen = _chosen(services or (held if len(held) < len(_SERVICES) else None), home)
     if absent := [service for service in chosen if service not in held]:
         raise InvalidRequestError(f"{folder} is no backup of the {absent[0]}, but of the {held[0]} alone.")
+    if len(chosen) > 1:  # else a restore's own check says all, before it writes
+        for service in chosen:
+            _operate(session, service, ["check", str(folder / service)], home)
     done = {
         service: _operate(session, service, ["restore", str(folder / service)], home) for service in chosen
     }

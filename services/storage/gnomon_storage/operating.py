@@ -21,6 +21,7 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
+from gnomon_storage import backup_files
 from gnomon_storage.database import SqlDatabase
 
 _EXAMPLES = 20
@@ -77,7 +78,7 @@ def _parser(service: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"gnomon_{service}.operate")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("upgrade").add_argument("--dry-run", action="store_true")
-    for name in ("backup", "restore"):
+    for name in ("backup", "check", "restore"):
         actions.add_parser(name).add_argument("folder", type=Path)
     collect = actions.add_parser("collect")
     collect.add_argument("--min-age-s", type=float, required=True)
@@ -97,6 +98,8 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
             case "backup":
                 _check_is_there(service, data.database)
                 return _told(data.backup(given.folder))
+            case "check":
+                return _checked(data.database, given.folder)
             case "restore":
                 return _told(data.restore(given.folder))
             case _:
@@ -142,6 +145,13 @@ def _upgrade(database: SqlDatabase, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         database.migrate()
     return {"database": database.shown, "from": before.current, "to": before.newest, "dry_run": dry_run}
+
+
+def _checked(database: SqlDatabase, folder: Path) -> dict[str, Any]:
+    """Tell whether a restore would be refused, before another service's half is written."""
+    index = backup_files.checked(folder)
+    database.check_takes(index["revision"])
+    return _told(index)
 
 
 def _told(index: dict[str, Any]) -> dict[str, Any]:
