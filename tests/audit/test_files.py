@@ -112,3 +112,28 @@ def test_a_file_that_was_cut_at_the_end_of_a_line_is_told_by_the_noted_head_alon
     else:
         assert status == 1
         assert "has no entry" in err
+
+
+@pytest.mark.parametrize("heads", [{}, {"registry_2": HEAD}, {"trainer": HEAD}])
+def test_heads_of_others_are_no_heads_to_compare_with(heads, cli, tmp_path):
+    archive, noted = tmp_path / "registry.jsonl", tmp_path / "heads.json"
+    archive.write_text("".join(map(line_of, ENTRIES)))
+    noted.write_text(json.dumps(heads))
+
+    status, out, err = cli(*VERIFY, archive, "--since", noted)
+
+    assert (status, out) == (1, "")
+    assert f"{noted} notes no head of the registry" in err
+
+
+@pytest.mark.parametrize("option", ["--file", "--since"])
+def test_a_file_that_is_no_text_is_told_by_its_name(option, cli, tmp_path):
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"{\xff}")
+    archive = tmp_path / "registry.jsonl"
+    archive.write_text("")
+
+    status, _, err = cli(*VERIFY, archive, option, damaged)
+
+    assert status == 1
+    assert str(damaged) in err

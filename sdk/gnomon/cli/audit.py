@@ -18,6 +18,7 @@ from gnomon.cli import problems
 from gnomon.cli.output import Columns, grid, table
 from gnomon.cli.session import Session, command
 from gnomon.errors import InvalidRequestError, ResourceInUseError
+from gnomon.text_files import opened
 
 app = typer.Typer(
     name="audit",
@@ -103,6 +104,8 @@ def verify_(
     if (expect or file) and service is None:
         raise typer.BadParameter("--expect and --file want --service: registry or trainer")
     noted = _noted(expect, since, service)
+    if since is not None:
+        _check_notes(since, noted, _named(service))
     verdicts = {
         name: _verdict_of_file(file, noted.get(name))
         if file
@@ -122,7 +125,7 @@ def verify_(
 def _noted(expect: str | None, since: Path | None, service: str | None) -> dict[str, Head]:
     noted: dict[str, Head] = {}
     if since is not None:
-        with since.open(encoding="utf-8") as file:
+        with opened(since) as file:
             noted = read_heads(file, str(since))
     if expect is not None and service is not None:
         try:
@@ -132,8 +135,17 @@ def _noted(expect: str | None, since: Path | None, service: str | None) -> dict[
     return noted
 
 
+def _check_notes(since: Path, noted: dict[str, Head], services: tuple[str, ...]) -> None:
+    """Refuse heads of others: nothing would be compared, and the log be called whole all the same."""
+    if lacking := [service for service in services if service not in noted]:
+        raise InvalidRequestError(
+            f"{since} notes no head of the {lacking[0]}, but of {', '.join(sorted(noted)) or 'nobody'}. "
+            "Give a file that does, or name what it notes with --service."
+        )
+
+
 def _verdict_of_file(path: Path, noted: Head | None) -> Verdict:
-    with path.open(encoding="utf-8") as file:
+    with opened(path) as file:
         verdict = verify(entries_in(file, str(path)), noted)
     if noted is None and verdict.count == 0 and verdict.problem is None:
         raise InvalidRequestError(

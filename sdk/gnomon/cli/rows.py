@@ -15,6 +15,7 @@ from gnomon import _scoring, parquet
 from gnomon._scoring import COLUMNS
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Instance, Step
+from gnomon.text_files import named
 
 Format = Literal["csv", "jsonl", "parquet"]
 _ENDINGS: dict[str, Format] = {
@@ -75,9 +76,10 @@ class Source:
             unpacked = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw
             file = io.TextIOWrapper(cast(IO[bytes], unpacked), encoding="utf-8-sig", newline="")
             try:
-                for row in _read_csv(self.path, file) if self.format == "csv" else _read_jsonl(file):
-                    self.share = raw.tell() / size_bytes
-                    yield row
+                with named(self.path):
+                    for row in _read_csv(self.path, file) if self.format == "csv" else _read_jsonl(file):
+                        self.share = raw.tell() / size_bytes
+                        yield row
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise InvalidRequestError(f"{self.path} is no whole gzip file: {error}.") from error
 
