@@ -1,9 +1,10 @@
-"""Files of text that users name: what is wrong with one is said of it by its name."""
+"""Files of text and JSON that users name: what is wrong with one is said of it by its name."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from gnomon.errors import InvalidRequestError
 
@@ -26,3 +27,15 @@ def named(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"{path} is not UTF-8 text: {error.reason}.") from error
+
+
+def parsed(text: str) -> Any:
+    """Return a JSON value.
+
+    Raises:
+        ValueError: it is none, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error

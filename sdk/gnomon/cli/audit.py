@@ -112,14 +112,15 @@ def verify_(
         else session.client.audit.verify(name, noted.get(name))
         for name in _named(service)
     }
+    is_whole = not any(verdict.problem for verdict in verdicts.values())
+    if is_whole and note is not None:  # before the answer, which else was not the only one
+        write_heads(note, {**noted, **{name: verdict.head for name, verdict in verdicts.items()}})
     session.output.show(
         {name: _plain_verdict(verdict, noted.get(name)) for name, verdict in verdicts.items()},
         _shown(verdicts, noted),
     )
-    if any(verdict.problem for verdict in verdicts.values()):
+    if not is_whole:
         raise typer.Exit(problems.FAILED)
-    if note is not None:
-        write_heads(note, {**noted, **{name: verdict.head for name, verdict in verdicts.items()}})
 
 
 def _noted(expect: str | None, since: Path | None, service: str | None) -> dict[str, Head]:

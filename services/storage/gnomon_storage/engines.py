@@ -46,7 +46,7 @@ def _of_sqlite(url: URL, file: Path, busy_timeout_s: float, synchronous: str) ->
     )
 
     def make_folder(*_: object) -> None:
-        # Not before: who only looks at what is there makes nothing.
+        # Not before the first connection: who only looks at what is there makes nothing.
         file.parent.mkdir(parents=True, exist_ok=True)
 
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -63,7 +63,7 @@ def _of_sqlite(url: URL, file: Path, busy_timeout_s: float, synchronous: str) ->
         wants_write = connection.get_execution_options().get(WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wants_write else "BEGIN")
 
-    event.listen(engine, "do_connect", make_folder)
+    event.listen(engine, "do_connect", make_folder, once=True)
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine

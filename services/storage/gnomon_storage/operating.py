@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gnomon.errors import (
     GnomonError,
     NotFoundError,
@@ -59,13 +61,20 @@ def main(service: str, open_data: Callable[[], Operated], arguments: list[str] |
     given = _parser(service).parse_args(arguments)
     try:
         answer = _act(service, given, open_data())
-    except (GnomonError, OSError) as error:
-        known = error if isinstance(error, GnomonError) else _of_a_disk(error)
+    except (GnomonError, OSError, SQLAlchemyError) as error:
+        known = _known(service, error)
         told = {"reason": known.reason, "message": known.message, "metadata": known.metadata}
         print(json.dumps(told), file=sys.stderr)  # noqa: T201
         return 1
     print(json.dumps({"service": service, **answer}))  # noqa: T201
     return 0
+
+
+def _known(service: str, error: GnomonError | OSError | SQLAlchemyError) -> GnomonError:
+    if isinstance(error, SQLAlchemyError):
+        said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        return ServiceUnavailableError(f"The {service}'s database does not do what is asked: {said}.")
+    return error if isinstance(error, GnomonError) else _of_a_disk(error)
 
 
 def _of_a_disk(error: OSError) -> GnomonError:
