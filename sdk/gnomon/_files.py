@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -121,9 +122,8 @@ class NewFile:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-        self._path = Path(name)
-        self._file: IO[bytes] = os.fdopen(handle, "wb")
+        self._path = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
+        self._file: IO[bytes] = self._path.open("xb")  # who may read it is the user's own umask to say
 
     def write(self, part: bytes) -> None:
         self._file.write(part)
@@ -134,7 +134,6 @@ class NewFile:
 
     def publish(self) -> None:
         sync(self._file)
-        self._path.chmod(0o644)
         self._path.replace(self._place)
         sync_folder(self._place.parent)
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from gnomon.audit import AuditEntry, Head, Record, canonical
+from gnomon.audit import AuditEntry, Head, Record, canonical, written_time
 from gnomon.errors import InvalidRequestError, Violation
+from gnomon.text_files import parsed
 
 _TEXTS = ("caller", "project", "method", "resource", "call_id", "outcome", "reason")
 _NUMBERS = ("begun", "count")
@@ -36,8 +37,8 @@ def entries_in(lines: Iterable[str], name: str) -> Iterator[AuditEntry]:
     """
     for place, line in enumerate(lines, start=1):
         try:
-            yield _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+            yield _entry(parsed(line))
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             where = f"{name}, line {place}"
             rule = "must be an entry of an audit log, as `gnomon audit export` writes them"
             raise InvalidRequestError(f"{where} {rule}.", violations=[Violation(where, rule)]) from error
@@ -47,6 +48,7 @@ def _entry(values: Mapping[str, Any]) -> AuditEntry:
     texts = {field: _of(str, values[field]) for field in _TEXTS}
     numbers = {field: _of(int, values[field]) for field in _NUMBERS}
     record = Record(time=datetime.fromisoformat(values["time"]), **texts, **numbers)
+    written_time(record.time)  # which some times have none of: those that UTC's calendar has not
     hashes = bytes.fromhex(values["previous_hash"]), bytes.fromhex(values["hash"])
     return AuditEntry(_of(int, values["number"]), record, *hashes)
 
@@ -71,7 +73,7 @@ def read_heads(file: TextIO, name: str) -> dict[str, Head]:
         InvalidRequestError: it is something else.
     """
     try:
-        noted = json.load(file)
+        noted = parsed(file.read())
         return {service: Head.parse(head) for service, head in noted.items()}
     except (ValueError, AttributeError, TypeError) as error:
         rule = "must be heads, as `gnomon audit verify --note` writes them"

@@ -1,8 +1,19 @@
-"""Folders whose names survive a power cut: a file that is on the disk is lost with the name that finds it."""
+"""Folders: where a service keeps its data unless told, and how names in a folder survive a power cut.
+
+A file that is on the disk is lost with the name that finds it.
+"""
 
 import contextlib
 import os
 from pathlib import Path
+
+
+def own_folder(service: str) -> Path:
+    """Return where a service keeps its data unless told: below the user's home; without one, /var/lib."""
+    try:
+        return Path.home() / ".gnomon" / service
+    except RuntimeError:  # a number without a name or HOME, as containers run under
+        return Path("/var/lib/gnomon") / service
 
 
 def make_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from gnomon import health, master_key
 from gnomon._security import Security
-from gnomon.errors import BY_REASON, CancelledError, GnomonError, ServiceUnavailableError
+from gnomon.errors import BY_REASON, CancelledError, GnomonError, InternalError, ServiceUnavailableError
 
 HEALTH_SERVICES = {
     "registry": "gnomon.v1.RegistryService",
@@ -232,6 +232,11 @@ def _told(service: str, said: str) -> GnomonError:
         if "No module named" in said:
             return ServiceUnavailableError(
                 f"The {service} is not installed here: pip install 'gnomon[{service}]'."
+            )
+        if "Traceback (most recent call last)" in said:
+            return InternalError(
+                f"The {service}'s part failed, which is a defect of Gnomon; please report it: "
+                f"{said.splitlines()[-1]}"
             )
         return ServiceUnavailableError(said or f"The {service} said nothing.")
 

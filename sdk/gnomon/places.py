@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnomon import local
+from gnomon.folders import own_folder
 
 _NAMES = {
     "registry": ("DATABASE_URL", "ARTIFACT_URL"),
@@ -54,8 +55,10 @@ def of(service: str, home: Path | None, environment: Mapping[str, str] = os.envi
         return Place(f"The {service}'s data: where its variables say ({', '.join(set_ones)}).{unused}")
     if default_home:
         return _below(Path(default_home), service, "as GNOMON_HOME says.")
-    return Place(f"The {service}'s data: where it keeps them unless told; {' and '.join(variables(service))} "
-                 "are not set.")  # fmt: skip
+    return Place(
+        f"The {service}'s data: in {own_folder(service)}, where it keeps them unless told. "
+        f"{_listed(variables(service))} not set."
+    )
 
 
 def _below(home: Path, service: str, why: str) -> Place:

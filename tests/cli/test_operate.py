@@ -138,6 +138,22 @@ def test_a_home_alone_is_used_as_before(home, capfd):
     assert "GNOMON_HOME" in said
 
 
+@pytest.mark.parametrize("words", [["backup", "folder"], ["gc", "--delete"], ["db", "upgrade", "--dry-run"]])
+def test_what_only_looks_at_data_makes_none_where_there_are_none(words, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+
+    status, answer, said = run(capfd, *words, "--service", "registry")
+
+    folder = tmp_path / "user/.gnomon/registry"
+    assert status == 1
+    assert answer["error"]["message"].startswith(f"There is no database at {folder / 'registry.db'}. ")
+    assert "--home" in answer["error"]["message"]
+    assert "GNOMON_REGISTRY_DATABASE_URL" in answer["error"]["message"]
+    assert f"in {folder}, where it keeps them unless told" in said
+    assert not (tmp_path / "user").exists()
+
+
 @pytest.mark.parametrize("words", [["db", "upgrade"], ["gc"], ["backup", "folder"]])
 def test_where_one_service_is_described_the_other_is_not_guessed(home, words, monkeypatch, tmp_path, capfd):
     """As in an image, which has the variables of its own service."""
@@ -171,6 +187,37 @@ def test_a_backup_of_one_service_is_restored_alone(named, tmp_path, capfd, monke
 
     assert (status, [*done]) == (0, ["registry"])
     assert revision(tmp_path / "back.db")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", ["registry", "trainer"])
+def test_of_a_backup_that_lacks_one_half_nothing_is_restored(half, named, tmp_path, capfd, monkeypatch):
+    run(capfd, "db", "upgrade")
+    run(capfd, "backup", str(tmp_path / "backup"))
+    (tmp_path / "backup" / half).rename(tmp_path / "lost")
+    back = tmp_path / "back"
+
+    status, answer, _ = run(capfd, "restore", str(tmp_path / "backup"), "--home", str(back))
+
+    assert status == 1
+    assert "Nothing was restored" in answer["error"]["message"]
+    assert not back.exists()
+
+
+@pytest.mark.slow
+def test_where_one_database_cannot_take_its_half_the_other_is_not_made(named, tmp_path, capfd, monkeypatch):
+    run(capfd, "db", "upgrade")
+    run(capfd, "backup", str(tmp_path / "backup"))
+    back = tmp_path / "back"
+    run(capfd, "db", "upgrade", "--home", str(back), "--service", "trainer")
+    with sqlite3.connect(back / "trainer/trainer.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    status, answer, _ = run(capfd, "restore", str(tmp_path / "backup"), "--home", str(back))
+
+    assert status == 1
+    assert "newer" in answer["error"]["message"]
+    assert not (back / "registry").exists()
 
 
 def test_a_service_that_there_is_not_is_refused(home, capfd):

@@ -174,7 +174,7 @@ def test_an_error_that_concerns_all_rows_leaves_no_file(gnomon, tmp_path):
         ("in.txt", b"x", "must end with .parquet, or with .csv, .jsonl or .ndjson"),
         ("in.csv", b"", "is empty"),
         ("in.csv", b"output,output\n1,2\n", "has the column 'output' more than once"),
-        ("in.jsonl", b'{"output": "\xff"}\n', "not UTF-8"),
+        ("in.jsonl", b'{"output": "\xff"}\n', "in.jsonl is not UTF-8 text"),
         ("in.jsonl.gz", b"no gzip", "no whole gzip file"),
         ("in.jsonl.gz", gzip.compress(b'{"output": "x"}\n' * 1000, mtime=0)[:-10], "no whole gzip file"),
     ],

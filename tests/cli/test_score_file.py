@@ -186,7 +186,7 @@ def test_the_same_rows_give_the_same_bytes(gnomon, tmp_path):
     [
         ("in.parquet", b"no parquet", "is no Parquet file"),
         ("in.parquet.gz", b"", "must end with .parquet, or"),
-        ("in.jsonl", b'{"output": "\xff"}\n', "not UTF-8"),
+        ("in.jsonl", b'{"output": "\xff"}\n', "in.jsonl is not UTF-8 text"),
     ],
 )
 def test_a_file_that_cannot_be_read_leaves_nothing_behind(gnomon, tmp_path, name, content, message):

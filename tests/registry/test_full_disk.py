@@ -140,6 +140,8 @@ async def test_a_disk_that_runs_full_at_any_step_leaves_no_part(tmp_path, monkey
         (sqlite3.SQLITE_LOCKED, ServiceUnavailableError),
         (sqlite3.SQLITE_CORRUPT, ArtifactCorruptError),
         (sqlite3.SQLITE_NOTADB, ArtifactCorruptError),
+        (sqlite3.SQLITE_CANTOPEN, ServiceUnavailableError),
+        (sqlite3.SQLITE_READONLY_DBMOVED, ServiceUnavailableError),
         (sqlite3.SQLITE_MISUSE, OperationalError),
     ],
 )

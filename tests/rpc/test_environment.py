@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc import settings as rpc_settings
+from gnomon import folders
 from gnomon_rpc.environment import explain, unknown_variables
 from gnomon_rpc.settings import ServerSettings
 
@@ -69,6 +69,6 @@ def test_a_user_without_a_home_keeps_data_where_services_do(monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(rpc_settings.Path, "home", homeless)
+    monkeypatch.setattr(folders.Path, "home", homeless)
 
-    assert str(rpc_settings.own_folder("scorer")) == "/var/lib/gnomon/scorer"
+    assert str(folders.own_folder("scorer")) == "/var/lib/gnomon/scorer"

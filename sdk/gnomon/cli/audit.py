@@ -1,21 +1,24 @@
 """`gnomon audit`: who changed what, and the proof that nobody changed the log of it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from gnomon._files import NewFile
 from gnomon.audit import AuditEntry, Head, Verdict, verify, written_time
 from gnomon.audit_files import entries_in, line_of, plain, read_heads, write_heads
 from gnomon.cli import problems
 from gnomon.cli.output import Columns, grid, table
 from gnomon.cli.session import Session, command
+from gnomon.errors import InvalidRequestError, ResourceInUseError
+from gnomon.text_files import opened
 
 app = typer.Typer(
     name="audit",
@@ -101,25 +104,29 @@ def verify_(
     if (expect or file) and service is None:
         raise typer.BadParameter("--expect and --file want --service: registry or trainer")
     noted = _noted(expect, since, service)
+    if since is not None:
+        _check_notes(since, noted, _named(service))
     verdicts = {
         name: _verdict_of_file(file, noted.get(name))
         if file
         else session.client.audit.verify(name, noted.get(name))
         for name in _named(service)
     }
-    session.output.show(
-        {name: _plain_verdict(verdict) for name, verdict in verdicts.items()}, _shown(verdicts)
-    )
-    if any(verdict.problem for verdict in verdicts.values()):
-        raise typer.Exit(problems.FAILED)
-    if note is not None:
+    is_whole = not any(verdict.problem for verdict in verdicts.values())
+    if is_whole and note is not None:  # before the answer, which else was not the only one
         write_heads(note, {**noted, **{name: verdict.head for name, verdict in verdicts.items()}})
+    session.output.show(
+        {name: _plain_verdict(verdict, noted.get(name)) for name, verdict in verdicts.items()},
+        _shown(verdicts, noted),
+    )
+    if not is_whole:
+        raise typer.Exit(problems.FAILED)
 
 
 def _noted(expect: str | None, since: Path | None, service: str | None) -> dict[str, Head]:
     noted: dict[str, Head] = {}
     if since is not None:
-        with since.open(encoding="utf-8") as file:
+        with opened(since) as file:
             noted = read_heads(file, str(since))
     if expect is not None and service is not None:
         try:
@@ -129,9 +136,24 @@ def _noted(expect: str | None, since: Path | None, service: str | None) -> dict[
     return noted
 
 
+def _check_notes(since: Path, noted: dict[str, Head], services: tuple[str, ...]) -> None:
+    """Refuse heads of others: nothing would be compared, and the log be called whole all the same."""
+    if lacking := [service for service in services if service not in noted]:
+        raise InvalidRequestError(
+            f"{since} notes no head of the {lacking[0]}, but of {', '.join(sorted(noted)) or 'nobody'}. "
+            "Give a file that does, or name what it notes with --service."
+        )
+
+
 def _verdict_of_file(path: Path, noted: Head | None) -> Verdict:
-    with path.open(encoding="utf-8") as file:
-        return verify(entries_in(file, str(path)), noted)
+    with opened(path) as file:
+        verdict = verify(entries_in(file, str(path)), noted)
+    if noted is None and verdict.count == 0 and verdict.problem is None:
+        raise InvalidRequestError(
+            f"{path} has no entry, so that nothing can be verified: it may have been cut off. If the log was "
+            f"empty when it was exported, say so with --expect {Head()}."
+        )
+    return verdict
 
 
 @app.command("export")
@@ -142,26 +164,48 @@ def export(
     service: Annotated[str, typer.Argument(help="registry or trainer.")],
     out: Annotated[Path | None, typer.Argument(help="Where to write; standard output if not given.")] = None,
 ) -> None:
-    """Write a log whole, oldest entry first, as lines of JSON that `verify --file` reads."""
+    """Write a log whole, oldest entry first, as lines of JSON that `verify --file` reads.
+
+    A file is there once all is in it, and not before. Note the head that is told:
+    only with it can `verify --file --expect` tell a file whose end is missing.
+    """
     (name,) = _named(service)
-    count = 0
-    with _opened(out) as file:
+    count, head = 0, Head()
+    with _opened(out) as write:
         for entry in session.client.audit.list(name):
-            file.write(line_of(entry))
-            count += 1
-    if out is not None:
-        session.output.done(
-            {"service": name, "count": count, "file": str(out)}, f"Wrote {count} entries to {out}."
-        )
+            write(line_of(entry))
+            count, head = count + 1, Head(entry.number, entry.hash)
+    if out is None:
+        session.output.note(f"Wrote {count} entries; head {head}.")
+        return
+    session.output.done(
+        {"service": name, "count": count, "head": str(head), "file": str(out)},
+        f"Wrote {count} entries to {out}; head {head}.",
+    )
 
 
 @contextmanager
-def _opened(out: Path | None) -> Iterator[TextIO]:
+def _opened(out: Path | None) -> Iterator[Callable[[str], object]]:
     if out is None:
-        yield sys.stdout
+        yield sys.stdout.write
         return
-    with out.open("x", encoding="utf-8") as file:  # never over an archive
-        yield file
+    _check_is_new(out)
+    file = NewFile(out)
+    try:
+        yield lambda line: file.write(line.encode())
+        _check_is_new(out)  # again: another export may have been quicker
+        file.publish()
+    finally:
+        file.discard()
+
+
+def _check_is_new(out: Path) -> None:
+    if out.exists():
+        raise ResourceInUseError(
+            f"{out} exists already, and an export overwrites no archive. Name another file.",
+            resource=str(out),
+            used_by="what it holds",
+        )
 
 
 def _named(service: str | None) -> tuple[str, ...]:
@@ -197,26 +241,28 @@ def _outcome(entry: AuditEntry) -> str:
     return f"{record.outcome}{f' {record.reason}' if record.reason else ''}{times}{of}"
 
 
-def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
+def _plain_verdict(verdict: Verdict, noted: Head | None) -> dict[str, Any]:
     problem = verdict.problem
     return {
         "count": verdict.count,
         "head": str(verdict.head),
+        "noted": noted and str(noted),
         "unfinished": list(verdict.unfinished),
         "problem": problem and {"number": problem.number, "description": problem.description},
     }
 
 
-def _shown(verdicts: dict[str, Verdict]) -> Any:
+def _shown(verdicts: dict[str, Verdict], noted: dict[str, Head]) -> Any:
     def human(_: Any) -> RenderableType:
-        return grid([(name, _sentence(verdict)) for name, verdict in verdicts.items()])
+        return grid([(name, _sentence(verdict, noted.get(name))) for name, verdict in verdicts.items()])
 
     return human
 
 
-def _sentence(verdict: Verdict) -> Text:
+def _sentence(verdict: Verdict, noted: Head | None) -> Text:
     if verdict.problem is not None:
         text = f"entry {verdict.problem.number} {verdict.problem.description}. Whole up to {verdict.head}"
         return Text(text, style="red")
     open_calls = f"; {len(verdict.unfinished)} calls have no outcome" if verdict.unfinished else ""
-    return Text(f"{verdict.count} entries, whole; head {verdict.head}{open_calls}")
+    blind = "" if noted else "; without a noted head nothing tells whether the end is missing"
+    return Text(f"{verdict.count} entries, whole; head {verdict.head}{open_calls}{blind}")

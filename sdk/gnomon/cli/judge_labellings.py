@@ -16,6 +16,7 @@ from gnomon.cli import judge_reports, problems, view
 from gnomon.cli.output import Columns
 from gnomon.cli.session import Session, command
 from gnomon.errors import InvalidRequestError
+from gnomon.text_files import opened
 from gnomon.v1 import labellings_pb2 as pb
 
 _PLAIN_LINE_EVERY_S = 10.0
@@ -40,10 +41,10 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Return at once; the tra
 
 
 def _prompt_of(file: Path | None) -> str:
-    try:
-        return file.read_text(encoding="utf-8") if file else ""
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(f"{file} is not text in UTF-8.") from error
+    if file is None:
+        return ""
+    with opened(file) as text:
+        return text.read()
 
 
 def _budget(max_tokens: int, max_cost: float, input_price: float, output_price: float) -> pb.JudgeBudget:

@@ -1,6 +1,5 @@
 """`gnomon`: the entry point and the tree of commands."""
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -100,15 +99,26 @@ for _group in (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if not problems.can_answer():
+        return problems.FAILED
+    try:
+        return _run(words)
+    except BrokenPipeError:  # `gnomon … | head`: whoever reads has seen enough
+        problems.drop_answer()
+        return problems.FAILED
+    except OSError as error:  # of the answer: a command's session tells those of files
+        return problems.answer_lost(error)
+    except Exception as error:
+        return problems.defect(error, "--json" in words)
+
+
+def _run(words: list[str]) -> int:
     try:
         return app(words, prog_name="gnomon", standalone_mode=False) or 0
     except _UsageError as error:
         return _usage(error, words)
     except (KeyboardInterrupt, typer.Abort):
         return problems.INTERRUPTED
-    except BrokenPipeError:  # `gnomon … | head`: whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return problems.FAILED
 
 
 def _usage(error: Exception, words: list[str]) -> int:

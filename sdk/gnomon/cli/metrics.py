@@ -1,6 +1,5 @@
 """`gnomon metrics`: the properties that are scored."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from gnomon.cli import presets, view
 from gnomon.cli.output import Columns
 from gnomon.cli.session import Session, command
 from gnomon.errors import InvalidRequestError
+from gnomon.text_files import parsed
 from gnomon.v1 import resources_pb2 as pb
 
 app = typer.Typer(name="metrics", help="Metrics are the properties that are scored.", no_args_is_help=True)
@@ -27,6 +27,11 @@ def _one_of(enum: Any) -> str:
     return ", ".join(name.lower() for name in enum.keys() if not name.endswith("UNSPECIFIED"))  # noqa: SIM118
 
 
+_ENUMS = {
+    "output_type": pb.Metric.OutputType,
+    "step": pb.Metric.Step,
+    "input_shape": pb.Metric.InputShape,
+}
 OutputType = Annotated[str | None, typer.Option(help=f"What a score says: {_one_of(pb.Metric.OutputType)}.")]
 Step = Annotated[str | None, typer.Option(help=f"Where it applies: {_one_of(pb.Metric.Step)}.")]
 InputShape = Annotated[str | None, typer.Option(help=f"What is read: {_one_of(pb.Metric.InputShape)}.")]
@@ -111,7 +116,7 @@ def create_from(session: Session, metric_id: str, definition: pb.Metric) -> pb.M
 def read_definition(path: Path) -> pb.Metric:
     """Read a metric from a JSON file; enum values may be lower-case."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parsed(path.read_text(encoding="utf-8"))
         return definition_of(raw)
     except (ValueError, json_format.ParseError) as error:
         raise InvalidRequestError(f"{path} does not define a metric: {error}") from error
@@ -121,12 +126,12 @@ def definition_of(raw: Any) -> pb.Metric:
     """Return the message of a metric's JSON object."""
     if not isinstance(raw, dict):
         raise ValueError("it is not a JSON object")
-    enums = {
-        key: raw[key].upper()
-        for key in ("output_type", "step", "input_shape")
-        if isinstance(raw.get(key), str)
-    }
-    return json_format.ParseDict({"step": "LLM_SPAN"} | raw | enums, pb.Metric())
+    enums = {key: raw[key].upper() for key in _ENUMS if isinstance(raw.get(key), str)}
+    metric = json_format.ParseDict({"step": "LLM_SPAN"} | raw | enums, pb.Metric())
+    for key, enum in _ENUMS.items():
+        if getattr(metric, key) not in enum.values():  # any number passes for an enum's in JSON
+            raise ValueError(f"{key} is {getattr(metric, key)}; it must be one of: {_one_of(enum)}")
+    return metric
 
 
 def _set_enum(metric: pb.Metric, field: str, enum: Any, value: str | None) -> None:

@@ -11,6 +11,7 @@ import typer
 from gnomon import local, places
 from gnomon.cli.session import Session, local_command
 from gnomon.errors import ArtifactCorruptError, InvalidRequestError, ResourceInUseError
+from gnomon.text_files import parsed
 
 db = typer.Typer(name="db", help="The databases of registry and trainer.", no_args_is_help=True)
 
@@ -139,19 +140,38 @@ def restore(
     file becomes a PostgreSQL database so. A backup of one service is restored alone.
     """
     folder = folder.expanduser().absolute()
-    if not (folder / _BACKUP).is_file():
-        raise ArtifactCorruptError(
-            f"{folder} is no backup, or one that was not finished.", resource=str(folder), path=_BACKUP
-        )
-    about = json.loads((folder / _BACKUP).read_text(encoding="utf-8"))
-    held = [service for service in _SERVICES if service in about]
+    held = _services_in(folder)
     chosen = _chosen(services or (held if len(held) < len(_SERVICES) else None), home)
     if absent := [service for service in chosen if service not in held]:
         raise InvalidRequestError(f"{folder} is no backup of the {absent[0]}, but of the {held[0]} alone.")
+    is_whole = len(chosen) > 1  # else a restore's own check says all, before it writes
+    if is_whole:
+        for service in chosen:
+            _operate(session, service, ["check", str(folder / service)], home)
     done = {
-        service: _operate(session, service, ["restore", str(folder / service)], home) for service in chosen
+        service: _operate(session, service, ["restore", str(folder / service)], home, is_told=is_whole)
+        for service in chosen
     }
     session.output.done(done, f"Restored: {_held(done)}.")
+
+
+def _services_in(folder: Path) -> list[str]:
+    try:
+        about = parsed((folder / _BACKUP).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _no_backup(folder, "is no backup, or one that was not finished") from error
+    except ValueError as error:
+        raise _no_backup(folder, f"is damaged: its {_BACKUP} is not JSON") from error
+    held = [service for service in _SERVICES if isinstance(about, dict) and service in about]
+    if not held:
+        raise _no_backup(folder, f"is damaged: its {_BACKUP} names no service")
+    return held
+
+
+def _no_backup(folder: Path, problem: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"{folder} {problem}. Nothing was restored.", resource=str(folder), path=_BACKUP
+    )
 
 
 @local_command
@@ -202,9 +222,12 @@ def collect_garbage(
         session.output.note("Nothing was removed. Add --delete to remove it.")
 
 
-def _operate(session: Session, service: str, action: list[str], home: Path | None) -> dict[str, Any]:
+def _operate(
+    session: Session, service: str, action: list[str], home: Path | None, *, is_told: bool = False
+) -> dict[str, Any]:
     place = places.of(service, home)
-    session.output.note(place.said)  # before anything is done: there may be several deployments here
+    if not is_told:
+        session.output.note(place.said)  # before anything is done: there may be several deployments here
     done: dict[str, Any] = local.operate(service, action, place.variables)
     return done
 

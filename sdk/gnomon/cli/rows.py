@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from gnomon import _scoring, parquet
 from gnomon._scoring import COLUMNS
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Instance, Step
+from gnomon.text_files import named, parsed
 
 Format = Literal["csv", "jsonl", "parquet"]
 _ENDINGS: dict[str, Format] = {
@@ -75,9 +75,10 @@ class Source:
             unpacked = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw
             file = io.TextIOWrapper(cast(IO[bytes], unpacked), encoding="utf-8-sig", newline="")
             try:
-                for row in _read_csv(self.path, file) if self.format == "csv" else _read_jsonl(file):
-                    self.share = raw.tell() / size_bytes
-                    yield row
+                with named(self.path):
+                    for row in _read_csv(self.path, file) if self.format == "csv" else _read_jsonl(file):
+                        self.share = raw.tell() / size_bytes
+                        yield row
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise InvalidRequestError(f"{self.path} is no whole gzip file: {error}.") from error
 
@@ -124,8 +125,8 @@ def _read_jsonl(file: IO[str]) -> Iterator[Row]:
             continue
         place = f"Line {line}"
         try:
-            cells = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            cells = parsed(text)
+        except ValueError as error:
             yield Row(place, {}, f"is not JSON: {str(error)[:100]}")
             continue
         yield Row(place, cells) if isinstance(cells, dict) else Row(place, {}, "is not a JSON object")

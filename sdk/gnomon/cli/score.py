@@ -1,6 +1,5 @@
 """`gnomon score`: one pasted instance, or a whole file."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from gnomon.cli.session import Session, command
 from gnomon.convert import instance_to_proto
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Step, text_span
+from gnomon.text_files import parsed
 from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 
@@ -83,7 +83,7 @@ def score(
 def read_instance(path: Path) -> pb.Instance:
     """Read an instance, a bare span, trace or session, or a chat's messages, from a JSON file."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parsed(path.read_text(encoding="utf-8"))
         if raw and (isinstance(raw, list) or (isinstance(raw, dict) and "messages" in raw)):
             return instance_to_proto(instance_of({"messages": raw}, Step.SESSION))
         if not isinstance(raw, dict):

@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from gnomon.bundle_checks import read_policy
-from gnomon_rpc.settings import ServerSettings, own_folder
+from gnomon.folders import own_folder
+from gnomon_rpc.settings import ServerSettings
 from gnomon_storage import urls
 
 _HOME = own_folder("registry")

@@ -134,14 +134,6 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def own_folder(service: str) -> Path:
-    """Return where a service keeps its data unless told: below the user's home; without one, /var/lib."""
-    try:
-        return Path.home() / ".gnomon" / service
-    except RuntimeError:  # a number without a name or HOME, as containers run under
-        return Path("/var/lib/gnomon") / service
-
-
 def secret_of(name: str, text: SecretStr | None, file: Path | None, prefix: str) -> str | None:
     """Return a secret that is given by a variable or a file; None if by neither.
 

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from gnomon.bundle_checks import read_policy
-from gnomon_rpc.settings import RegistryClientSettings, own_folder
+from gnomon.folders import own_folder
+from gnomon_rpc.settings import RegistryClientSettings
 
 
 def _cores() -> int:

@@ -36,14 +36,19 @@ def checked(folder: Path) -> dict[str, Any]:
     """
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _broken(folder, INDEX, "is missing or unreadable: the backup was not finished") from error
-    for entry in index["files"]:
-        path = folder / entry["path"]
-        if not path.is_file():
-            raise _broken(folder, entry["path"], "is missing")
-        if path.stat().st_size != entry["size_bytes"] or sha256_of(path) != entry["sha256"]:
-            raise _broken(folder, entry["path"], "is altered")
+    try:
+        str(index["revision"])
+        files = [(entry["path"], entry["size_bytes"], entry["sha256"]) for entry in index["files"]]
+        places = [folder / name for name, _, _ in files]
+    except (LookupError, TypeError) as error:
+        raise _broken(folder, INDEX, "is altered") from error
+    for place, (name, size_bytes, sha256) in zip(places, files, strict=True):
+        if not place.is_file():
+            raise _broken(folder, name, "is missing")
+        if place.stat().st_size != size_bytes or sha256_of(place) != sha256:
+            raise _broken(folder, name, "is altered")
     return index
 
 

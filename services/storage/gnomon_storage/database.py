@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from gnomon.errors import ResourceInUseError, ServiceUnavailableError
 from gnomon_storage import dumping, engines, migrating, troubles
 from gnomon_storage.migrating import Migrations, State
-from gnomon_storage.urls import parse
+from gnomon_storage.urls import parse, sqlite_file
 
 _MIGRATION_WAIT_S = 300.0
 _FIRST_PAUSE_S = 0.05
@@ -110,6 +110,12 @@ class SqlDatabase:
         with self.write(_MIGRATION_WAIT_S) as connection:
             migrating.upgrade(connection, self._migrations, self._owner, revision)
 
+    @property
+    def missing_file(self) -> Path | None:
+        """The file that opening the database would make; None if it is there, or a server's."""
+        file = sqlite_file(self.url)
+        return None if file is None or file.exists() else file.absolute()
+
     def check(self) -> None:
         """Look whether the database can be read; raises what `read` raises."""
         with self.read() as connection:
@@ -144,25 +150,28 @@ class SqlDatabase:
             ServiceUnavailableError: the backup is of a newer release.
             ArtifactCorruptError: the backup has something that its revision has no place for.
         """
-        self.check_empty()
+        self.check_takes(revision)
         self.migrate(revision)
         with self.write(_MIGRATION_WAIT_S) as connection:
             if not dumping.is_empty(connection):
                 raise self._not_empty()
-            self._check_is_at(connection, revision)
+            self._check_leads_to(connection, revision)  # again: it may have been migrated meanwhile
             dumping.load(connection, folder)
         self.migrate()
 
-    def _check_is_at(self, connection: Connection, revision: str) -> None:
+    def check_takes(self, revision: str) -> None:
+        """Raise what `restore` would of the database and a backup's revision; change nothing."""
+        if self.missing_file is not None:  # reading it would make it
+            migrating.check_leads_to(self._migrations, None, revision, self._owner)
+            return
+        self.check_empty()
+        with self.read() as connection:
+            self._check_leads_to(connection, revision)
+
+    def _check_leads_to(self, connection: Connection, revision: str) -> None:
         """Old rows in newer tables would miss what the steps between do to rows."""
         current = migrating.state(connection, self._migrations, self._owner).current
-        if current != revision:
-            raise ResourceInUseError(
-                f"The {self._owner}'s database has tables of revision {current}, and the backup is of "
-                f"{revision}. Restore into a database without tables, which a restore brings up to date.",
-                resource=f"{self._owner} database",
-                used_by=f"the tables of revision {current}",
-            )
+        migrating.check_leads_to(self._migrations, current, revision, self._owner)
 
     def check_empty(self) -> None:
         """Raise ResourceInUseError if the database holds anything."""

@@ -38,13 +38,16 @@ def engine_of(
 
 
 def _of_sqlite(url: URL, file: Path, busy_timeout_s: float, synchronous: str) -> Engine:
-    file.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
         max_overflow=-1,
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
         hide_parameters=True,  # they hold what users wrote, and errors are logged
     )
+
+    def make_folder(*_: object) -> None:
+        # Not before the first connection: who only looks at what is there makes nothing.
+        file.parent.mkdir(parents=True, exist_ok=True)
 
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver begins no transactions; `begin` does
@@ -60,6 +63,7 @@ def _of_sqlite(url: URL, file: Path, busy_timeout_s: float, synchronous: str) ->
         wants_write = connection.get_execution_options().get(WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wants_write else "BEGIN")
 
+    event.listen(engine, "do_connect", make_folder, once=True)
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, inspect
 
-from gnomon.errors import ServiceUnavailableError
+from gnomon.errors import ResourceInUseError, ServiceUnavailableError
 from gnomon_storage import postgresql
 
 OF_EVERY_SERVICE = "of_every_service"  # in a table's `info`: it does not tell whose database this is
@@ -66,6 +66,25 @@ def upgrade(connection: Connection, migrations: Migrations, owner: str, revision
     alembic.command.upgrade(config, revision)
     if is_server and MigrationContext.configure(connection).get_current_revision() != before:
         postgresql.make_like_sqlite(connection)
+
+
+def check_leads_to(migrations: Migrations, current: str | None, revision: str, owner: str) -> None:
+    """Refuse a revision that is no step of this release, or that lies before the database's current one.
+
+    Raises:
+        ServiceUnavailableError: this release does not know it.
+        ResourceInUseError: the database has tables of a later one.
+    """
+    scripts = ScriptDirectory.from_config(_config(migrations))
+    _check_known(scripts, revision, owner)
+    on_the_way = {step.revision for step in scripts.iterate_revisions(revision, "base")}
+    if current is not None and current not in on_the_way:
+        raise ResourceInUseError(
+            f"The {owner}'s database has tables of revision {current}, and the backup is of {revision}. "
+            "Restore into a database without tables, which a restore brings up to date.",
+            resource=f"{owner} database",
+            used_by=f"the tables of revision {current}",
+        )
 
 
 def _config(migrations: Migrations) -> Config:

@@ -14,7 +14,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from gnomon.errors import GnomonError, ResourceInUseError, ServiceUnavailableError, StorageFullError
+from sqlalchemy.exc import SQLAlchemyError
+
+from gnomon.errors import (
+    GnomonError,
+    NotFoundError,
+    ResourceInUseError,
+    ServiceUnavailableError,
+    StorageFullError,
+)
+from gnomon_storage import backup_files
 from gnomon_storage.database import SqlDatabase
 
 _EXAMPLES = 20
@@ -51,14 +60,21 @@ def main(service: str, open_data: Callable[[], Operated], arguments: list[str] |
     """Do one action; return the process's exit status."""
     given = _parser(service).parse_args(arguments)
     try:
-        answer = _act(given, open_data())
-    except (GnomonError, OSError) as error:
-        known = error if isinstance(error, GnomonError) else _of_a_disk(error)
+        answer = _act(service, given, open_data())
+    except (GnomonError, OSError, SQLAlchemyError) as error:
+        known = _known(service, error)
         told = {"reason": known.reason, "message": known.message, "metadata": known.metadata}
         print(json.dumps(told), file=sys.stderr)  # noqa: T201
         return 1
     print(json.dumps({"service": service, **answer}))  # noqa: T201
     return 0
+
+
+def _known(service: str, error: GnomonError | OSError | SQLAlchemyError) -> GnomonError:
+    if isinstance(error, SQLAlchemyError):
+        said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        return ServiceUnavailableError(f"The {service}'s database does not do what is asked: {said}.")
+    return error if isinstance(error, GnomonError) else _of_a_disk(error)
 
 
 def _of_a_disk(error: OSError) -> GnomonError:
@@ -71,7 +87,7 @@ def _parser(service: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"gnomon_{service}.operate")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("upgrade").add_argument("--dry-run", action="store_true")
-    for name in ("backup", "restore"):
+    for name in ("backup", "check", "restore"):
         actions.add_parser(name).add_argument("folder", type=Path)
     collect = actions.add_parser("collect")
     collect.add_argument("--min-age-s", type=float, required=True)
@@ -81,19 +97,36 @@ def _parser(service: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _act(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
+def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, Any]:
     try:
         match given.action:
             case "upgrade":
+                if given.dry_run:
+                    _check_is_there(service, data.database, " `gnomon db upgrade` makes a new one.")
                 return _upgrade(data.database, given.dry_run)
             case "backup":
+                _check_is_there(service, data.database)
                 return _told(data.backup(given.folder))
+            case "check":
+                return _checked(data.database, given.folder)
             case "restore":
                 return _told(data.restore(given.folder))
             case _:
+                _check_is_there(service, data.database)
                 return _collect(given, data)
     finally:
         data.database.close()
+
+
+def _check_is_there(service: str, database: SqlDatabase, else_: str = "") -> None:
+    """Refuse to look at what is not there: SQLite would make it, and nothing would be found in it."""
+    if (file := database.missing_file) is not None:
+        raise NotFoundError(
+            f"There is no database at {file}. Say where the {service}'s data are: with --home FOLDER for "
+            f"those of a `gnomon up`, else with GNOMON_{service.upper()}_DATABASE_URL as the service has "
+            f"it.{else_}",
+            resource=str(file),
+        )
 
 
 def _collect(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
@@ -121,6 +154,13 @@ def _upgrade(database: SqlDatabase, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         database.migrate()
     return {"database": database.shown, "from": before.current, "to": before.newest, "dry_run": dry_run}
+
+
+def _checked(database: SqlDatabase, folder: Path) -> dict[str, Any]:
+    """Tell whether a restore would be refused, before another service's half is written."""
+    index = backup_files.checked(folder)
+    database.check_takes(index["revision"])
+    return _told(index)
 
 
 def _told(index: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ _FULL = {
 }
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 
 
 def _known_of_sqlite(error: sqlite3.Error, owner: str) -> GnomonError | None:
@@ -99,6 +100,8 @@ def _known_of_sqlite(error: sqlite3.Error, owner: str) -> GnomonError | None:
         return _full(owner)
     if primary in _BUSY:
         return _busy(owner)
+    if primary in _OUT_OF_REACH:
+        return _out_of_reach(owner, error)
     return _damaged(owner) if primary in _DAMAGED else None
 
 
@@ -117,6 +120,14 @@ def _damaged(owner: str) -> GnomonError:
         f"The {owner}'s database is damaged. Stop the {owner} and restore the file from a backup.",
         resource=f"{owner} database",
         path="",
+    )
+
+
+def _out_of_reach(owner: str, error: sqlite3.Error) -> GnomonError:
+    return ServiceUnavailableError(
+        f"The {owner}'s database file cannot be used: {error}. Look whether it is a file, and whether the "
+        f"{owner}'s user may read and write it and its folder.",
+        retry_after_s=RETRY_S,
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from gnomon_rpc.settings import RegistryClientSettings, own_folder
+from gnomon.folders import own_folder
+from gnomon_rpc.settings import RegistryClientSettings
 from gnomon_storage import urls
 
 _HOME = own_folder("trainer")
