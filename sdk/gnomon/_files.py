@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -89,6 +89,15 @@ def sync(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
+def part_beside(place: Path) -> Path:
+    """Return a name beside a place that nobody else uses.
+
+    Not `tempfile`'s: that makes what its owner alone may read, and to open it again takes the umask, which a
+    process cannot ask for without setting it. What is made under this name is as open as the umask says.
+    """
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+
+
 class NewFolder:
     """A folder that is filled beside its place and appears there whole, or not at all."""
 
@@ -97,7 +106,8 @@ class NewFolder:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise FileExistsError(f"{place} exists already. Name a folder that does not, or an empty one.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        self.path = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+        self.path = part_beside(place)
+        self.path.mkdir()
 
     def write(self, path: str, content: bytes) -> None:
         with (self.path / path).open("xb") as file:
@@ -105,7 +115,6 @@ class NewFolder:
             sync(file)
 
     def publish(self) -> None:
-        self.path.chmod(0o755)  # mkdtemp's is for the owner alone
         for folder in [self.path, *(path for path in self.path.rglob("*") if path.is_dir())]:
             sync_folder(folder)
         self.path.rename(self._place)
@@ -121,9 +130,8 @@ class NewFile:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-        self._path = Path(name)
-        self._file: IO[bytes] = os.fdopen(handle, "wb")
+        self._path = part_beside(place)
+        self._file: IO[bytes] = self._path.open("xb")
 
     def write(self, part: bytes) -> None:
         self._file.write(part)
@@ -134,7 +142,6 @@ class NewFile:
 
     def publish(self) -> None:
         sync(self._file)
-        self._path.chmod(0o644)
         self._path.replace(self._place)
         sync_folder(self._place.parent)
 
