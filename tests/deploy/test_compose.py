@@ -82,14 +82,17 @@ def test_a_service_is_given_the_time_that_it_takes_to_drain(service):
     )
 
 
-def test_grafana_finds_its_data_source_and_dashboard():
+def test_grafana_finds_its_data_source_and_every_dashboard():
     folder = ROOT / "deploy/grafana/provisioning"
     [source] = yaml.safe_load((folder / "data-source.yaml").read_text())["datasources"]
     [provider] = yaml.safe_load((folder / "dashboards.yaml").read_text())["providers"]
-    targets = [config["target"] for config in COMPOSE["services"]["grafana"]["configs"]]
+    mounted = {config["target"]: config["source"] for config in COMPOSE["services"]["grafana"]["configs"]}
+    dashboards = {path.name for path in (ROOT / "deploy/grafana").glob("*.json")}
 
     assert source["type"] == "prometheus"
-    assert any(target.startswith(provider["options"]["path"] + "/") for target in targets)
+    for name in dashboards:
+        config = mounted[f"{provider['options']['path']}/{name}"]
+        assert COMPOSE["configs"][config]["file"] == f"grafana/{name}"
 
 
 def test_prometheus_asks_every_service_where_its_image_serves_metrics():
