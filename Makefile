@@ -64,7 +64,8 @@ bench-scorer: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.scorer $(ARGS)
 
 # The recipes beside cheap methods and peers, on public data: hours, and it goes on where it was interrupted.
-# ARGS=--quick tries every step on few rows; DATA=FOLDER if the sets are not in ../shared/data.
+# ARGS=--quick tries every step on few rows; DATA=FOLDER if the sets are not in data/; benchmarks/DATA.md
+# says where they are to be had from.
 bench-quality: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA)) $(ARGS)
 
@@ -82,7 +83,7 @@ bench-review: $(VENV)/.dev
 
 # A version that learned from corrected scores beside the one before it, on public data: two trainings.
 bench-feedback: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.feedback --data $(or $(DATA),../shared/data) $(ARGS)
+	$(BIN)/python -m benchmarks.feedback $(if $(DATA),--data $(DATA)) $(ARGS)
 
 # Processes that are killed, stopped and attacked: about an hour and a half.
 bench-faults: $(VENV)/.dev

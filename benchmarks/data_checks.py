@@ -21,6 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import public_data
+
 from gnomon.instances import InputShape, OutputType, Step, text_span
 from gnomon_trainer.adapters.minhash import MinHashNeighbours
 from gnomon_trainer.domain.overlap import Overlap, overlap
@@ -28,7 +30,6 @@ from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import MetricDefinition, Row
 
 RESULTS = Path(__file__).parent / "results/data_checks.json"
-DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = {"banking77": "train", "davidson_hate": "train", "jailbreak_itw": "train", "summedits": "dev"}
 PLANTED_SHARE, SEED = 0.05, 0
 
@@ -137,11 +138,10 @@ def _show(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data_checks", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sets")
+    public_data.add_option(parser)
     parser.add_argument("--show", type=int, default=0, metavar="N")
     options = parser.parse_args()
-    if missing := [name for name in SETS if not (options.data / f"{name}.jsonl").exists()]:
-        parser.error(f"{options.data} lacks {', '.join(missing)} (as NAME.jsonl)")
+    public_data.need(parser, options.data, SETS)
     results = {}
     for name, split in SETS.items():
         results[name] = measure(name, *read(options.data / f"{name}.jsonl", split), options.show)

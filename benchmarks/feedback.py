@@ -1,6 +1,6 @@
 """Does a version that learned from corrected scores make fewer such errors, and nothing else worse?
 
-    python -m benchmarks.feedback --data ../shared/data
+    python -m benchmarks.feedback [--data FOLDER]
 
 Reads `davidson_hate.jsonl` from the folder. Of its training rows some train
 version 1; the others are the live traffic that version 1 scores. Of the kind of
@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import json_files
+from benchmarks import json_files, public_data
 from benchmarks.real_data import origin
 
 import gnomon
@@ -172,7 +172,7 @@ def section(figures: dict[str, Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    public_data.add_option(parser)
     parser.add_argument("--rows", type=int, default=4000, help="rows that train version 1")
     parser.add_argument("--live-rows", type=int, help="rows of live traffic; all others if not given")
     parser.add_argument("--test-rows", type=int, help="rows to measure on; all if not given")
@@ -180,6 +180,7 @@ def main() -> int:
     parser.add_argument("--corrections", type=int, default=375, help="a fifth of them is held out")
     parser.add_argument("--confirmations", type=int, help="as many as corrections if not given")
     arguments = parser.parse_args()
+    public_data.need(parser, arguments.data, ["davidson_hate"])
     with tempfile.TemporaryDirectory() as home:
         services = local.deployment(Path(home) / "gnomon")
         # The fastest format is not looked for: other formats than the reference are no part of this.

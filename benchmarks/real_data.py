@@ -1,6 +1,6 @@
 """Public data through the command line alone: upload, train, register, score a file.
 
-    .venv/bin/python benchmarks/real_data.py --data ../shared/data
+    python -m benchmarks.real_data [--data FOLDER]
 
 The test rows are looked at once, by the run's own report and by the scored
 file, which must agree. Figures go to benchmarks/results/real_data.json and
@@ -19,6 +19,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from benchmarks import public_data
 
 HERE = Path(__file__).parent
 GNOMON = str(Path(sys.executable).parent / "gnomon")
@@ -124,9 +126,10 @@ def origin() -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    public_data.add_option(parser)
     parser.add_argument("--only", choices=SETS, action="append")
     arguments = parser.parse_args()
+    public_data.need(parser, arguments.data, arguments.only or SETS)
     sets = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import json_files
+from benchmarks import json_files, public_data
 from benchmarks.quality import methods, origin, section
 from benchmarks.quality.sets import SETS, Division, Record, classes_of, divisions
 from benchmarks.quality.task import Task
@@ -30,7 +30,6 @@ from benchmarks.quality.task import Task
 from gnomon import Client, local
 
 RESULTS = Path(__file__).parent / "results/review.json"
-DATA = Path(__file__).parents[2] / "shared" / "data"
 PUBLIC = SETS["banking77"]
 SHARE = 0.1
 _NAME, _REVIEWER = "banking", "oracle"
@@ -174,12 +173,11 @@ def _targets(seeds: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sets")
+    public_data.add_option(parser)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--methods", default="frozen")
     options = parser.parse_args()
-    if not (options.data / f"{PUBLIC.name}.jsonl").exists():
-        parser.error(f"{options.data} lacks {PUBLIC.name} (as NAME.jsonl)")
+    public_data.need(parser, options.data, [PUBLIC.name])
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"seeds": {}}
     for seed in map(int, options.seeds.split(",")):
         measured = origin.now(quick=False)

@@ -1,6 +1,6 @@
 """Whole sessions through the real services: upload, train, register, serve, score raw trajectories.
 
-    .venv/bin/python benchmarks/sessions.py --data ../shared/data
+    python -m benchmarks.sessions [--data FOLDER]
 
 Reads `tau_bench.jsonl` from the folder: chats with tool calls, labelled by
 whether they reached their goal. Prints the AUROC on the test rows and the
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import public_data
 from sklearn.metrics import roc_auc_score
 
 import gnomon
@@ -96,11 +97,12 @@ def measure(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    public_data.add_option(parser)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--seed", type=int)
     arguments = parser.parse_args()
+    public_data.need(parser, arguments.data, ["tau_bench"])
     given = {key: getattr(arguments, key) for key in ("epochs", "max_tokens", "seed")}
     with tempfile.TemporaryDirectory() as home:
         services = local.deployment(Path(home) / "gnomon")

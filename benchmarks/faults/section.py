@@ -20,7 +20,9 @@ def rendered(content: dict[str, Any]) -> str:
         f"{machine}, `python -m benchmarks.faults`, SQLite, real processes. Other work ran beside, at the "
         "load that is given. A broken promise is a version lost or doubled, a manifest with a missing or "
         "altered file, other weights than those of an undisturbed training, an answer that no registry may "
-        "give, a file opened elsewhere, an internal error, a process that died.",
+        "give, a file opened elsewhere, an internal error, a process that died; amid an attack a call by "
+        "somebody else that failed, or more than 1,000 MB that a process grew by. An attack with such calls "
+        "counts once.",
         "",
         "| part | what was done | broken promises | commit, time | minutes | load |",
         "|---|---|---|---|---|---|",
@@ -79,10 +81,10 @@ _TOLD: Mapping[str, Callable[[dict[str, Any]], str]] = {
 def _hostile_table(part: dict[str, Any]) -> list[str]:
     lines = [
         "Milliseconds of a call by somebody else, before and during an attack from four connections at a "
-        "lower priority: median, 99th percentile.",
+        "lower priority: median, 99th percentile; how many such calls failed.",
         "",
-        "| service | attack | before | during | p99, times | grew, MB |",
-        "|---|---|---|---|---|---|",
+        "| service | attack | before | during | p99, times | failed | grew, MB |",
+        "|---|---|---|---|---|---|---|",
     ]
     for service, attacks in part["figures"].items():
         for kind, found in attacks.items():
@@ -90,6 +92,7 @@ def _hostile_table(part: dict[str, Any]) -> list[str]:
                 f"| {service} | {kind.replace('_', ' ')} "
                 f"| {found['before_p50_ms']:.0f}, {found['before_p99_ms']:.0f} "
                 f"| {found['during_p50_ms']:.0f}, {found['during_p99_ms']:.0f} "
-                f"| {found['during_p99_ms'] / found['before_p99_ms']:.1f} | {found['grown_mb']:.0f} |"
+                f"| {found['during_p99_ms'] / found['before_p99_ms']:.1f} | {found['failed']} "
+                f"| {found['grown_mb']:.0f} |"
             )
     return lines

@@ -8,7 +8,6 @@ into benchmarks/RESULTS.md.
 """
 
 import argparse
-import shlex
 import sys
 import time
 import zipfile
@@ -16,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import json_files
+from benchmarks import json_files, public_data
 from benchmarks.quality import plan, section
 from benchmarks.quality.cells import CellError, Measured, Options, is_kept, measure
-from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say
+from benchmarks.quality.command_line import ROOT, among, numbers, say
 from benchmarks.quality.methods import METHODS
-from benchmarks.quality.sets import SETS, file_of
+from benchmarks.quality.sets import SETS
 from benchmarks.quality.summary import summarised
 from benchmarks.quality.targets import targets
 
@@ -42,7 +41,7 @@ def main() -> int:
         say(f"{method} is left out: the product has no such recipe.")
     failed = _measure(plan.cells(wanted, arguments.sets, arguments.seeds, arguments.shots), options)
     content = summarised(_kept(options, arguments.seeds, arguments.shots), failed, absent)
-    content["command"] = "python -m benchmarks.quality " + shlex.join(sys.argv[1:])
+    content["command"] = public_data.command("benchmarks.quality", sys.argv[1:])
     _tell(content)
     if arguments.quick:
         json_files.write(options.work / "quality.json", content)
@@ -93,7 +92,7 @@ def _tell(content: dict[str, Any]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     add = parser.add_argument
-    add("--data", type=Path, default=DATA, help="folder of the public sets")
+    public_data.add_option(parser)
     add("--work", type=Path, default=ROOT / "build" / "bench-quality", help="where cells are kept")
     add("--only", type=among(METHODS), default=list(METHODS), help=f"of {', '.join(METHODS)}")
     add("--sets", type=among(tuple(SETS)), default=list(SETS), help=f"of {', '.join(SETS)}")
@@ -111,9 +110,7 @@ def _arguments() -> argparse.Namespace:
         arguments.seeds = [0] if arguments.quick else list(plan.SEEDS)
     if arguments.shots is None:
         arguments.shots = [plan.SHOTS[0]] if arguments.quick else list(plan.SHOTS)
-    missing = [name for name in arguments.sets if not file_of(SETS[name], arguments.data).exists()]
-    if missing:
-        parser.error(f"{arguments.data} lacks {', '.join(missing)} (as NAME.jsonl)")
+    public_data.need(parser, arguments.data, arguments.sets)
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""What the commands of this benchmark share: where data lies, and how arguments are read."""
+"""What the commands of this benchmark share: how arguments are read."""
 
 import argparse
 import sys
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 
 
 def among(known: Sequence[str]) -> Callable[[str], list[str]]:

@@ -9,7 +9,6 @@ benchmarks/RESULTS.md; what is kept of a try that was broken off is taken over.
 
 import argparse
 import json
-import shlex
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks import json_files
+from benchmarks import json_files, public_data
 from benchmarks.quality import cells, figures, origin, section
 from benchmarks.quality.cells import Cell, Measured, sources_digest
-from benchmarks.quality.command_line import DATA, ROOT, among, numbers, say
+from benchmarks.quality.command_line import ROOT, among, numbers, say
 from benchmarks.quality.methods import gnomon
 from benchmarks.quality.sets import SETS, Division, PublicSet, classes_of, divisions, parted
 from benchmarks.quality.task import Task
@@ -55,7 +54,7 @@ def main() -> int:
                 one = _measured(public, part, seed, parameters, arguments.work, arguments.rows)
                 found.setdefault(name, {}).setdefault(variant, []).append(one)
     content = {
-        "command": "python -m benchmarks.quality.isolated " + shlex.join(sys.argv[1:]),
+        "command": public_data.command("benchmarks.quality.isolated", sys.argv[1:]),
         "origin": origin.now(quick=False),
         "rows": arguments.rows,
         "seeds": arguments.seeds,
@@ -130,13 +129,15 @@ def rendered(content: Mapping[str, Any]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.isolated", description=__doc__)
     add = parser.add_argument
-    add("--data", type=Path, default=DATA, help="folder of the public sets")
+    public_data.add_option(parser)
     add("--work", type=Path, default=ROOT / "build" / "bench-quality" / "isolated", help="what is kept")
     single = [name for name, public in SETS.items() if not public.by_folds]
     add("--sets", type=among(single), default=["banking77", "davidson_hate"], help=f"of {', '.join(single)}")
     add("--rows", type=int, default=2_000, help="to learn from")
     add("--seeds", type=numbers, default=[0, 1, 2])
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    public_data.need(parser, arguments.data, arguments.sets)
+    return arguments
 
 
 if __name__ == "__main__":

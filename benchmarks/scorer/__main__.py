@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks import public_data
 from benchmarks.scorer import evaluators, section, texts
 from benchmarks.scorer.bench import METRIC, Bench
 from benchmarks.scorer.results import FILE, Results, origin
@@ -26,7 +27,6 @@ from benchmarks.scorer.steps import STEPS
 from benchmarks.scorer.targets import targets
 
 _ROOT = Path(__file__).parents[2]
-_DATA = _ROOT.parent / "shared" / "data"
 _TEXTS = 1_280  # twenty requests of 64
 
 
@@ -81,7 +81,10 @@ def _bench(arguments: argparse.Namespace, stack: ExitStack) -> Bench:
     work: Path = arguments.work
     data = texts.usable(arguments.data)
     if data != arguments.data:
-        _say(f"{arguments.data} lacks some of {', '.join(texts.FILES)}: the texts are those of the examples.")
+        _say(
+            f"{arguments.data} lacks some of {', '.join(texts.FILES)}: the texts are those of the examples. "
+            "benchmarks/DATA.md says where the sets are to be had from."
+        )
     source = arguments.bundle or evaluators.trained(work)
     if arguments.assume_formats:
         source = evaluators.all_formats(source, work / "assumed")
@@ -117,7 +120,7 @@ def _bench(arguments: argparse.Namespace, stack: ExitStack) -> Bench:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scorer", description=__doc__)
     add = parser.add_argument
-    add("--data", type=Path, default=_DATA if _DATA.exists() else None, help="folder of the public sets")
+    public_data.add_option(parser)
     add("--work", type=Path, default=_ROOT / "build" / "bench", help="where all that is made is kept")
     add("--bundle", type=Path, help="an evaluator's bundle, instead of training one")
     add(

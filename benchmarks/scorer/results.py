@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import json_files
+from benchmarks import json_files, public_data
 from benchmarks.scorer.bench import Outcome
 
 FILE = Path(__file__).parent.parent / "results" / "scorer.json"
@@ -69,7 +69,7 @@ def origin(quick: bool) -> dict[str, Any]:
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z",
         "commit": _commit(),
         "machine": f"{os.cpu_count()} × {_processor()}",
-        "command": "python -m benchmarks.scorer " + " ".join(sys.argv[1:]),
+        "command": public_data.command("benchmarks.scorer", sys.argv[1:]),
         "quick": quick,
     }
 

@@ -33,21 +33,45 @@ once admin-key gnomon_key
 once trainer-key gnomon_key
 once scorer-key gnomon_key
 
-if [ ! -s certificate.pem ]; then
-    quiet() { "$@" 2>/dev/null; }
-    curve="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+quiet() { # openssl tells its progress where it tells its errors: shown only if it fails
+    if ! said=$("$@" 2>&1); then
+        echo "$said" >&2
+        exit 1
+    fi
+}
+
+curve="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+
+make_authority() {
+    subject="/CN=$(echo "Gnomon of $(hostname)" | cut -c 1-64)" # a common name has room for no more
     # shellcheck disable=SC2086  # words
-    quiet openssl req -x509 $curve -days 3650 -subj "/CN=Gnomon of $(hostname)" \
-        -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout ca-key.pem -out ca.pem
+    quiet openssl req -x509 $curve -days 3650 -subj "$subject" -addext "keyUsage=critical,keyCertSign,cRLSign" \
+        -keyout ca-key.pem -out ca.part
     chmod 600 ca-key.pem
+    mv ca.part ca.pem
+    echo "made ca.pem, which clients trust: GNOMON_CA_FILE=$PWD/ca.pem"
+}
+
+make_certificate() {
     # shellcheck disable=SC2086
     quiet openssl req $curve -subj "/CN=gnomon" -keyout certificate-key.pem -out certificate.csr
     printf '%s\n' "subjectAltName=DNS:registry,DNS:trainer,DNS:scorer,DNS:localhost,IP:127.0.0.1" \
         "extendedKeyUsage=serverAuth,clientAuth" >certificate.ext
     quiet openssl x509 -req -in certificate.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 365 \
         -extfile certificate.ext -out certificate.part
-    mv certificate.part certificate.pem
     rm certificate.csr certificate.ext
     chmod 644 certificate-key.pem
-    echo "made certificate.pem, for a year, and ca.pem, which clients trust: GNOMON_CA_FILE=$PWD/ca.pem"
+    mv certificate.part certificate.pem
+    echo "made certificate.pem, for a year; to renew it, remove it and run this again"
+}
+
+# An authority that is there stays: every client trusts it, and would have to be told of another.
+if [ ! -s certificate.pem ]; then
+    if [ ! -s ca.pem ]; then make_authority; fi
+    if [ ! -s ca-key.pem ]; then
+        echo "ca-key.pem is not in $PWD, and ca.pem signs nothing without it. Put it back; or remove ca.pem too," \
+            "and give every client the new one." >&2
+        exit 1
+    fi
+    make_certificate
 fi

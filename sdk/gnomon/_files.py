@@ -4,7 +4,6 @@ import hashlib
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -90,6 +89,15 @@ def sync(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
+def part_beside(place: Path) -> Path:
+    """Return a name beside a place that nobody else uses.
+
+    Not `tempfile`'s: that makes what its owner alone may read, and to open it again takes the umask, which a
+    process cannot ask for without setting it. What is made under this name is as open as the umask says.
+    """
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+
+
 class NewFolder:
     """A folder that is filled beside its place and appears there whole, or not at all."""
 
@@ -98,7 +106,8 @@ class NewFolder:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise FileExistsError(f"{place} exists already. Name a folder that does not, or an empty one.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        self.path = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+        self.path = part_beside(place)
+        self.path.mkdir()
 
     def write(self, path: str, content: bytes) -> None:
         with (self.path / path).open("xb") as file:
@@ -106,7 +115,6 @@ class NewFolder:
             sync(file)
 
     def publish(self) -> None:
-        self.path.chmod(0o755)  # mkdtemp's is for the owner alone
         for folder in [self.path, *(path for path in self.path.rglob("*") if path.is_dir())]:
             sync_folder(folder)
         self.path.rename(self._place)
@@ -122,7 +130,7 @@ class NewFile:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._path = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
+        self._path = part_beside(place)
         self._file: IO[bytes] = self._path.open("xb")  # who may read it is the user's own umask to say
 
     def write(self, part: bytes) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from gnomon._files import bundle_files
+from gnomon._files import bundle_files, part_beside, sync
 from gnomon.bundle import MANIFEST_FILE, is_path, manifest
 from gnomon.bundle_checks import Policy
 from gnomon.bundle_checks.refusing import refuse
@@ -57,16 +57,13 @@ def pack(folder: Path, target: Path) -> None:
     if target.exists():
         raise FileExistsError(f"{target} exists already. Name a file that does not.")
     files = bundle_files(folder)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
+    part = part_beside(target)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             members = [(one.path, folder / one.path) for one in files]
             write = _write_zip if target.suffix == ".zip" else _write_tar
             write(file, members, manifest(files), target.name)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
+            sync(file)
         part.rename(target)
     finally:
         part.unlink(missing_ok=True)

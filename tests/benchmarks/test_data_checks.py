@@ -45,4 +45,4 @@ def test_a_folder_without_the_sets_is_told_of(
     monkeypatch.setattr("sys.argv", ["data_checks", "--data", str(tmp_path)])
     with pytest.raises(SystemExit):
         data_checks.main()
-    assert "lacks banking77, davidson_hate" in capsys.readouterr().err
+    assert "lacks banking77.jsonl, davidson_hate.jsonl" in capsys.readouterr().err

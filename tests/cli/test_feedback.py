@@ -95,6 +95,19 @@ def test_rows_that_cannot_be_recorded_are_named_and_the_others_are_recorded(
     assert [failed["place"] for failed in ran.json["failed"]] == ["Line 1", "Line 3", "Line 4", "Line 5"]
 
 
+@pytest.mark.usefixtures("metric")
+@pytest.mark.parametrize("said", [{}, {"label": ""}, {"label": None}, {"verdict": "true"}])
+def test_a_file_in_which_nobody_says_what_is_right_is_no_success(
+    gnomon: Gnomon, fake: FakeServices, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    ran = gnomon("feedback", "import", written(tmp_path / "rows.jsonl", LINE | said), "commitment")
+
+    assert ran.status == 1
+    assert "has no row with a label, so nothing was recorded" in ran.err
+    assert "--column FILECOL=label" in ran.err
+    assert fake.feedback == []
+
+
 BOOLEAN = pb.Metric(name="metrics/toxic", step="LLM_SPAN", output_type="BOOLEAN")
 
 

@@ -117,7 +117,7 @@ def test_a_row_that_cannot_be_read_or_scored_has_its_error_and_hurts_no_other(gn
     assert [row["tone.label"] for row in rows] == ["false", None, None, None, None, "true"]
     errors = [row["tone.error"] for row in rows]
     assert errors[1].startswith("Line 2 is not JSON")
-    assert errors[2] == "Line 4 is not a JSON object."
+    assert errors[2] == "Line 4 is not a JSON object; each line must be one."
     assert errors[3].startswith("Line 5: The row has none of the columns input, output")
     assert errors[4] == "The metric reads the output of a span; this one has none."
     assert ran.json["metrics"]["tone"]["errors"] == 4
@@ -173,6 +173,9 @@ def test_an_error_that_concerns_all_rows_leaves_no_file(gnomon, tmp_path):
     [
         ("in.txt", b"x", "must end with .parquet, or with .csv, .jsonl or .ndjson"),
         ("in.csv", b"", "is empty"),
+        ("in.csv", b"\n\n", "is empty"),
+        ("in.csv", b"id;output\n1;no\n", "seem to be separated by ';'"),
+        ("in.csv", b"id\toutput\n1\tno\n", r"seem to be separated by '\t'"),
         ("in.csv", b"output,output\n1,2\n", "has the column 'output' more than once"),
         ("in.jsonl", b'{"output": "\xff"}\n', "in.jsonl is not UTF-8 text"),
         ("in.jsonl.gz", b"no gzip", "no whole gzip file"),

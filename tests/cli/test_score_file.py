@@ -170,6 +170,40 @@ def test_a_file_without_rows_gives_one_without_rows(gnomon, tmp_path, from_, int
     assert read_any(target) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        (
+            "in.jsonl",
+            '[{"output": "no"}, {"output": "no"}]',
+            "Line 1 is not a JSON object; each line must be one.",
+        ),
+        ("in.csv", "id,answer\n1,no\n2,no\n", "Line 2: The row has none of the columns input, output"),
+    ],
+)
+def test_a_file_of_which_no_row_could_be_scored_is_no_success(gnomon, tmp_path, name, content, why):
+    (tmp_path / name).write_text(content)
+    target = tmp_path / "out.jsonl"
+
+    ran = gnomon("score-file", "tone", tmp_path / name, target, "--json")
+
+    assert ran.status == 1
+    assert f"error: No row could be scored. {why}" in ran.err
+    assert f"{target} says why of each." in ran.err
+    assert ran.json["metrics"]["tone"]["errors"] == ran.json["rows"] == len(read_jsonl(target))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n\r\n"])
+def test_blank_lines_may_go_before_the_header_of_a_csv(gnomon, tmp_path, blank):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_bytes(f"{blank}id,output{blank}1,I promise\n".encode())
+
+    ran = gnomon("score-file", "tone", source, target, "--json")
+
+    assert (ran.status, ran.json["rows"]) == (0, 1), ran.err
+    assert [row["tone.label"] for row in read_any(target)] == ["true"]
+
+
 def test_the_same_rows_give_the_same_bytes(gnomon, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", 100)
     contents = {}

@@ -103,6 +103,21 @@ def test_nothing_that_came_out_is_a_failure_that_says_why(gnomon: Gnomon, file: 
     assert "Left out: 3 not asked for." in ran.out
 
 
+@pytest.mark.parametrize("into", ["spans", "traces", "sessions"])
+@pytest.mark.parametrize("name", ["keep.jsonl", "keep.jsonl.gz"])
+def test_an_import_of_nothing_leaves_the_file_that_is_there(
+    gnomon: Gnomon, file: Path, tmp_path: Path, into: str, name: str
+) -> None:
+    keep = tmp_path / name
+    keep.write_text("kept")
+    ran = gnomon("traffic", "import", file, "--out", keep, "--as", into, "--name", "none of that name")
+
+    assert ran.status == 1
+    assert keep.read_bytes() == b"kept"
+    assert f"No {into} came out" in ran.out
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

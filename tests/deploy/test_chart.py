@@ -230,3 +230,22 @@ def test_the_jobs_that_prometheus_sees_are_those_of_the_rules(name):
 
 def test_another_release_has_other_names():
     assert one(render({}, name="blue"), "Service", "blue-gnomon-scorer")
+
+
+@pytest.mark.parametrize("release", ["gnomon", "other"])
+def test_certificates_are_asked_for_with_every_name_that_pods_and_callers_check(release):
+    """A client checks the host of the address it was given: pods the Service's name, callers the notes'."""
+    files = helm.rendered(CHART, {}, release)
+    notes = next(text for path, text in files.items() if path.endswith("NOTES.txt"))
+    asked = next(line for line in notes.splitlines() if "valid for" in line)
+    names = asked.partition("such as ")[2].removesuffix(".").split(" and ")
+    trainer = next(pod for name, pod in pods(render({}, release)).items() if name.endswith("-trainer"))
+    by_pods = variables(trainer)["GNOMON_TRAINER_REGISTRY_ADDRESS"]
+    [by_callers] = re.findall(r"GNOMON_REGISTRY_ADDRESS=(\S+)", notes)
+
+    assert [by_pods.partition(":")[0], by_callers.partition(":")[0]] == names
+
+
+def test_the_pages_ask_for_certificates_with_the_names_that_the_notes_do():
+    for page in (CHART / "values.yaml", ROOT / "docs/operations/install.md"):
+        assert "gnomon-registry.NAMESPACE" in page.read_text()

@@ -82,14 +82,17 @@ def test_a_service_is_given_the_time_that_it_takes_to_drain(service):
     )
 
 
-def test_grafana_finds_its_data_source_and_dashboard():
+def test_grafana_finds_its_data_source_and_every_dashboard():
     folder = ROOT / "deploy/grafana/provisioning"
     [source] = yaml.safe_load((folder / "data-source.yaml").read_text())["datasources"]
     [provider] = yaml.safe_load((folder / "dashboards.yaml").read_text())["providers"]
-    targets = [config["target"] for config in COMPOSE["services"]["grafana"]["configs"]]
+    mounted = {config["target"]: config["source"] for config in COMPOSE["services"]["grafana"]["configs"]}
+    dashboards = {path.name for path in (ROOT / "deploy/grafana").glob("*.json")}
 
     assert source["type"] == "prometheus"
-    assert any(target.startswith(provider["options"]["path"] + "/") for target in targets)
+    for name in dashboards:
+        config = mounted[f"{provider['options']['path']}/{name}"]
+        assert COMPOSE["configs"][config]["file"] == f"grafana/{name}"
 
 
 def test_prometheus_asks_every_service_where_its_image_serves_metrics():
@@ -99,21 +102,24 @@ def test_prometheus_asks_every_service_where_its_image_serves_metrics():
     assert asked == {"registry:9410", "trainer:9411", "scorer:9412"}
 
 
+def stand_in(folder, command, script):
+    folder.mkdir(exist_ok=True)
+    (folder / command).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / command).chmod(0o755)
+
+
 @pytest.fixture
 def prepared(tmp_path):
     """What prepare.sh makes, with a stand-in for the command that makes keys."""
-    stand_in = tmp_path / "bin/gnomon"
-    stand_in.parent.mkdir()
-    stand_in.write_text("#!/bin/sh\necho gnm_made\n")
-    stand_in.chmod(0o755)
-    folder = tmp_path / "secrets"
+    stand_ins, folder = tmp_path / "bin", tmp_path / "secrets"
+    stand_in(stand_ins, "gnomon", "echo gnm_made")
 
-    def prepare():
-        environment = os.environ | {"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
+    def prepare(status=0):
+        environment = os.environ | {"PATH": f"{stand_ins}:{os.environ['PATH']}"}
         script = ROOT / "deploy/compose/prepare.sh"
-        return subprocess.run(
-            [script, folder], check=True, env=environment, capture_output=True, text=True
-        ).stdout
+        ran = subprocess.run([script, folder], check=False, env=environment, capture_output=True, text=True)
+        assert ran.returncode == status, ran.stderr
+        return ran.stdout + ran.stderr
 
     return folder, prepare
 
@@ -142,3 +148,45 @@ def test_the_certificate_is_one_for_each_service(prepared):
     assert wrong.returncode != 0
     [found] = certificates(Site(environment={"GNOMON_CA_FILE": str(file)}))
     assert found.state == OK
+
+
+def test_a_certificate_is_renewed_under_the_authority_that_clients_trust_already(prepared):
+    folder, prepare = prepared
+    prepare()
+    trusted = {name: (folder / name).read_bytes() for name in ("ca.pem", "ca-key.pem")}
+    old = (folder / "certificate.pem").read_bytes()
+    (folder / "certificate.pem").unlink()
+    prepare()
+
+    assert {name: (folder / name).read_bytes() for name in trusted} == trusted
+    assert (folder / "certificate.pem").read_bytes() != old
+    verify = ["openssl", "verify", "-CAfile", folder / "ca.pem", folder / "certificate.pem"]
+    subprocess.run(verify, check=True, capture_output=True)
+
+
+def test_without_the_authoritys_key_a_renewal_says_what_is_missing_and_changes_no_trust(prepared):
+    folder, prepare = prepared
+    prepare()
+    trusted = (folder / "ca.pem").read_bytes()
+    for name in ("certificate.pem", "ca-key.pem"):
+        (folder / name).unlink()
+
+    assert "ca-key.pem" in prepare(status=1)
+    assert (folder / "ca.pem").read_bytes() == trusted
+
+
+def test_a_machine_with_a_long_name_gets_certificates_too(prepared, tmp_path):
+    folder, prepare = prepared
+    stand_in(tmp_path / "bin", "hostname", "echo " + "a" * 73)  # a common name has room for 64 characters
+
+    prepare()
+
+    assert (folder / "certificate.pem").is_file()
+
+
+def test_what_openssl_says_of_a_failure_is_shown(prepared, tmp_path):
+    _, prepare = prepared
+    failing = 'if [ "$1" = rand ]; then echo made; else echo "no such curve" >&2; exit 1; fi'
+    stand_in(tmp_path / "bin", "openssl", failing)
+
+    assert "no such curve" in prepare(status=1)

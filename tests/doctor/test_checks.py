@@ -209,11 +209,22 @@ def test_a_master_key_is_whole_and_for_its_owner_alone(tmp_path, service, conten
     file = tmp_path / "key"
     file.write_text(content)
     file.chmod(mode)
+    tmp_path.chmod(0o755)
     environment = {f"GNOMON_{service.upper()}_MASTER_KEY_FILE": str(file)}
     finding = only(protection.master_key(site(environment=environment, services=(service,))))
 
     assert (finding.about, finding.state) == (service, state)
     assert not content or content not in str(finding)
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o700, OK), (0o750, OK), (0o711, WARNING), (0o755, WARNING)])
+def test_a_key_that_all_may_read_is_hidden_by_a_folder_that_others_may_not_enter(tmp_path, mode, state):
+    file = tmp_path / "admin-key"
+    file.write_text("gnm_abc_hush")
+    file.chmod(0o644)
+    tmp_path.chmod(mode)
+
+    assert only(protection.keys(site(environment={"GNOMON_API_KEY_FILE": str(file)}))).state == state
 
 
 def test_without_a_master_key_no_webhook_can_be_made_and_no_providers_key_be_stored():

@@ -47,6 +47,14 @@ async def test_a_byte_order_mark_is_no_part_of_the_first_column(trainer: Trainer
     assert uploaded.dataset.row_count == 2
 
 
+async def test_blank_lines_may_go_before_the_header_and_count_as_lines(trainer: Trainer) -> None:
+    error = await refuse(trainer, f"\n\n{HEADER}a,b,maybe\n")
+    uploaded = await trainer.upload(f"\n\r\n{HEADER}a,b,1\nc,d,0\n".encode(), filename="rows.csv")
+
+    assert uploaded.dataset.row_count == 2
+    assert error.violations[0].field == 'line 4, column "label"'
+
+
 async def test_gzip_is_unpacked(trainer: Trainer) -> None:
     packed = gzip.compress(jsonl(labelled_rows(40)))
 

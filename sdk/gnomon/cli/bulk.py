@@ -42,6 +42,12 @@ class Summary:
     flagged: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     versions: dict[str, set[str]] = field(default_factory=dict)
+    first_error: str = ""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether there were rows, and none has a score."""
+        return self.rows > 0 and not self.labels
 
     def add(self, cells: Mapping[str, Any]) -> None:
         """Count a row by the columns of its scores."""
@@ -49,6 +55,7 @@ class Summary:
         for metric in self.metrics:
             if cells[f"{metric}.error"] is not None:
                 self.errors[metric] += 1
+                self.first_error = self.first_error or cells[f"{metric}.error"]
                 continue
             self.labels.setdefault(metric, Counter())[cells[f"{metric}.label"]] += 1
             self.flagged[metric] += cells[f"{metric}.flagged"]

@@ -14,7 +14,7 @@ from gnomon.cli.datasets import Mapping, parse_columns
 from gnomon.cli.output import Columns, table
 from gnomon.cli.score import read_instance
 from gnomon.cli.session import Session, command
-from gnomon.errors import GnomonError
+from gnomon.errors import GnomonError, InvalidRequestError
 from gnomon.feedback_comparison import ErrorKind, FeedbackComparison
 from gnomon.report_page.parts import p_value
 from gnomon.v1 import resources_pb2 as pb
@@ -117,7 +117,7 @@ def import_(
 
     Read are label, score_label, score_probability, metric_version, reviewer, comment and id beside
     what was scored; a file that `gnomon score-file` wrote tells the score itself. Exit status 1 if
-    a row could not be recorded.
+    a row could not be recorded, or none has a label.
     """
     metric = session.client.metrics.get(version.partition("@")[0].partition("/versions/")[0])
     read = feedback_files.read(file, parse_columns(column), metric, version)
@@ -131,6 +131,11 @@ def import_(
                 failed.append((place, outcome.message))
             else:
                 recorded += 1
+    if not recorded and not failed:
+        raise InvalidRequestError(
+            f"{file} has no row with a label, so nothing was recorded. Write what is right into a column "
+            "`label`, or say which column tells it: --column FILECOL=label."
+        )
     answer = {"recorded": recorded, "failed": [{"place": p, "error": message} for p, message in failed]}
     session.output.show(answer, lambda _: _imported(recorded, failed))
     if failed:

@@ -97,9 +97,14 @@ def read(path: Path) -> Iterator[Row]:
 def _read_csv(path: Path, file: IO[str]) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST_CELL)
     reader = csv.reader(file)
-    header = next(reader, None)
+    header = next(filter(None, reader), None)  # blank lines may go before it
     if not header:
         raise InvalidRequestError(f"{path} is empty: the first line must name the columns.")
+    if separators := [separator for separator in ";\t|" if len(header) == 1 and separator in header[0]]:
+        raise InvalidRequestError(
+            f"The cells of {path} seem to be separated by {separators[0]!r}; "
+            "those of CSV are separated by commas."
+        )
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise InvalidRequestError(f"{path} has the column {repeated[0]!r} more than once.")
     while True:
@@ -129,7 +134,10 @@ def _read_jsonl(file: IO[str]) -> Iterator[Row]:
         except ValueError as error:
             yield Row(place, {}, f"is not JSON: {str(error)[:100]}")
             continue
-        yield Row(place, cells) if isinstance(cells, dict) else Row(place, {}, "is not a JSON object")
+        if isinstance(cells, dict):
+            yield Row(place, cells)
+        else:
+            yield Row(place, {}, "is not a JSON object; each line must be one")
 
 
 def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step | None) -> Instance:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from gnomon.cli import bulk, view
+from gnomon.cli import bulk, problems, view
 from gnomon.cli.bulk import StoppedError, Summary
 from gnomon.cli.datasets import Mapping, parse_columns
 from gnomon.cli.output import Output, table
@@ -48,6 +48,7 @@ def score_file(
 
     A command that was stopped, or killed, goes on where it was when it is given
     again, with the same versions; until the end its scores are in OUT.parts.
+    Exit status 1 if not one row could be scored.
     """
     run(session, metrics, source, target, parse_columns(column), restart=restart)
 
@@ -61,7 +62,7 @@ def run(
     *,
     restart: bool = False,
 ) -> None:
-    """Score a file and print the summary."""
+    """Score a file and print the summary; exit status 1 if there are rows and none could be scored."""
     try:
         with _shown(session.output, source) as progress:
             summary = bulk.score_file(
@@ -75,6 +76,10 @@ def run(
         )
         raise stopped.reason from None
     session.output.show({**summary.as_dict(), "file": str(target)}, lambda _: _summary(summary, target))
+    if summary.is_failed:
+        why = f"{summary.first_error} {target} says why of each."
+        session.output.note(f"error: No row could be scored. {why}")
+        raise typer.Exit(problems.FAILED)
 
 
 class Pace:

@@ -140,7 +140,7 @@ def import_(
     with _place_for(out) as place:
         with _shown(session.output) as progress:
             tally = found.write(place, progress)
-        told = {**tally.as_dict(), "file": str(out)} if out else tally.as_dict()
+        told = {**tally.as_dict(), "file": str(out)} if out and tally.rows else tally.as_dict()
         stored = None
         if tally.rows and dataset and metric:
             stored = session.client.datasets.upload(dataset, place, metric=metric, unlabelled=True).dataset
@@ -231,6 +231,8 @@ def _summary(tally: Tally, into: As, out: Path | None) -> list[RenderableType]:
     counts: dict[str, Any] = tally.as_dict()
     where = f"Wrote {tally.rows} {into.value} into {out}" if out else f"Took {tally.rows} {into.value}"
     lines = [f"{where}, of {tally.spans} spans that were read."]
+    if not tally.rows and out:
+        lines = [f"No {into.value} came out, so {out} was not written; {tally.spans} spans were read."]
     if counts["left_out"]:
         lines.append(
             "Left out: " + ", ".join(f"{count} {why}" for why, count in counts["left_out"].items()) + "."

@@ -111,7 +111,7 @@ def _key(service: str, file: Path, is_api_key: bool) -> Finding:
 
 
 def _secret_file(file: Path) -> str | Finding:
-    """Return what is in a file that only its owner, or its group, may read, or what is wrong with it."""
+    """Return what is in a file that only its owner, or its group, may reach, or what is wrong with it."""
     try:
         text, mode = file.read_text(), file.stat().st_mode
     except (OSError, UnicodeError) as error:
@@ -119,6 +119,6 @@ def _secret_file(file: Path) -> str | Finding:
         return Finding("", BROKEN, f"{file} cannot be read: {why}.", "Write it, for the user of the service.")
     if not text.strip():
         return Finding("", BROKEN, f"{file} is empty.", "Write the secret into it.")
-    if mode & stat.S_IROTH:
+    if mode & stat.S_IROTH and file.parent.stat().st_mode & stat.S_IXOTH:  # a closed folder hides its files
         return Finding("", WARNING, f"Everybody on this machine may read {file}.", f"chmod o= {file}")
     return text

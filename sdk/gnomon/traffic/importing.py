@@ -78,6 +78,7 @@ class Import:
     def write(self, target: str | Path, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
         """Write the rows as JSON Lines, gzipped if the name ends with `.gz`: the whole file or none.
 
+        Without a row, nothing is written, and a file that is there stays.
         `progress` is called again and again with what has been counted so far.
 
         Raises:

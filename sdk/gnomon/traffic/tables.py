@@ -66,7 +66,7 @@ def _rows(lines: _Lines) -> Iterator[tuple[int, Any]]:
         if cells is None:
             return
         if header is None:
-            header = cells
+            header = cells or None  # blank lines may go before it
         elif cells and len(cells) != len(header):
             yield number, Malformed("has another number of cells than the header")
         elif cells:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ _ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
 
 def write_lines(target: Path, lines: Iterable[bytes], wrote: Callable[[], None]) -> None:
-    """Write the file; `wrote` is called after every few lines.
+    """Write the file; `wrote` is called after every few lines. Without a line, no file is written.
 
     Raises:
         InvalidRequestError: its name has another ending.
@@ -29,6 +29,11 @@ def write_lines(target: Path, lines: Iterable[bytes], wrote: Callable[[], None])
     target.parent.mkdir(parents=True, exist_ok=True)
     file = NewFile(target)
     try:
+        lines = iter(lines)
+        first = next(lines, None)
+        if first is None:
+            return  # what is there may hold rows
+        lines = chain([first], lines)
         for part in _packed(lines) if target.suffix == ".gz" else lines:
             file.write(part)
             wrote()

@@ -340,6 +340,12 @@ def test_a_row_of_csv_that_is_too_long_is_counted_and_read_over() -> None:
     assert found[-2][1] == found[1][1]
 
 
+def test_blank_lines_may_go_before_the_header_of_csv() -> None:
+    found = list(tables.csv_rows(io.BytesIO(b"\n\r\nid,said\n1,hello\n"), 40))
+
+    assert [row for _, row in found] == [{"id": "1", "said": "hello"}]
+
+
 def test_a_full_disk_for_what_is_put_together_says_where_and_what_to_do() -> None:
     with Gathered() as gathered:
         gathered._database.execute("PRAGMA max_page_count = 10")

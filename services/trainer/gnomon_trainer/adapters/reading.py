@@ -62,7 +62,7 @@ class CsvSource:
         # than a cell may have, so that the check of cells can name the column.
         csv.field_size_limit(2 * limits.max_cell_characters)
         self._reader = csv.reader(lines, strict=True)
-        self._columns = tuple(self._next_cells() or ())
+        self._columns = tuple(self._header())
         if any("\0" in column for column in self._columns):
             raise DatasetInvalidError(
                 "Line 1 holds a NUL character in the header. Save the file as plain UTF-8 text.",
@@ -88,6 +88,12 @@ class CsvSource:
                 yield RawRecord(line, dict(zip(self._columns, cells, strict=True)))
             else:
                 yield RawRecord(line, {}, f"has {len(cells)} cells; the header has {width} columns")
+
+    def _header(self) -> list[str]:
+        while (cells := self._next_cells()) is not None:
+            if cells:  # blank lines may go before it
+                return cells
+        return []
 
     def _next_cells(self) -> list[str] | None:
         start = self._reader.line_num + 1
