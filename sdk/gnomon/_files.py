@@ -131,7 +131,7 @@ class NewFile:
     def __init__(self, place: Path) -> None:
         self._place = place
         self._path = part_beside(place)
-        self._file: IO[bytes] = self._path.open("xb")  # who may read it is the user's own umask to say
+        self._file: IO[bytes] = self._path.open("xb")
 
     def write(self, part: bytes) -> None:
         self._file.write(part)
