@@ -13,7 +13,9 @@ from gnomon.v1 import resources_pb2 as pb
 from gnomon.v1 import trainer_service_pb2 as trainer
 
 _Z = 1.959964  # of a 95 % interval
-_SHOWN_BESIDE = ("accuracy", "auroc")  # told where they clearly fall although macro-F1 does not
+# Told where they are clearly worse although macro-F1 is not. Labels do not show what is flagged.
+_SHOWN_BESIDE = ("accuracy", "auroc", "flagged_precision", "flagged_recall", "flagged_false_positive_rate")
+_LOWER_IS_BETTER = {"flagged_false_positive_rate"}
 
 
 class Verdict(StrEnum):
@@ -89,7 +91,7 @@ class FeedbackComparison:
     test_set: str
     test_rows: int
     test: Change
-    test_fell: tuple[tuple[str, Change], ...]
+    test_worse: tuple[tuple[str, Change], ...]
     feedback: Agreement | None
     corrected: Agreement | None
     confirmed: Agreement | None
@@ -121,7 +123,10 @@ class FeedbackComparison:
             learned,
             f"On the test set ({self.test_set}, {self.test_rows} rows): {self.test.verdict}. Macro-F1 "
             f"{self.test}.",
-            *(f"But {key} clearly fell: {change}." for key, change in self.test_fell),
+            *(
+                f"But {key} clearly {'rose' if change.difference > 0 else 'fell'}: {change}."
+                for key, change in self.test_worse
+            ),
             *self._of_feedback(),
         ]
 
@@ -168,10 +173,8 @@ def compare(
         test_set=found.test_set,
         test_rows=found.comparison.rows,
         test=changes["macro_f1"],
-        test_fell=tuple(
-            (key, changes[key])
-            for key in _SHOWN_BESIDE
-            if key in changes and changes[key].verdict is Verdict.WORSE
+        test_worse=tuple(
+            (key, changes[key]) for key in _SHOWN_BESIDE if key in changes and _is_worse(key, changes[key])
         ),
         feedback=agreement(rows),
         corrected=agreement(corrected),
@@ -188,6 +191,10 @@ def compare(
 def _change(pair: trainer.MeasurePair) -> Change:
     found = pair.difference
     return Change(pair.second, pair.first, found.value, found.low, found.high)
+
+
+def _is_worse(key: str, change: Change) -> bool:
+    return change.verdict is (Verdict.BETTER if key in _LOWER_IS_BETTER else Verdict.WORSE)
 
 
 def agreement(rows: Iterable[HeldOutRow]) -> Agreement | None:

@@ -15,7 +15,7 @@ def compared(*, old: int, new: int, difference: float) -> FeedbackComparison:
         test_set="datasets/test@1",
         test_rows=100,
         test=Change(0.8, 0.8 + difference, difference, difference - 0.01, difference + 0.01),
-        test_fell=(),
+        test_worse=(),
         feedback=None,
         corrected=None,
         confirmed=None,

@@ -64,6 +64,11 @@ def compared(low: float, high: float, held_out: list[HeldOutRow]):
     middle = (low + high) / 2
     difference = pb.Measure(key="macro_f1", value=middle, low=low, high=high)
     fall = pb.Measure(key="accuracy", value=-0.05, low=-0.08, high=-0.02)
+    rise = pb.Measure(value=0.05, low=0.02, high=0.08)
+    flags = [
+        trainer.MeasurePair(key="flagged_recall", first=0.9, second=0.85, difference=rise),
+        trainer.MeasurePair(key="flagged_false_positive_rate", first=0.1, second=0.05, difference=rise),
+    ]
     found = trainer.CompareRunsResponse(
         first_run="projects/p/runs/new",
         second_run="projects/p/runs/old",
@@ -71,6 +76,7 @@ def compared(low: float, high: float, held_out: list[HeldOutRow]):
         measures=[
             trainer.MeasurePair(key="macro_f1", first=0.8 + middle, second=0.8, difference=difference),
             trainer.MeasurePair(key="accuracy", first=0.8, second=0.85, difference=fall),
+            *flags,
         ],
         comparison=pb.PairedComparison(rows=200),
         error_kinds=[trainer.ErrorKind(true_label="true", label="false", rows=90, first=4, second=9)],
@@ -110,6 +116,8 @@ def test_the_sentences_tell_the_figures_and_what_else_fell() -> None:
 
     assert "versions/2 is better than metrics/commitment/versions/1" in text
     assert "accuracy clearly fell: 0.850 → 0.800, -0.050 (-0.080 to -0.020)" in text
+    assert "flagged_false_positive_rate clearly rose: 0.050 → 0.100, +0.050 (+0.020 to +0.080)" in text
+    assert "flagged_recall" not in text
     assert "12 were put right, 1 went wrong" in text
     assert "Of 16 that people corrected, 12 are right." in text
     assert "Of 20 that people confirmed, 1 are wrong." in text
