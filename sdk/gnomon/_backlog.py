@@ -61,7 +61,7 @@ class Backlog:
     is_open: bool = False  # the current stream has told the versions
     is_closed: bool = False  # nobody wants results any more
     has_ended: bool = False  # the source has
-    error: Exception | SystemExit | None = None  # what the source raised
+    error: BaseException | None = None  # what the source raised
     _sent: deque[StreamedRow] = field(default_factory=deque)
     _unsent: deque[StreamedRow] = field(default_factory=deque)
     _size_bytes: int = 0

@@ -161,6 +161,8 @@ class TaskReader(Generic[T, R]):
         try:
             async for item in self._source:
                 self._fetched.items.append(self._convert(item))
+                if self._fetched.has_ended:
+                    break  # nobody wants more, but the source took the cancellation for something else
                 if not self._fetched.is_enough:
                     continue  # there is room as well
                 self._enough.set()

@@ -192,6 +192,17 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(gnomon, tmp_path,
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_a_separator_in_the_name_of_the_only_column_is_no_separator(gnomon, tmp_path):
+    (tmp_path / "in.csv").write_text('"What is it; really?"\nA test.\n')
+
+    ran = gnomon(
+        *("score", "tone", "--file", tmp_path / "in.csv", "--out", tmp_path / "out.jsonl"),
+        *("--column", "output=What is it; really?"),
+    )
+
+    assert "separated" not in ran.err
+
+
 def test_the_file_that_is_read_is_never_written(gnomon, tmp_path):
     source = write_jsonl(tmp_path / "in.jsonl", [{"output": "x"}])
 

@@ -95,7 +95,7 @@ def test_a_client_that_is_too_fast_is_slowed_down_and_does_not_hammer(deployed: 
         score(other, timeout_s=5.0)
 
         def hurry() -> None:
-            while True:
+            for _ in range(200):
                 with suppress(DeadlineExceededError):  # a refusal at the last moment leaves no time to say so
                     score(client, timeout_s=0.15)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.errors import VersionUnloadableError
+from gnomon.names import AliasName
 from gnomon_scorer.domain.ports import AliasSet, VersionCreated
 from gnomon_scorer.domain.versions import BackOff
 from tests.scorer.fakes import FakeRuntime, until
@@ -87,6 +88,19 @@ async def test_an_alias_keeps_its_version_when_a_stream_of_another_ends():
 
         assert "toxicity-1" in world.runtime.open()
         assert counted(world) <= 2 * SIZE
+
+
+async def test_what_a_stream_holds_makes_no_two_aliases_throw_each_other_out():
+    staging = AliasName("toxicity", "staging")
+    async with memory(AliasSet(PRODUCTION, V1), AliasSet(staging, V2), budget=2 * SIZE) as world:
+        held = await hold(world, V3)
+        for name in (V1, V2) * 3:
+            (await hold(world, name)).release()
+
+        loads = [name for name, _ in world.runtime.opened]
+        assert (loads.count("toxicity-1"), loads.count("toxicity-2")) == (2, 1)  # one made room for the third
+        held.release()
+        assert counted(world) == 2 * SIZE
 
 
 async def test_a_version_that_left_while_it_is_held_counts_until_it_is_let_go():

@@ -155,6 +155,34 @@ async def test_an_asynchronous_generator_that_is_left_is_closed_even_while_it_wa
     assert closed == [False, True]
 
 
+@pytest.mark.parametrize("enough", [1, 2])
+async def test_a_generator_that_takes_its_cancellation_for_something_else_is_closed_as_well(
+    enough: int,
+) -> None:
+    """As `asyncio.wait_for` in a loop does before Python 3.12, where its item comes at that moment."""
+    closed = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        try:
+            yield 0
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                yield 1
+            yield 2
+        finally:
+            closed.set()
+
+    reader = TaskReader(source(), int)
+    assert await reader.take(1) == [0]
+    waits = asyncio.create_task(reader.take(enough))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        await reader.aclose()
+        await closed.wait()
+        await waits
+
+
 def test_a_take_that_waits_for_a_silent_source_ends_when_the_reader_is_closed() -> None:
     silent = threading.Event()
     reader = ThreadReader(iter(silent.wait, None), bool)

@@ -197,6 +197,21 @@ async def test_what_a_source_raises_is_raised_after_the_rows_before_it(kind: str
             await collected(client.score_stream("m", [7]))
 
 
+class PanicError(BaseException):
+    """As libraries in Rust raise."""
+
+
+async def test_a_source_that_raises_what_is_no_exception_ends_the_stream_as_well(kind: str) -> None:
+    def source() -> Iterator[dict[str, str]]:
+        yield from texts(1)
+        raise PanicError
+
+    async with served(StreamScorer()) as address, connected(kind, address) as client:
+        async with asyncio.timeout(30):
+            with pytest.raises(PanicError):
+                await collected(client.score_stream("m", source()))
+
+
 async def test_a_slow_source_gets_its_scores_as_it_gives_rows(kind: str) -> None:
     gate = threading.Event()
 

@@ -141,7 +141,7 @@ class AsyncRowStream:
 
     async def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | SystemExit | None = None
+        error: BaseException | None = None
         rows: list[StreamedRow] = []
         while True:
             async with self._changed:
@@ -151,7 +151,9 @@ class AsyncRowStream:
                     return
             try:
                 rows = await self._source.take(ROWS_A_MESSAGE)
-            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
+            except BaseException as raised:  # which would else end the reading without a word
+                if concurrency.is_cancelled_from_outside():
+                    raise
                 rows, error = [], raised
             async with self._changed:
                 self._backlog.add(rows)

@@ -13,6 +13,7 @@ import grpc
 
 from gnomon._reading import ThreadReader
 from gnomon.addresses import PASS_NO_PROXY
+from gnomon.errors import CancelledError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +32,21 @@ def open_channel(address: str, options: Sequence[tuple[str, Any]], credentials: 
     return grpc.insecure_channel(address, options=[*options, PASS_NO_PROXY])
 
 
+# Of what runs side by side in this context: it was left by an error, so that nobody waits for it.
+_left: contextvars.ContextVar[threading.Event] = contextvars.ContextVar("_left")
+
+
 def sleep(seconds: float) -> None:
-    time.sleep(seconds)
+    """Wait.
+
+    Raises:
+        CancelledError: this runs beside something else, and both were left by an error.
+    """
+    left = _left.get(None)
+    if left is None:
+        time.sleep(seconds)
+    elif left.wait(seconds):
+        raise CancelledError("What this ran beside has failed, or was interrupted.")
 
 
 def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -43,13 +57,22 @@ def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def side_by_side(function: Callable[[T], R], items: Iterable[T], limit: int) -> list[R]:
     """Return the results in the items' order; at most `limit` are computed at a time.
 
-    The first error ends the others that have not begun and is raised.
+    The first error ends the others that have not begun, or that sleep, and is raised.
     """
+    left = threading.Event()
+
+    def one(item: T) -> R:
+        _left.set(left)
+        return function(item)
+
     with ThreadPoolExecutor(limit, thread_name_prefix="gnomon") as threads:
         try:
             # Each in a copy of the caller's context, which the trace of its calls is part of.
-            calls = [threads.submit(contextvars.copy_context().run, function, item) for item in items]
+            calls = [threads.submit(contextvars.copy_context().run, one, item) for item in items]
             return [call.result() for call in calls]
+        except BaseException:
+            left.set()
+            raise
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
 

@@ -143,7 +143,7 @@ class RowStream:
 
     def _read(self) -> None:
         """Read the source as far ahead as there is room."""
-        error: Exception | SystemExit | None = None
+        error: BaseException | None = None
         rows: list[StreamedRow] = []
         while True:
             with self._changed:
@@ -153,7 +153,9 @@ class RowStream:
                     return
             try:
                 rows = self._source.take(ROWS_A_MESSAGE)
-            except (Exception, SystemExit) as raised:  # which would else end the reading without a word
+            except BaseException as raised:  # which would else end the reading without a word
+                if concurrency.is_cancelled_from_outside():
+                    raise
                 rows, error = [], raised
             with self._changed:
                 self._backlog.add(rows)

@@ -10,7 +10,7 @@ import typer
 
 from gnomon import local, places
 from gnomon.cli.session import Session, local_command
-from gnomon.errors import ArtifactCorruptError, InvalidRequestError, ResourceInUseError
+from gnomon.errors import ArtifactCorruptError, GnomonError, InvalidRequestError, ResourceInUseError
 from gnomon.text_files import parsed
 
 db = typer.Typer(name="db", help="The databases of registry and trainer.", no_args_is_help=True)
@@ -148,10 +148,16 @@ def restore(
     if is_whole:
         for service in chosen:
             _operate(session, service, ["check", str(folder / service)], home)
-    done = {
-        service: _operate(session, service, ["restore", str(folder / service)], home, is_told=is_whole)
-        for service in chosen
-    }
+    done: dict[str, Any] = {}
+    for service in chosen:
+        try:
+            done[service] = _operate(
+                session, service, ["restore", str(folder / service)], home, is_told=is_whole
+            )
+        except GnomonError:
+            if done:
+                session.output.note(f"The registry is restored. Go on with `--service {service}`.")
+            raise
     session.output.done(done, f"Restored: {_held(done)}.")
 
 

@@ -100,11 +100,6 @@ def _read_csv(path: Path, file: IO[str]) -> Iterator[Row]:
     header = next(filter(None, reader), None)  # blank lines may go before it
     if not header:
         raise InvalidRequestError(f"{path} is empty: the first line must name the columns.")
-    if separators := [separator for separator in ";\t|" if len(header) == 1 and separator in header[0]]:
-        raise InvalidRequestError(
-            f"The cells of {path} seem to be separated by {separators[0]!r}; "
-            "those of CSV are separated by commas."
-        )
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise InvalidRequestError(f"{path} has the column {repeated[0]!r} more than once.")
     while True:
@@ -117,11 +112,23 @@ def _read_csv(path: Path, file: IO[str]) -> Iterator[Row]:
             return
         if not values:
             continue
+        is_one = len(header) == len(values) == 1
+        if is_one and (separator := _other_separator(header[0], values[0])):
+            raise InvalidRequestError(
+                f"The cells of {path} seem to be separated by {separator!r}; "
+                "those of CSV are separated by commas."
+            )
         cells: dict[str, Any] = dict(zip(header, values, strict=False))
         wrong = len(values) != len(header)
         yield Row(
             f"Line {line}", cells, f"has {len(values)} cells under {len(header)} columns" if wrong else ""
         )
+
+
+def _other_separator(header: str, first: str) -> str:
+    """Return what seems to separate the cells of a header and of a row of one cell each, if anything does."""
+    counts = ((separator, header.count(separator)) for separator in ";\t|")
+    return next((separator for separator, count in counts if count and first.count(separator) == count), "")
 
 
 def _read_jsonl(file: IO[str]) -> Iterator[Row]:

@@ -335,16 +335,22 @@ class Versions:
         """Unload the least recently used, those with an alias last, until the budget is kept.
 
         What is in use stays, and so does the newest: whoever asked for it is about to use it.
+        What is held without an alias takes no alias's place: else the versions that everybody
+        uses would throw each other out for hours, because of one stream.
         """
-        loaded, excess = self._loaded(), self._excess_bytes()
+        loaded = self._loaded()
         for name in sorted(loaded, key=lambda name: (name in self._aliased, self._slots[name].used_at)):
+            excess = self._excess_of_aliases() if name in self._aliased else self._excess_bytes()
             if excess > 0 and not loaded[name].is_held and name != self._newest:
-                excess -= loaded[name].memory_bytes
                 self.unload(name)
         self._is_short = self._excess_bytes() > 0
 
     def _excess_bytes(self) -> int:
         return sum(self.memory_bytes().values()) - self._budget
+
+    def _excess_of_aliases(self) -> int:
+        expected = {*self._aliased, self._newest}
+        return sum(v.memory_bytes for name, v in self._loaded().items() if name in expected) - self._budget
 
 
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
