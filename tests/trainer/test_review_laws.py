@@ -82,6 +82,18 @@ def test_a_shorter_queue_is_the_beginning_of_a_longer_one(given_rows: Any, order
     assert queue(given_rows, order, limit) == queue(given_rows, order, len(given_rows))[:limit]
 
 
+@given(rows, st.sampled_from(Order), st.sets(st.integers(1, 20)))
+def test_rows_to_ask_first_come_first_and_among_themselves_as_without_others(
+    given_rows: Any, order: Order, first: set[int]
+) -> None:
+    items = queue(given_rows, order, len(given_rows), first)
+
+    parts = [[e for e in given_rows if e[0] in first], [e for e in given_rows if e[0] not in first]]
+    wanted = [item.row for part in parts for item in queue(part, order, len(part))]
+    assert [item.row for item in items] == wanted
+    assert [item.rank for item in items] == list(range(1, len(items) + 1))
+
+
 @given(signals, st.sampled_from(Order))
 def test_doubt_is_a_share(found: Signals, order: Order) -> None:
     value = doubt(found, order)

@@ -1,12 +1,18 @@
 """Whose labels a dataset holds is known over splits, reviews, downloads and uploads."""
 
-from collections.abc import AsyncIterator, Iterable
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gnomon import convert
+from gnomon._frames import frame_to_jsonl, jsonl_to_frame
 from gnomon.errors import DatasetUnsuitableError, GnomonError
 from gnomon.instances import SpanKind, text_span
 from gnomon.v1 import resources_pb2 as resources
@@ -116,12 +122,81 @@ async def test_a_judge_is_measured_once_people_settled_every_row_and_not_before(
     assert (done.state, done.report.row_count) == (LabellingState.LABELLED, test.row_count)
 
 
+async def test_the_refusal_names_the_column_that_tells_whose_labels_rows_have(judged: Trainer) -> None:
+    assert "`judge_explanation`" in (await refusal(judged, "logs")).message
+
+
 async def test_a_judges_labels_stay_a_judges_over_a_download_and_an_upload(judged: Trainer) -> None:
     downloaded = await rows_of(judged, "datasets/logs")
     people = [row | {"input": f"other {row['input']}"} for row in labelled_rows(5)]
     await judged.upload(jsonl([*downloaded, *people]), dataset_id="again")
 
     assert "A judge gave 20 of 25 rows of datasets/again@1" in (await refusal(judged, "again")).message
+
+
+# ------------------------------------------------------------- rows of both, over downloads and uploads
+
+SETTLED = {"review": "datasets/logs/reviews/r", "by": ["ann"], "time": "2026-01-01T00:00:00.000Z"}
+blanks = st.sampled_from(["", " ", "\n"])
+
+
+def through_a_frame(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"content": b"".join(frame_to_jsonl(jsonl_to_frame(jsonl(rows))))}
+
+
+def through_csv(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write rows as CSV is written: each has every column, and objects are JSON."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({n: json.dumps(c) if isinstance(c, dict) else c for n, c in row.items()})
+    return {"content": file.getvalue().encode(), "filename": "rows.csv"}
+
+
+def as_stored(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"content": jsonl(rows)}
+
+
+@pytest.mark.parametrize("way", [as_stored, through_a_frame, through_csv])
+@pytest.mark.parametrize("explanation", ["Because.", ""], ids=["explained", "unexplained"])
+async def test_rows_of_people_beside_those_of_a_judge_stay_those_of_people_whichever_way_they_go(
+    trainer: Trainer, way: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]], explanation: str
+) -> None:
+    of_judge, of_people, settled, corrected = labelled_rows(4)
+    of_judge |= {"judge_label": "true", "judge_explanation": explanation}
+    settled |= {"judge_label": "true", "judge_explanation": explanation, "label_review": SETTLED}
+    corrected |= {"judge_label": "true"}  # by feedback, which takes the reasons for the old label away
+    await trainer.upload(dataset_id="again", **way([of_judge, of_people, settled, corrected]))
+
+    stored = await rows_of(trainer, "datasets/again")
+
+    assert [has_judges_label(row) for row in stored] == [True, False, False, False]
+    assert "A judge gave 1 of 4 rows of datasets/again@1" in (await refusal(trainer, "again")).message
+
+
+@given(blank=blanks | st.none(), others=blanks | st.none())
+def test_blank_cells_make_no_label_a_judges(blank: str | None, others: str | None) -> None:
+    cells = {"judge_explanation": blank, "judge_label": others, "generated_from": others, "label": "true"}
+    assert not has_judges_label(cells)
+
+
+@given(
+    blanks,
+    st.sampled_from([{"judge_label": "true"}, {"judge_label": True}, {"generated_from": ["datasets/a@1#1"]}]),
+)
+def test_a_judge_that_explained_nothing_is_known_by_its_label_or_by_what_was_generated_for_it(
+    blank: str, told: Mapping[str, Any]
+) -> None:
+    assert has_judges_label({"judge_explanation": blank, "label": "true", **told})
+    assert not has_judges_label({"judge_explanation": None, "label": "true", **told})
+
+
+@pytest.mark.parametrize(
+    "cell", ["", " ", "ann", "{", "[]", "1", '{"time": null}', "[" * 100_000, None, {}, []]
+)
+def test_what_is_no_review_settles_nothing(cell: Any) -> None:
+    assert has_judges_label({"judge_explanation": "Because.", "label_review": cell})
 
 
 # --------------------------------------------------------------------------- measuring an evaluator

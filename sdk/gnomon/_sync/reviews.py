@@ -41,7 +41,8 @@ class Reviews:
         Args:
             review_id: made by the server if empty.
             order: `label_noise` (what a probe that learned from other rows believes least),
-                `judge_disagreement`, `low_margin`, or `combined`.
+                `judge_disagreement`, `low_margin`, or `combined`. Rows with a judge's label that no person
+                has settled come before those of people, each in this order.
             limit: at most this many rows; 0 for 1000.
             blind: hide from reviewers the label that a row has, what was said of it before, and every
                 cell that names a class. Words on a label in a column of your own are not recognised.

@@ -19,9 +19,15 @@ from tests.trainer.fine_tuning import tiny
 from tests.trainer.fine_tuning.test_parity import EVALUATOR
 
 PEOPLE: Mapping[str, Any] = {}
-JUDGE = {"judge_explanation": ""}  # a judge may explain nothing
+ITS_LABEL = "the label of the row"
+JUDGE = {"judge_explanation": "", "judge_label": ITS_LABEL}  # a judge may explain nothing
+BLANK = {"judge_explanation": "", "judge_label": ""}  # of people, beside rows of a judge in a CSV file
 GENERATED = {"judge_explanation": "Gloomy.", "generated_from": ["datasets/test@1#1"]}
 SETTLED = {"label_review": {"time": "2026-01-01T00:00:00.000Z"}}
+
+
+def with_cells(row: Row, kind: Mapping[str, Any]) -> Row:
+    return replace(row, extra={n: row.label if cell is ITS_LABEL else cell for n, cell in kind.items()})
 
 
 def report_of(rows: list[Row]) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def report_of(rows: list[Row]) -> dict[str, Any]:
         ([JUDGE], "60 rows labelled by a judge, none of them trained on"),
         ([JUDGE | SETTLED], "60 rows labelled by people, none of them trained on"),
         (
-            [PEOPLE, JUDGE, JUDGE],
+            [BLANK, JUDGE, JUDGE],
             "60 rows, 20 labelled by people and 40 by a judge, none of them trained on",
         ),
         ([GENERATED], "60 rows labelled by a judge, all of them written by a model, none of them trained on"),
@@ -55,7 +61,7 @@ def test_card_and_page_say_whose_labels_the_figures_are_of(
     kinds: list[Mapping[str, Any]], sentence: str
 ) -> None:
     plan = tiny.plan()
-    rows = [replace(row, extra=kinds[n % len(kinds)]) for n, row in enumerate(plan.test_rows)]
+    rows = [with_cells(row, kinds[n % len(kinds)]) for n, row in enumerate(plan.test_rows)]
     report = report_of(rows)
 
     assert f"{sentence}. " in model_card(plan, EVALUATOR, report)

@@ -58,6 +58,22 @@ async def test_a_judge_alone_orders_without_asking_the_probe(trainer: Trainer, p
     assert probe.asked == []
 
 
+@pytest.mark.parametrize("order", ["COMBINED", "LABEL_NOISE", "JUDGE_DISAGREEMENT", "LOW_MARGIN"])
+async def test_labels_of_a_judge_that_nobody_settled_are_asked_before_those_of_people(
+    trainer: Trainer, order: str
+) -> None:
+    rows = labelled_rows(40)
+    for n in (30, 33, 38):
+        rows[n] |= {"judge_label": str(rows[n]["label"]).lower(), "judge_explanation": "Because."}
+    rows[5] |= {"judge_label": "true"}  # a second opinion: the label is a person's
+    rows[38] |= {"label_review": {"time": "2026-01-01T00:00:00.000Z"}}
+    await trainer.upload(jsonl(rows))
+
+    await create(trainer, order=order, limit=2)
+
+    assert {item.row for item in (await following(trainer, count=5)).items} == {31, 34}
+
+
 async def test_a_blind_review_tells_no_label_in_any_field(trainer: Trainer) -> None:
     rows = [row | {"judge_label": "false", "source": "web", "n": 3} for row in labelled_rows(40)]
     rows[6] |= {"label_probabilities": {"true": 1.0}}

@@ -16,6 +16,7 @@ from gnomon.decision import Decision, decide
 from gnomon_trainer.domain import breakdown, curves, measures, pairing, slicing
 from gnomon_trainer.domain.answers import Answers, Flags, Resampled, flags, positive_class, resampled, shares
 from gnomon_trainer.domain.calibration import log_softmax
+from gnomon_trainer.domain.columns import LABEL
 from gnomon_trainer.domain.label_origins import has_judges_label, is_generated
 from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
 from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
@@ -91,7 +92,9 @@ def _below_the_figures(answers: Answers, details: Details, draws: Draws, seed: i
     parts = slicing.parts(details.rows, details.metric, details.options)
     judge = breakdown.judge(answers, details.rows, details.metric, details.options, seed)
     return {
-        "judge_labelled_test_rows": sum(has_judges_label(row.extra) for row in details.rows),
+        "judge_labelled_test_rows": sum(
+            has_judges_label({**row.extra, LABEL: row.label}) for row in details.rows
+        ),
         "generated_test_rows": sum(is_generated(row.extra) for row in details.rows),
         "slices": breakdown.slices(answers, parts, draws),
         "worst_rows": breakdown.worst_rows(answers, [row.number for row in details.rows]),

@@ -26,7 +26,7 @@ from gnomon_trainer.domain.provider_use_cases import Providers
 from gnomon_trainer.domain.review_reading import check_labels
 from gnomon_trainer.domain.reviews import MOST_ITEMS
 from gnomon_trainer.domain.rows import row_of
-from gnomon_trainer.domain.training import MetricDefinition
+from gnomon_trainer.domain.training import JUDGE_EXPLANATION, JUDGE_LABEL, MetricDefinition
 
 DEFAULT_EXAMPLES = 8
 LONGEST_PROMPT = 20_000
@@ -127,10 +127,11 @@ class LabellingPlans:
         if judged := len(judged_rows(dataset, self.rows)):
             create = f"gnomon review create {dataset.dataset} --limit {min(judged, MOST_ITEMS)}"
             raise DatasetUnsuitableError(
-                f"A judge gave {judged} of {dataset.row_count} rows of {dataset.name} their labels, and no "
-                "person has settled them since: a judge can only be measured on labels of people. Review all "
-                f"of them (`{create}`, `gnomon review {dataset.dataset}`) and apply the review, or upload "
-                "rows that people labelled.",
+                f"A judge gave {judged} of {dataset.row_count} rows of {dataset.name} their labels, as the "
+                f"column `{JUDGE_EXPLANATION}` says, and no person has settled them since: a judge can only "
+                f"be measured on labels of people. Review all of them (`{create}`, `gnomon review "
+                f"{dataset.dataset}`) and apply the review, or upload rows that people labelled; in rows "
+                f"that people corrected elsewhere, empty that column and `{JUDGE_LABEL}`.",
                 resource=str(dataset.name),
             )
 

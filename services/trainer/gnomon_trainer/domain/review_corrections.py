@@ -1,5 +1,6 @@
 """From a dataset's rows and what a review settled to the rows of the next version. Pure."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -37,8 +38,16 @@ def corrected(record: Mapping[str, Any], settled: Verdict, review: ReviewName) -
 
 def reviewed_at(record: Mapping[str, Any]) -> str:
     """Return when a review settled a stored row; empty if none did."""
-    told = record.get(COLUMN)
-    return str(told.get("time", "")) if isinstance(told, dict) else ""
+    told = _of_text(record.get(COLUMN))
+    return str(told.get("time") or "") if isinstance(told, dict) else ""
+
+
+def _of_text(cell: Any) -> Any:
+    """Return what a cell of a CSV file says in JSON; the cell where it is none."""
+    try:
+        return json.loads(cell) if isinstance(cell, str) else cell
+    except (ValueError, RecursionError):
+        return cell
 
 
 def _written(seconds: float) -> str:

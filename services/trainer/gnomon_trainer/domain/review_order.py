@@ -1,25 +1,28 @@
 """In which order rows are reviewed: those first whose label is most in doubt. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from gnomon_trainer.domain.reviews import Item, Order, Reason, Signals
 
 NARROW = 0.2  # a margin below it is reason enough to ask
 
 
-def queue(rows: Iterable[tuple[int, Signals]], order: Order, limit: int) -> list[Item]:
+def queue(
+    rows: Iterable[tuple[int, Signals]], order: Order, limit: int, first: Set[int] = frozenset()
+) -> list[Item]:
     """Return the first rows in an order; those that nothing is known of come last, as they were given.
 
-    Rows of equal doubt follow each other by margin, then as they were given.
+    Rows of equal doubt follow each other by margin, then as they were given. The rows numbered `first`,
+    in the same order, go before all others.
     """
 
-    def place(entry: tuple[int, Signals]) -> tuple[bool, float, float]:
-        found = doubt(entry[1], order)
-        margin = entry[1].margin
-        return found is None, -(found or 0.0), 1.0 if margin is None else margin
+    def place(entry: tuple[int, Signals]) -> tuple[bool, bool, float, float]:
+        row, signals = entry
+        found, margin = doubt(signals, order), signals.margin
+        return row not in first, found is None, -(found or 0.0), 1.0 if margin is None else margin
 
-    first = sorted(rows, key=place)[:limit]
-    return [Item(row, rank, reason(signals, order), signals) for rank, (row, signals) in enumerate(first, 1)]
+    asked = sorted(rows, key=place)[:limit]
+    return [Item(row, rank, reason(signals, order), signals) for rank, (row, signals) in enumerate(asked, 1)]
 
 
 def doubt(signals: Signals, order: Order) -> float | None:

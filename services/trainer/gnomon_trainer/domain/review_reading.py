@@ -1,7 +1,7 @@
 """From a dataset's rows to what speaks for and against their labels. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gnomon.errors import DatasetUnsuitableError
@@ -10,6 +10,7 @@ from gnomon.rendering import Rendered, render, template_for
 from gnomon_trainer.domain import soft_labels
 from gnomon_trainer.domain.datasets import Dataset, RowStore
 from gnomon_trainer.domain.label_checks import Opinion, examined
+from gnomon_trainer.domain.label_origins import has_judges_label
 from gnomon_trainer.domain.labels import LabelError, parse_label
 from gnomon_trainer.domain.review_corrections import reviewed_at
 from gnomon_trainer.domain.reviews import Order, Signals
@@ -36,12 +37,15 @@ class Questioned:
     """Rows that may be asked about, with their numbers, and the rows that a probe learns from.
 
     `labels` are indices of the metric's classes, `texts` what an evaluator
-    reads: of every row of the dataset, or empty where no probe is asked.
+    reads: of every row of the dataset, or empty where no probe is asked. `judged`
+    are the numbers of rows with a judge's label that nobody has settled: people
+    are asked about them before they are asked about each other's.
     """
 
     signals: list[tuple[int, Signals]]
     texts: list[Rendered]
     labels: list[int]
+    judged: set[int] = field(default_factory=set)
 
     def to_probe(self) -> tuple[list[Rendered], list[int]]:
         """Return what a probe can judge."""
@@ -71,6 +75,8 @@ def questioned(
         row = row_of(number, record, metric)
         if order.include_reviewed or not reviewed_at(record):
             found.signals.append((number, _of_judge(row, metric, order.judge_column or JUDGE_LABEL)))
+        if has_judges_label(record):
+            found.judged.add(number)
         if asks_probe:
             found.texts.append(render(row.instance, template, metric.step))
             found.labels.append(metric.classes.index(row.label))

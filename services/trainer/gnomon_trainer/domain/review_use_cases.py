@@ -87,7 +87,7 @@ class Reviews:
             found = await while_wanted(lambda pause: questioned(dataset, metric, order, self.rows, pause))
         if order.order is not Order.JUDGE_DISAGREEMENT:
             found = await self._with_opinions(found, metric)
-        items = queue(found.signals, order.order, order.limit or DEFAULT_ITEMS)
+        items = queue(found.signals, order.order, order.limit or DEFAULT_ITEMS, found.judged)
         review = self._review(order, dataset, metric, len(items))
         return await asyncio.to_thread(self.store.create, review, items, request)
 
