@@ -112,10 +112,11 @@ def left_behind(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_demo_does_what_it_says_and_leaves_nothing_behind(tmp_path):
     process = real_demo(tmp_path)
-    out, err = process.communicate(timeout=880)
+    out, err = process.communicate(timeout=1780)
 
     assert process.returncode == 0, err
     figures = json.loads(out.splitlines()[-1])
