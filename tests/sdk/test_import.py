@@ -36,7 +36,8 @@ def test_importing_gnomon_pulls_in_nothing_heavy() -> None:
 
 def test_importing_traffic_waits_with_what_only_some_files_need() -> None:
     late = ["orjson", "pyarrow", "opentelemetry", "sqlite3", "multiprocessing.context", *HEAVY]
-    code = f"import gnomon.traffic, sys; print(*(set({late}) & set(sys.modules)))"
+    code = f"import sys; before = {{*sys.modules}}; import gnomon.traffic; late = {late}; "
+    code += "print(*({*late} & {*sys.modules} - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
 
