@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 MOST_PROCESSOR_S = 2.0
-MOST_MEMORY_BYTES = 300 * 1024**2  # of which a registry at rest has about a hundred
+MOST_MEMORY_BYTES = 200 * 1024**2
 
 AUDIT = Path(__file__).parent / "audit"
 

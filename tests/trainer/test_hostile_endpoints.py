@@ -316,9 +316,7 @@ async def test_an_endpoint_that_stumbles_once_is_not_asked_for_less_for_good(
 
     assert {result.judgement.label for result in response.results} == {"true"}
     counts = [body.get("top_logprobs", 0) for body in endpoint.bodies]
-    assert counts[:2] == [5, 0]
-    assert counts[2:] == [5] * len(counts[2:])  # one more where an answer took too long
-    assert len(counts) >= 21
+    assert counts == [5, 0] + [5] * 19
     assert {form_of(body) for body in endpoint.bodies} == {"json_schema"}
 
 
