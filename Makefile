@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Tests wait as long as they compute, so files are tested two at a time.
-SHARED := -n 2 --dist loadfile
+SHARED := -n 2 --dist loadfile --max-worker-restart 0
 AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: audit check-images demo requirements test test-slow test-long coverage lint format generate check-install bench-data-checks bench-faults bench-feedback bench-judge bench-quality bench-review bench-scorer bench-traffic bench-triton llm loadtest clean

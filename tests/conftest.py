@@ -1,6 +1,9 @@
 """What tests of several parts share."""
 
+import faulthandler
 import os
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +22,32 @@ structlog.configure(
 
 # The same examples on every machine, however slow. `--hypothesis-profile default` looks for others.
 settings.load_profile("ci")
+
+_STUCK_S = 60.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End the session, with the stacks of its threads, by a test that its timeout could not end.
+
+    A timeout is an exception in the main thread, which then waits for the test's other threads, without end.
+    """
+    marked = item.get_closest_marker("timeout")
+    limit_s = marked.args[0] if marked else item.config.getoption("timeout") or item.config.getini("timeout")
+
+    def give_up() -> None:
+        item.config.pluginmanager.get_plugin("capturemanager").suspend_global_capture()
+        print(f"\nStuck: {item.nodeid}", file=sys.__stderr__, flush=True)
+        faulthandler.dump_traceback(sys.__stderr__)
+        os._exit(1)
+
+    watchdog = threading.Timer(float(limit_s) + _STUCK_S, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        return (yield)
+    finally:
+        watchdog.cancel()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from gnomon.v1 import labellings_pb2 as pb
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
-from tests.trainer.fake_endpoint import HANGS, FakeEndpoint, fake_endpoint
+from tests.trainer.fake_endpoint import HANGS, FakeEndpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.labelling import (
     LabellingState,
@@ -46,13 +46,6 @@ from tests.trainer.labelling import (
     upload_logs,
 )
 from tests.trainer.running import Trainer, jsonl, labelled_rows, refused
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as trainer_pb
 from gnomon_trainer.adapters.sql_datasets import SqlDatasetStore
 from tests.outbound.listening import http
-from tests.trainer.fake_endpoint import DRIPS, HANGS, KEY, FakeEndpoint, completion, failure, fake_endpoint
+from tests.trainer.fake_endpoint import DRIPS, HANGS, KEY, FakeEndpoint, completion, failure
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.injections import PAYLOADS
 from tests.trainer.labelling import (
@@ -47,13 +47,6 @@ TROUBLES = {
     "50 MB": http(b"x" * 50_000_000),
     "refused": failure("400 Bad Request", "too long"),
 }
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture

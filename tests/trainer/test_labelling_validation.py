@@ -15,7 +15,7 @@ from gnomon.v1 import reviews_pb2
 from gnomon_trainer.domain import canaries
 from gnomon_trainer.domain.judge_examples import MOST_EXAMPLES, Example, apart, drawn
 from gnomon_trainer.domain.proportions import clopper_pearson
-from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
+from tests.trainer.fake_endpoint import FakeEndpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.labelling import (
     LabellingState,
@@ -35,13 +35,6 @@ from tests.trainer.labelling import (
     upload_logs,
 )
 from tests.trainer.running import Trainer, jsonl, refused
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from gnomon._sync.runs import Runs
 from gnomon.cli.main import main
 from gnomon.errors import AlreadyExistsError
 from gnomon_trainer import judging_wiring
-from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
+from tests.trainer.fake_endpoint import FakeEndpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.fake_writer import FakeWriter
 from tests.trainer.generating import labelled_by_people
-from tests.trainer.labelling import firm, get, labelling_trainer, upload_logs
+from tests.trainer.labelling import get, labelling_trainer, upload_logs
 from tests.trainer.running import State, Trainer, jsonl, labelled_rows
 from tests.trainer.trainer_with_quick_probe import QuickProbe
 
@@ -35,13 +35,6 @@ RUN = (
 @pytest.fixture(autouse=True)
 def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging_wiring, "ProcessDriftProbe", QuickProbe)
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from gnomon.status import from_status
 from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_trainer.domain.waiting_runs import WaitingRuns
-from tests.trainer.fake_endpoint import HANGS, FakeEndpoint, failure, fake_endpoint
+from tests.trainer.fake_endpoint import HANGS, FakeEndpoint, failure
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.labelling import (
     LabellingState,
@@ -41,13 +41,6 @@ from tests.trainer.test_labelling_crash import CONCURRENCY, Process
 
 ROWS = 24
 LABELLING = {"training_set": "", "labelling": "labellings/first", "allow_small": True}
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,13 @@ from gnomon_trainer.adapters.prometheus import PrometheusObserver
 from gnomon_trainer.adapters.work_numbers import WorkNumbers
 from gnomon_trainer.domain.observing import Asked, Observer, Silent
 from tests.rpc.telemetry_pages import Page, look
-from tests.trainer.fake_endpoint import FakeEndpoint, failure, fake_endpoint
+from tests.trainer.fake_endpoint import FakeEndpoint, failure
 from tests.trainer.fake_registry import FakeRegistry
-from tests.trainer.labelling import ended, firm, labelled, labelling_trainer, upload_logs
+from tests.trainer.labelling import ended, labelled, labelling_trainer, upload_logs
 from tests.trainer.running import Trainer, trainer_at, two_sets
 
 ROOT = Path(__file__).parents[2]
 WATCHED: dict[str, Any] = {"metrics_listen": "127.0.0.1:0"}
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 async def page_of(trainer: Trainer) -> Page:

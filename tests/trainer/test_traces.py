@@ -1,7 +1,6 @@
 """What the trainer tells OpenTelemetry of runs, labellings and calls of providers, over the real wire."""
 
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,14 @@ from opentelemetry.trace import SpanKind, StatusCode
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_rpc import telemetry
 from tests.rpc.telemetry_collector import Collector, Memory, collecting
-from tests.trainer.fake_endpoint import KEY, FakeEndpoint, failure, fake_endpoint
+from tests.trainer.fake_endpoint import KEY, FakeEndpoint, failure
 from tests.trainer.fake_registry import FakeRegistry
-from tests.trainer.labelling import create, ended, firm, labelling_trainer, request_of, upload_logs
+from tests.trainer.labelling import create, ended, labelling_trainer, request_of, upload_logs
 from tests.trainer.running import State, Trainer, run_of, run_request, trainer_at, two_sets
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
 CANARY = "canary7f3a"
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @contextlib.contextmanager

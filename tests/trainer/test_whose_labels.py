@@ -19,12 +19,11 @@ from gnomon.v1 import resources_pb2 as resources
 from gnomon.v1 import reviews_pb2
 from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_trainer.domain.label_origins import has_judges_label
-from tests.trainer.fake_endpoint import FakeEndpoint, fake_endpoint
+from tests.trainer.fake_endpoint import FakeEndpoint
 from tests.trainer.fake_registry import FakeRegistry
 from tests.trainer.labelling import (
     LabellingState,
     Purpose,
-    firm,
     labelled,
     labelling_trainer,
     request_of,
@@ -34,13 +33,6 @@ from tests.trainer.labelling import (
 from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused, run_of
 
 TOLD = {"TEST_LABELS_OF_A_JUDGE", "TEST_ROWS_GENERATED"}
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[FakeEndpoint]:
-    async with fake_endpoint() as endpoint:
-        endpoint.reply = firm
-        yield endpoint
 
 
 @pytest.fixture
