@@ -98,7 +98,8 @@ async def test_what_a_stream_holds_makes_no_two_aliases_throw_each_other_out():
             (await hold(world, name)).release()
 
         loads = [name for name, _ in world.runtime.opened]
-        assert (loads.count("toxicity-1"), loads.count("toxicity-2")) == (2, 1)  # one made room for the third
+        # The one of them that was loaded first, whichever that was, made room for the third, and came back.
+        assert sorted([loads.count("toxicity-1"), loads.count("toxicity-2")]) == [1, 2]
         held.release()
         assert counted(world) == 2 * SIZE
 
