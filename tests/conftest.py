@@ -2,8 +2,6 @@
 
 import faulthandler
 import os
-import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -24,30 +22,36 @@ structlog.configure(
 settings.load_profile("ci")
 
 _STUCK_S = 60.0
+_STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_STDERR] = os.dup(2)  # what a test writes is captured from then on
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """End the session, with the stacks of its threads, by a test that its timeout could not end.
+    """End the process, with the stacks of its threads, by a test that its timeout could not end.
 
-    A timeout is an exception in the main thread, which then waits for the test's other threads, without end.
+    A timeout is an exception in the main thread. It never comes if a library keeps
+    Python's lock, and after it the test's other threads are waited for without end.
     """
     marked = item.get_closest_marker("timeout")
     limit_s = marked.args[0] if marked else item.config.getoption("timeout") or item.config.getini("timeout")
-
-    def give_up() -> None:
-        item.config.pluginmanager.get_plugin("capturemanager").suspend_global_capture()
-        print(f"\nStuck: {item.nodeid}", file=sys.__stderr__, flush=True)
-        faulthandler.dump_traceback(sys.__stderr__)
-        os._exit(1)
-
-    watchdog = threading.Timer(float(limit_s) + _STUCK_S, give_up)
-    watchdog.daemon = True
-    watchdog.start()
+    _end_process_after(float(limit_s) + _STUCK_S, item)
     try:
         return (yield)
     finally:
-        watchdog.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    _end_process_after(_STUCK_S, node)  # pytest has cancelled it, for those who would look at the failure
+
+
+def _end_process_after(seconds: float, node: pytest.Item | pytest.Collector) -> None:
+    faulthandler.dump_traceback_later(seconds, exit=True, file=node.config.stash[_STDERR])
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,25 @@ assert len(model.run([Tokens((2, 4, 3), (0, 0, 0))])) == 1
 assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
 """
 
+FIRST_USES_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import openvino
+from gnomon.tokens import Tokens
+from gnomon_scorer.adapters.openvino_runtime import OpenVinoRuntime
+model = OpenVinoRuntime().open(Path(sys.argv[1]), "openvino-fp32", 1, 2, 32)
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+def use():
+    together.wait()
+    model.run([Tokens((2, 4, 3), (0, 0, 0))])
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
 
 @pytest.fixture(autouse=True)
 def _installed():
@@ -49,6 +68,15 @@ def test_it_is_imported_when_needed_and_never_speaks_with_the_network(tmp_path):
     )
 
     assert not list(home.iterdir())
+
+
+def test_its_first_uses_may_come_at_once_whoever_imported_it(tmp_path):
+    folder = make_bundle().write(tmp_path / "bundle")
+
+    for _ in range(2):  # most processes locked up
+        subprocess.run(
+            [sys.executable, "-c", FIRST_USES_AT_ONCE, folder / "model.onnx"], check=True, timeout=60
+        )
 
 
 def test_a_machine_without_the_library_says_what_to_do(monkeypatch):

@@ -5,6 +5,7 @@ the priority of the thread that opens the model and end with it; with one
 stream it computes in the thread that calls.
 """
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -179,11 +180,16 @@ def _library() -> Any:
     folder and can send events; OpenVINO does without.
     """
     with _importing:
-        if "openvino" not in sys.modules:
-            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an ImportError
-            os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS_A_PROCESS))
-            import openvino
+        return _imported()
 
-            # Its first look at an array locks up the process for ever if two threads take it at once.
-            openvino.Tensor(np.zeros(1, np.int64))
-        return sys.modules["openvino"]
+
+@functools.cache
+def _imported() -> Any:
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an ImportError
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS_A_PROCESS))
+    import openvino
+
+    # Its first look at an array, whoever imported it, locks up the process for ever if two threads take it
+    # at once.
+    openvino.Tensor(np.zeros(1, np.int64))
+    return openvino
