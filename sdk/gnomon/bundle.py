@@ -326,10 +326,11 @@ def check_files(files: Iterable[BundleFile]) -> tuple[BundleFile, ...]:
     problems += [Violation("files", f"holds {p!r} twice") for p in sorted(set(paths)) if paths.count(p) > 1]
     if len(ordered) > MAX_FILES:
         problems.append(Violation("files", f"must be at most {MAX_FILES}"))
+    names = {file.path for file in ordered}
     problems += [
         Violation("files", f"must hold {name}")
         for name in (EVALUATOR_FILE, TOKENIZER_FILE)
-        if name not in paths
+        if name not in names
     ]
     if problems:
         raise BundleInvalidError(

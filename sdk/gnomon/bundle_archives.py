@@ -155,7 +155,7 @@ class _Taker:
         if self._members > 2 * self._policy.max_files:
             refuse(self.archive, "archive-count", f"has more than {self._policy.max_files} files")
         path = name.removeprefix("./")
-        if is_folder and not path.strip("/"):
+        if is_folder and path.rstrip("/") in ("", "."):
             return None
         if not is_path(path.rstrip("/") if is_folder else path):
             refuse(path, "archive-path", "has a name that no file of a bundle may have")
@@ -217,7 +217,7 @@ def _unpack_tar(file: IO[bytes], taker: _Taker) -> None:
 
 
 class _Careful:
-    """A file of which no more is read at once than a header can be long."""
+    """A file of which no more is read at once than a header can be long, and nothing before its beginning."""
 
     def __init__(self, file: IO[bytes], taker: _Taker) -> None:
         self._file = file
@@ -234,6 +234,11 @@ class _Careful:
                 f"has a header or a directory of more than {_MOST_AT_ONCE} bytes",
             )
         return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:  # the system's own error would not say what is wrong
+            raise ValueError("it refers to a place before its beginning")
+        return self._file.seek(offset, whence)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -49,11 +49,11 @@ def is_pickle(start: bytes) -> bool:
     try:
         for opcode, _, _ in pickletools.genops(io.BytesIO(start)):
             names.append(opcode.name)
-            if opcode.name == "STOP" or len(names) >= _ENOUGH:
-                return marked or len(names) >= _ENOUGH or bool(_CALLING.intersection(names))
+            if len(names) >= _ENOUGH:
+                break
     except Exception:  # the library raises whatever the bytes make it stumble over
         return marked and len(names) >= 3
-    return False
+    return marked or len(names) >= _ENOUGH or bool(_CALLING.intersection(names))
 
 
 def text_problem(content: bytes) -> str | None:

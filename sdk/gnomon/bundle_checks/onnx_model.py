@@ -5,7 +5,7 @@ fields are those of onnx.proto. What is refused here never reaches a library
 that would run it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, NoReturn
 
@@ -13,13 +13,12 @@ from gnomon.bundle_checks import refusing, sizing
 from gnomon.bundle_checks.policy import Policy
 from gnomon.bundle_checks.refusing import quoted
 from gnomon.bundle_checks.tensors import INT32, INT64, Tensor, TensorReader
-from gnomon.bundle_checks.wire import BYTES, VARINT, Field, MalformedError, Source
+from gnomon.bundle_checks.wire import BYTES, VARINT, Field, MalformedError, Source, message
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _STANDARD = ("", "ai.onnx")
 _MOST_DEPTH = 4  # of graphs in graphs; only operators that a policy adds have any
 _MOST_OPSET = 30
-_REPEATED = (8, 14)  # fields of a model: operator sets and metadata
 _NUMBERS = (1, 5)  # fields of a model that are no bytes: versions
 _MOST_FIRST = 3
 _LONGEST_NUMBER = 5  # bytes of a number of 32 bits
@@ -85,22 +84,18 @@ class _Reader:
 
     def model(self) -> None:
         first: list[Field] = []
-        seen: set[int] = set()
         graphs: list[Field] = []
         domains: dict[str, int] = {}
-        for part in self._source.fields(0, self._source.size):
-            if part.number in seen and part.number not in _REPEATED:
-                self._refuse("onnx-form", "has a field twice that is there once")
-            seen.add(part.number)
+        for part in self._fields(0, self._source.size, 8, 14):  # operator sets and metadata
             if len(first) < _MOST_FIRST:
                 first.append(part)
             match part.number:
                 case 1 | 2 | 3 | 4 | 5 | 6 | 14:
                     pass  # notes
                 case 7:
-                    graphs.append(_message(part))
+                    graphs.append(message(part))
                 case 8:
-                    self._opset(_message(part), domains)
+                    self._opset(message(part), domains)
                 case 25:
                     self._refuse("onnx-functions", "has functions of its own; inline them before exporting")
                 case _:
@@ -115,6 +110,18 @@ class _Reader:
             self._refuse(
                 "onnx-size", f"has more than {self._policy.max_graph_bytes} bytes beside its weights"
             )
+
+    def _fields(self, start: int, end: int, *repeated: int) -> Iterator[Field]:
+        """Yield a message's fields; but for those that may be repeated, each is there once.
+
+        Of a field that is there twice, protobuf takes the last, and of a message both, put together.
+        """
+        seen: set[int] = set()
+        for part in self._source.fields(start, end):
+            if part.number in seen and part.number not in repeated:
+                self._refuse("onnx-form", "has a field twice that is there once")
+            seen.add(part.number)
+            yield part
 
     def _check_beginning(self, first: list[Field]) -> None:
         """Refuse what OpenVINO does not take for ONNX at first sight: it then asks its other readers.
@@ -161,16 +168,16 @@ class _Reader:
         for one in self._source.fields(part.start, part.end):
             match one.number:
                 case 1:
-                    graph.nodes.append(_message(one))
+                    graph.nodes.append(message(one))
                     self._nodes += 1
                 case 5:
-                    self._initializer(_message(one), graph)
+                    self._initializer(message(one), graph)
                 case 11:
-                    graph.inputs.append(self._value(_message(one)))
+                    graph.inputs.append(self._value(message(one)))
                 case 12:
-                    graph.outputs.append(self._value(_message(one)))
+                    graph.outputs.append(self._value(message(one)))
                 case 13:
-                    self._value(_message(one))
+                    self._value(message(one))
                 case 15:
                     self._refuse("onnx-sparse", "has a sparse tensor, whose size its shape alone says")
                 case 2 | 10 | 14 | 16:
@@ -205,35 +212,37 @@ class _Reader:
 
     def _value(self, part: Field) -> _Value:
         name, element, dims = "", 0, None
-        for one in self._source.fields(part.start, part.end):
+        for one in self._fields(part.start, part.end, 4):  # metadata
             if one.number == 1:
                 name = self._source.text(one)
             elif one.number == 2:
-                element, dims = self._type(_message(one))
+                element, dims = self._type(message(one))
         return _Value(name, element, dims)
 
     def _type(self, part: Field) -> tuple[int, tuple[int | None, ...] | None]:
         """Return element type and shape of a tensor's type; others have no place in an evaluator."""
         element, dims = 0, None
-        for kind in self._source.fields(part.start, part.end):
+        for kind in self._fields(part.start, part.end):
             if kind.number == 6:
                 continue  # a note
             if kind.number != 1:
                 self._refuse("onnx-type", "has a value that is not a tensor")
-            for one in self._source.fields(kind.start, _message(kind).end):
+            for one in self._fields(kind.start, message(kind).end):
                 if one.number == 1:
                     element = one.value
                 elif one.number == 2:
-                    dims = tuple(self._dim(_message(d)) for d in self._source.fields(one.start, one.end))
+                    shape = self._source.fields(one.start, message(one).end)
+                    dims = tuple(self._dim(message(dim)) for dim in shape)
         return element, dims
 
     def _dim(self, part: Field) -> int | None:
-        for one in self._source.fields(part.start, part.end):
+        value = None
+        for one in self._fields(part.start, part.end):
             if one.number == 1 and one.wire_type == VARINT:
                 if one.value >= 1 << 31:
                     self._refuse("onnx-tensor-size", "declares a dimension that is negative or beyond 2^31")
-                return one.value
-        return None
+                value = one.value
+        return value
 
     def _node(self, part: Field, graph: _Graph, depth: int) -> None:  # noqa: PLR0912  a branch a field
         node = sizing.Node()
@@ -247,7 +256,7 @@ class _Reader:
                 case 4 | 7:
                     self._name_operator(node, one)
                 case 5:
-                    attributes.append(_message(one))
+                    attributes.append(message(one))
                 case 3 | 6 | 9:
                     pass  # notes
                 case _:
@@ -278,34 +287,32 @@ class _Reader:
         else:
             self._refuse("onnx-form", "has a node with two operators")
 
-    def _attribute(self, part: Field, node: sizing.Node, graph: _Graph, depth: int) -> None:  # noqa: PLR0912  a branch a field
-        name, tensor = "", None
-        for one in self._source.fields(part.start, part.end):
+    def _attribute(self, part: Field, node: sizing.Node, graph: _Graph, depth: int) -> None:
+        tensor, integers = None, list[int]()
+        for one in self._fields(part.start, part.end, 7, 8, 9, 10, 11, 15, 23):  # the lists
             match one.number:
-                case 1:
-                    name = self._source.text(one)
                 case 5:
-                    tensor = self._tensor(_message(one))
+                    tensor = self._tensor(message(one))
                 case 10:
-                    self._tensor(_message(one))
+                    self._tensor(message(one))
                 case 6 | 11:
                     if node.type not in _HOLD_GRAPHS:
                         self._refuse("onnx-form", f"has a graph inside of {quoted(node.type)}")
-                    self._graph(_message(one), depth + 1, frozenset(graph.names))
+                    self._graph(message(one), depth + 1, frozenset(graph.names))
                 case 22 | 23:
                     self._refuse("onnx-sparse", "has a sparse tensor, whose size its shape alone says")
                 case 3 | 8:
-                    node.integers[name] = [*node.integers.get(name, []), *self._source.integers(one)]
+                    integers += self._source.integers(one)
                 case 21:
                     self._refuse("onnx-functions", "refers to an attribute of a function")
-                case 2 | 4 | 7 | 9 | 13 | 20:
-                    pass  # numbers, texts and notes
+                case 1 | 2 | 4 | 7 | 9 | 13 | 20:
+                    pass  # its name, numbers, texts and notes
                 case _:
                     self._refuse("onnx-form", f"has an attribute with the field {one.number}")
         if node.type == "Constant" and node.outputs:
-            values = node.integers.get(name) if tensor is None else tensor.values
-            if values is not None:
-                graph.constants[node.outputs[0]] = tuple(values)
+            values = tuple(integers) if tensor is None else tensor.values
+            if values:
+                graph.constants[node.outputs[0]] = values
 
     def _check_inputs(self, graph: _Graph) -> None:
         given = [value for value in graph.inputs if value.name not in graph.constants]
@@ -326,9 +333,3 @@ class _Reader:
         if len(output.dims) != 2 or last not in (None, self._classes):
             shown = ["any" if dim is None else dim for dim in output.dims]
             self._refuse("onnx-classes", f"gives {shown} logits; evaluator.json has {self._classes} classes")
-
-
-def _message(part: Field) -> Field:
-    if part.wire_type != BYTES:
-        raise MalformedError("a field is of another type than it must be")
-    return part

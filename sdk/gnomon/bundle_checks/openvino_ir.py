@@ -96,6 +96,8 @@ class _Reader:
             self._refuse("openvino-form", f"is no model of OpenVINO: it begins with {quoted(name)}")
         if any(len(value) > _LONGEST_ATTRIBUTE for value in attributes.values()):
             self._refuse("openvino-xml", f"has an attribute of more than {_LONGEST_ATTRIBUTE} characters")
+        if self._stack[-2:-1] == ["dim"]:
+            self._refuse("openvino-form", "has an element inside of a dimension")
         place = "/".join(self._stack)
         if place == "net/layers/layer":
             self._begin_layer(attributes)
@@ -119,7 +121,8 @@ class _Reader:
         self._stack.pop()
         if name == "port":
             for dim in self._dims:
-                if not dim.removeprefix("-").isdigit() or not -1 <= int(dim) < 1 << 31:
+                digits = dim.removeprefix("-")
+                if not (digits.isascii() and digits.isdigit()) or not -1 <= int(dim) < 1 << 31:
                     self._refuse("openvino-size", f"has a dimension of {quoted(dim)}")
             if self._layer.get("type") == "Result":
                 self._results.append(list(self._dims))

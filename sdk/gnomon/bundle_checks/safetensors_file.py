@@ -33,9 +33,7 @@ def check_safetensors(path: str, file: IO[bytes], size: int, policy: Policy) -> 
     length = int.from_bytes(file.read(8), "little")
     if length > policy.max_json_bytes or 8 + length > size:
         refuse(path, "safetensors-header", f"announces a header of {length} bytes, which it cannot have")
-    header = read_json(path, file.read(length).rstrip(b" "))
-    if not isinstance(header, dict):
-        refuse(path, "safetensors-header", "has a header that is no object")
+    header = read_json(path, file.read(length).rstrip(b" "))  # an object: see is_safetensors
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         refuse(path, "safetensors-header", "has notes that are no texts")

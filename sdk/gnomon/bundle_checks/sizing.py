@@ -31,7 +31,6 @@ class Node:
     domain: str = ""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    integers: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def operator(self) -> str:

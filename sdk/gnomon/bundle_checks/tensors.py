@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 
 from gnomon.bundle_checks.refusing import quoted
-from gnomon.bundle_checks.wire import BYTES, FIXED32, FIXED64, VARINT, Field, MalformedError, Source
+from gnomon.bundle_checks.wire import BYTES, FIXED32, FIXED64, VARINT, Field, MalformedError, Source, message
 
 INT32, INT64 = 6, 7
 # TensorProto.DataType: bits of an element. Text, complex numbers and what is not listed have no place here.
@@ -119,7 +119,7 @@ class TensorReader:
 
     def _entry(self, one: Field) -> tuple[str, str]:
         found = {1: "", 2: ""}
-        for part in self.source.fields(one.start, one.end):
+        for part in self.source.fields(one.start, message(one).end):
             if part.number not in found or part.wire_type != BYTES:
                 raise MalformedError("the place of a tensor cannot be read")
             found[part.number] = self.source.text(part)
@@ -153,8 +153,8 @@ class TensorReader:
         if len(kinds) > 1 or (9 in kinds and len(read.contents) > 1):
             self.refuse("onnx-tensor", "has a tensor whose content is given twice")
         number = kinds.pop() if kinds else 9
-        fits = {4: read.type == 1, 5: read.type in _IN_INT32, 7: read.type == 7, 9: True, 10: read.type == 13}
-        if not fits.get(number, read.type in (11, 12, 13)):
+        fits = {4: read.type == 1, 5: read.type in _IN_INT32, 7: read.type == 7, 9: True, 10: read.type == 11}
+        if not fits.get(number, read.type in (12, 13)):
             self.refuse(
                 "onnx-tensor", f"has a tensor of the type {read.type} whose content is of another one"
             )

@@ -167,9 +167,12 @@ def _replaced(path: str, table: Any, tables: int) -> int:
 
 
 def _check_pattern(path: str, name: str, pattern: Any, policy: Policy) -> None:
-    if pattern in policy.patterns:
+    if not isinstance(pattern, str):
+        found: str | None = "is no text"
+    elif pattern in policy.patterns:
         return
-    found = patterns.problem(pattern) if isinstance(pattern, str) else "is no text"
+    else:
+        found = patterns.problem(pattern)
     if found is not None:
         refuse(path, "tokenizer-pattern", f"has a {name} whose pattern {quoted(pattern)} {found}")
 

@@ -86,6 +86,7 @@ class Source:
 
     def text(self, field: Field, most: int = 4096) -> str:
         """Return a field's text, of at most so many bytes."""
+        message(field)
         if field.end - field.start > most:
             raise MalformedError(
                 f"a name has {field.end - field.start} bytes where at most {most} are allowed"
@@ -99,6 +100,7 @@ class Source:
         """Return the signed integers of a repeated field, packed or not."""
         if field.wire_type == VARINT:
             return [signed(field.value)]
+        message(field)
         content = self.read(field.start, min(field.end - field.start, 10 * most + 1))
         found, position = [], 0
         while position < field.end - field.start:
@@ -122,6 +124,17 @@ class Source:
         if last[0] & 0x80:
             raise MalformedError("a number is cut off")
         return count
+
+
+def message(field: Field) -> Field:
+    """Return a field that holds bytes: a message, a text or packed numbers.
+
+    Raises:
+        MalformedError: it is of another type, so that a runtime passes over it.
+    """
+    if field.wire_type != BYTES:
+        raise MalformedError("a field is of another type than it must be")
+    return field
 
 
 _CONTINUED = bytes(range(0x80, 0x100))
