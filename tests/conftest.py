@@ -21,7 +21,7 @@ structlog.configure(
 # The same examples on every machine, however slow. `--hypothesis-profile default` looks for others.
 settings.load_profile("ci")
 
-_STUCK_S = 60.0
+_STUCK_S = 120.0  # services that a test started may need some of it to end
 _STDERR = pytest.StashKey[int]()
 
 

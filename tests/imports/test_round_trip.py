@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx
-import openvino
 import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
@@ -17,6 +16,7 @@ from gnomon.cli.main import app
 from gnomon.errors import BundleInvalidError
 from gnomon.half_precision import write_fp16
 from gnomon.local import ServiceProcess
+from gnomon_trainer.adapters.fine_tuning import openvino_runtime
 from tests.imports.good import REPORT, good
 from tests.scorer.evaluators import MadeBundle, make_bundle
 
@@ -67,6 +67,7 @@ def bundle_with_formats(folder: Path) -> MadeBundle:
     made = make_bundle()
     (folder / "model.onnx").write_bytes(made.contents["model.onnx"])
     write_fp16(folder / "model.onnx", folder / "model.fp16.onnx")
+    openvino = openvino_runtime.openvino()
     model = openvino.Core().read_model(folder / "model.onnx")
     openvino.save_model(model, folder / "model.int8.xml", compress_to_fp16=False)
     made = made.publishing(

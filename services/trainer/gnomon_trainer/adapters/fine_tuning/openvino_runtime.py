@@ -22,6 +22,8 @@ from gnomon_trainer.adapters.fine_tuning.scoring import Logits, one_by_one
 
 F32, BF16 = "f32", "bf16"
 
+_importing = threading.Lock()
+
 
 def installed(*packages: str) -> bool:
     """Return whether they can be imported, without importing them."""
@@ -38,7 +40,8 @@ def openvino() -> Any:
     import openvino
 
     # Its first look at an array locks up the process for ever if two threads take it at once.
-    openvino.Tensor(np.zeros(1, np.int64))
+    with _importing:
+        openvino.Tensor(np.zeros(1, np.int64))
     return openvino
 
 
