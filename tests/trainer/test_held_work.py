@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gnomon.errors import LeaseLostError, ServiceUnavailableError, StorageFullError
+from gnomon_trainer.domain import held_work
+from gnomon_trainer.domain import paid_work as rules
 from gnomon_trainer.domain.chat import ChatMessage, ChatRequest, Role
 from gnomon_trainer.domain.chat_budget import Tokens
 from gnomon_trainer.domain.held_work import HeldWork
@@ -133,6 +136,33 @@ async def test_a_write_that_is_broken_off_is_counted_once_whether_or_not_it_was_
     await bench.held.flush()
 
     assert bench.stored() == (["true"], Tokens(20, 5))
+
+
+@pytest.mark.parametrize("method", ["write_leased", "find"])
+@pytest.mark.parametrize("error", [AWAY, OSError("what a user wrote")], ids=["busy", "unforeseen"])
+async def test_the_lease_outlasts_troubles_of_the_database_and_a_cancellation_is_seen_after_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(held_work.log, "warning", lambda text, *values: told.append(text % values))
+    troubles = [error, error]
+    works: Callable[..., PaidWork] = getattr(bench.store, method)
+
+    def troubled(*arguments: Any) -> PaidWork:
+        if troubles:
+            raise troubles.pop()
+        return works(*arguments)
+
+    if method == "write_leased":
+        bench.judge("true")
+    bench.store.change("l1", lambda work: rules.cancelled(work, bench.clock()))
+    monkeypatch.setattr(bench.store, method, troubled)
+    async with asyncio.timeout(5):
+        await bench.held.until_cancelled()
+
+    assert bench.held.work.cancel_requested
+    assert bench.stored() == ((["true"], Tokens(20, 5)) if method == "write_leased" else ([], Tokens()))
+    assert told == [f"heartbeat failed: labellings/of-l1: {type(error).__name__}"] * 2
 
 
 async def test_who_could_not_renew_the_lease_in_time_gives_it_up_though_nobody_has_taken_it(
