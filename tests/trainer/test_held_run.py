@@ -255,6 +255,19 @@ def test_the_folders_of_runs_that_are_not_registered_are_not_tidied(bench: Bench
     assert (folder / "checkpoint").exists()
 
 
+def test_a_worker_that_is_to_stop_leaves_the_tidying_to_the_next(bench: Bench) -> None:
+    bench.work.take_one()
+    late = bench.folders.path(bench.now().work_folder) / "checkpoints"
+    late.mkdir()
+
+    bench.stop.set()
+    bench.work.tidy_registered()
+    assert late.exists()
+    bench.stop.clear()
+    bench.work.tidy_registered()
+    assert not late.exists()
+
+
 def test_overlapping_rows_are_not_trained_on(bench: Bench) -> None:
     plans: list[TrainingPlan] = []
 
