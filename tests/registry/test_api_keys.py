@@ -25,7 +25,10 @@ from gnomon.errors import (
 from gnomon.v1 import access_service_pb2 as rpc
 from gnomon.v1 import access_service_pb2_grpc, registry_service_pb2_grpc, webhooks_pb2
 from gnomon.v1 import registry_service_pb2 as registry_pb
+from gnomon_registry.domain.api_key import KeyState
+from gnomon_registry.domain.api_keys import ApiKeys, Wanted, operator_key
 from gnomon_rpc.settings import SettingError
+from tests.registry.fakes import FakeCatalog
 from tests.registry.receiver import MASTER_KEY
 from tests.registry.running import error_of, registry, settings
 from tests.registry.running import until as until_true
@@ -138,6 +141,8 @@ async def test_a_repeated_create_is_answered_to_the_key_that_made_it_and_to_no_o
     [
         ({"scopes": ["score", "everything"]}, "api_key.scopes[1]"),
         ({"scopes": ["any"]}, "api_key.scopes[0]"),
+        ({"scopes": []}, "api_key.scopes"),
+        ({"scopes": ["score"], "projects": [f"projects/p{n}" for n in range(101)]}, "api_key.projects"),
         ({"scopes": ["score"], "projects": ["p"]}, "api_key.projects[0]"),
         ({"scopes": ["admin"], "projects": ["projects/p"]}, "api_key.projects"),
         ({"scopes": ["score"], "display_name": "a\nb"}, "api_key.display_name"),
@@ -154,6 +159,53 @@ async def test_a_key_that_makes_no_sense_is_refused(tmp_path, fields, field):
     assert isinstance(error, InvalidRequestError)
     assert [violation.field for violation in error.violations] == [field]
     assert isinstance(nowhere, NotFoundError)
+
+
+async def test_a_key_that_never_was_is_not_found_whatever_is_to_be_done_with_it(tmp_path):
+    name = f"apiKeys/{new_key().id}"
+    async with guarded(tmp_path) as access:
+        for call, request in (
+            (access.access.GetApiKey, rpc.GetApiKeyRequest(name=name)),
+            (
+                access.access.UpdateApiKey,
+                rpc.UpdateApiKeyRequest(api_key={"name": name, "display_name": "b"}),
+            ),
+            (access.access.RotateApiKey, rpc.RotateApiKeyRequest(name=name)),
+            (access.access.RevokeApiKey, rpc.RevokeApiKeyRequest(name=name)),
+        ):
+            error = await error_of(call(request, metadata=bearer(ADMIN)))
+            assert isinstance(error, NotFoundError)
+            assert f"There is no {name}" in error.message
+
+
+async def test_an_update_that_changes_nothing_refuses_nobody_who_has_seen_the_key_before(tmp_path):
+    async with guarded(tmp_path) as access:
+        made = (await access.create(display_name="bot")).api_key
+
+        async def update(display_name):
+            draft = rpc.ApiKey(name=made.name, display_name=display_name, etag=made.etag)
+            request = rpc.UpdateApiKeyRequest(api_key=draft)
+            return await access.access.UpdateApiKey(request, metadata=bearer(ADMIN))
+
+        assert await update("bot") == made
+        changed = await update("robot")
+        stale = await error_of(update("bot"))
+
+    assert changed.display_name == "robot"
+    assert isinstance(stale, EtagMismatchError)
+
+
+def test_no_key_gets_the_id_of_another_or_of_one_of_the_operator():
+    now, (first, operators, second) = datetime(2026, 1, 1, tzinfo=UTC), [new_key() for _ in range(3)]
+    made = iter([first, first, operators, second])
+    known = {operators.id: operator_key(operators, "operator", ("admin",), now)}
+    keys = ApiKeys(FakeCatalog(), lambda: now, lambda: "etag", lambda _: next(made), known)
+
+    texts = [keys.create(Wanted("", ["score"], [], None), "operator", None)[1] for _ in range(2)]
+
+    assert texts == [first.text, second.text]
+    for key in (first, operators, second):
+        assert keys.verify(key.id, key.secret_sha256).state is KeyState.VALID
 
 
 async def test_a_wrong_secret_is_told_what_a_key_that_never_was_is_told(tmp_path):

@@ -2,18 +2,16 @@
 
 import errno
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from gnomon.errors import LeaseLostError, ServiceUnavailableError, StorageFullError
 from gnomon_trainer import worker
 from gnomon_trainer.adapters.work_folders import LocalWorkFolders
-from gnomon_trainer.domain import held_run
 from gnomon_trainer.domain import runs as rules
 from gnomon_trainer.domain.held_run import HeldRun
 from gnomon_trainer.domain.leases import Confirmed
@@ -195,51 +193,6 @@ def test_the_steps_of_a_search_are_not_those_of_the_training_after_it(bench: Ben
     assert bench.now().progress == Progress(Stage.EVALUATING, 1, 40)
 
 
-def test_the_heartbeat_sees_a_cancellation_and_shows_progress(bench: Bench) -> None:
-    with bench.claim() as held:
-        held.progress(3, 9, 1.0)
-        bench.stores.runs.change(bench.run.name, lambda run: rules.cancelled(run, bench.clock()))
-        for _ in range(100):
-            time.sleep(0.05)
-            try:
-                held.checkpoint_allowed()
-            except RunCancelledError:
-                break
-        else:
-            raise AssertionError("the cancellation was not seen")
-
-    assert bench.now().progress.step == 3
-
-
-def test_the_heartbeat_outlasts_an_error_that_nobody_foresaw(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failed = threading.Event()
-    told: list[str] = []
-    monkeypatch.setattr(held_run.log, "warning", lambda text, *values: told.append(text % values))
-    write = bench.stores.runs.write_leased
-
-    def fail_once(*arguments: Any) -> Run:
-        if not failed.is_set():
-            failed.set()
-            raise OSError("what a user wrote")
-        return write(*arguments)
-
-    monkeypatch.setattr(bench.stores.runs, "write_leased", fail_once)
-    with bench.claim() as held:
-        held.progress(3, 9, 1.0)
-        for _ in range(100):
-            time.sleep(0.05)
-            if bench.now().progress.step == 3:
-                break
-
-    assert failed.is_set()
-    assert bench.now().progress.step == 3
-    assert len(told) == 1
-    assert "OSError" in told[0]
-    assert "a user" not in told[0]
-
-
 def test_a_worker_outlasts_an_error_that_nobody_foresaw() -> None:
     stop, calls = threading.Event(), []
 
@@ -300,6 +253,19 @@ def test_the_folders_of_runs_that_are_not_registered_are_not_tidied(bench: Bench
     bench.work.tidy_registered()
 
     assert (folder / "checkpoint").exists()
+
+
+def test_a_worker_that_is_to_stop_leaves_the_tidying_to_the_next(bench: Bench) -> None:
+    bench.work.take_one()
+    late = bench.folders.path(bench.now().work_folder) / "checkpoints"
+    late.mkdir()
+
+    bench.stop.set()
+    bench.work.tidy_registered()
+    assert late.exists()
+    bench.stop.clear()
+    bench.work.tidy_registered()
+    assert not late.exists()
 
 
 def test_overlapping_rows_are_not_trained_on(bench: Bench) -> None:

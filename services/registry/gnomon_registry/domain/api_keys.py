@@ -168,8 +168,6 @@ def _check(wanted: Wanted, now: datetime) -> list[ProjectName]:
 
 
 def _problems(wanted: Wanted, now: datetime) -> Iterable[Violation]:
-    if not wanted.scopes:
-        yield Violation("api_key.scopes", f"must be at least one of: {', '.join(SCOPES)}")
     for index, scope in enumerate(wanted.scopes):
         if scope not in SCOPES:
             rule = f"is {scope[:40]!r}; it must be one of: {', '.join(SCOPES)}"

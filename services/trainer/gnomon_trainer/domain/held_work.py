@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gnomon.errors import GnomonError, LeaseLostError
+from gnomon.errors import LeaseLostError
 from gnomon.threads import in_thread
 from gnomon_trainer.domain.chat_budget import Budget, Tokens
 from gnomon_trainer.domain.leases import Confirmed
@@ -114,8 +114,9 @@ class HeldWork:
                 await self._look()
             except LeaseLostError:
                 raise
-            except GnomonError as error:  # a busy database, a full disk: the lease may outlast it
-                log.warning("heartbeat failed: %s: %s", self.work.name, error.reason)
+            except Exception as error:  # whatever it is, the lease may outlast it
+                # Its own words may hold what users wrote.
+                log.warning("heartbeat failed: %s: %s", self.work.name, type(error).__name__)
                 if self._confirmed.is_over:
                     self._is_lost = True
                     raise lost(self._lease) from error
