@@ -12,6 +12,7 @@ from typing import IO, Any
 from gnomon.traffic.traced import Malformed
 
 _MOST_BYTES = 256 * 1024 * 1024
+_MOST_EMPTY = 1_000  # in a row: a batch may be empty, and what a crash leaves may be nothing but zeros
 _RESOURCE_SPANS = 0x0A  # the tag of field 1, which is a message
 
 
@@ -25,7 +26,7 @@ class Encoded:
 
 def messages(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     """Yield each message with its number; a `Malformed` where the file stops making sense."""
-    number, first = 0, file.read(1)
+    number, empty, first = 0, 0, file.read(1)
     is_one = bool(first) and first[0] == _RESOURCE_SPANS
     is_fixed = bool(first) and first[0] < _RESOURCE_SPANS  # four bytes of a length below 160 MiB
     while first:
@@ -38,6 +39,10 @@ def messages(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
         content = file.read(size) if size is not None and size <= _MOST_BYTES else b""
         if size is None or len(content) < size:
             yield number, Malformed("is shorter than its length says, so that nothing behind it can be found")
+            return
+        empty = 0 if content else empty + 1
+        if empty > _MOST_EMPTY:
+            yield number, Malformed("follows a thousand empty messages: from there, the file holds zeros")
             return
         yield number, Encoded(content, not is_one)
         first = file.read(1)

@@ -157,6 +157,20 @@ def test_protobuf_is_read_in_each_framing(tmp_path: Path, framing: str) -> None:
     assert tally.malformed == {"has no span ID": 2}  # zeros alone stand for none
 
 
+def test_zeros_that_a_crash_left_are_told_once_and_read_no_further(tmp_path: Path) -> None:
+    content = protobuf(2).SerializeToString()
+    file = tmp_path / "traces.binpb"
+    file.write_bytes(struct.pack(">I", len(content)) + content + bytes(10_000_000))
+
+    rows, tally = rows_of(file)
+
+    assert len(rows) == 1  # the other has no ID
+    assert list(tally.places.values()) == [
+        ["traces.binpb, message 1, span 1"],
+        ["traces.binpb, message 1002"],
+    ]
+
+
 def test_protobuf_that_ends_too_early_is_counted(tmp_path: Path) -> None:
     content = protobuf(2).SerializeToString()
     file = tmp_path / "traces.binpb"
