@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.json_format import Parse
 from rich.console import Console
 
+from gnomon import local
 from gnomon.cli import watching
 from gnomon.cli.output import Output
 from gnomon.cli.session import connect
@@ -372,6 +373,16 @@ def test_status_of_a_service_that_is_away_is_1(gnomon):
     assert ran.status == 1
     assert "NOT READY" in ran.out
     assert "gnomon up" in ran.err
+
+
+def test_status_of_a_scorer_that_runs_and_is_not_ready_says_what_it_holds(gnomon, monkeypatch):
+    not_yet = local.HEALTH_SERVICES["scorer"]
+    monkeypatch.setattr(local, "is_ready", lambda _, service, __: service != not_yet)
+    document = gnomon("status", "--json")
+
+    assert document.status == 1
+    assert not document.json["services"]["scorer"]["ready"]
+    assert len(document.json["loaded_versions"]) == 1
 
 
 def test_the_version_of_gnomon(gnomon):

@@ -1,5 +1,6 @@
 """`gnomon up` as a real process. Its services are stubs that listen and are healthy."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 from gnomon import local
+from gnomon.cli import up as up_command
+from gnomon.errors import ServiceUnavailableError
 
 STUBS = Path(__file__).parent / "stubs"
 ENTRY_POINT = "import sys; from gnomon.cli.main import main; sys.exit(main())"
@@ -218,6 +221,35 @@ def test_a_service_that_cannot_start_ends_all_and_shows_its_log(start):
     assert "The scorer ended with status 3" in up.stderr
     assert "the database is not what it was" in up.stderr
     assert not (up.home / "up.json").exists()
+
+
+class Standing:
+    """A service that was started, as far as it came."""
+
+    def __init__(self, *, listens: bool = True, ready: bool = True) -> None:
+        self.is_listening = lambda: listens
+        self.is_ready = lambda: listens and ready
+
+
+@pytest.mark.parametrize(
+    ("late", "goes_on"),
+    [
+        ({"scorer": Standing(ready=False)}, True),
+        ({"scorer": Standing(listens=False)}, False),
+        ({"trainer": Standing(ready=False)}, False),
+        ({"registry": Standing(ready=False), "scorer": Standing(ready=False)}, False),
+    ],
+)
+def test_only_a_scorer_that_runs_may_be_late_in_getting_ready(late, goes_on, monkeypatch):
+    def start(*_):
+        raise ServiceUnavailableError("It did not get ready.")
+
+    monkeypatch.setattr(local, "start", start)
+    services, said = {name: Standing() for name in local.HEALTH_SERVICES} | late, []
+    with contextlib.nullcontext() if goes_on else pytest.raises(ServiceUnavailableError):
+        up_command._start(services, lambda: False, said.append)
+
+    assert ["The scorer is not ready yet" in one for one in said] == [True] * goes_on
 
 
 def test_a_second_signal_kills_what_does_not_stop(start):

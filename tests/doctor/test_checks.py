@@ -286,6 +286,14 @@ def test_services_that_are_away_or_not_ready_are_told_apart():
     assert "Nobody answers" in scorer.said
 
 
+def test_a_scorer_that_is_not_ready_is_asked_what_it_cannot_load():
+    finding = only(
+        reach.services(site(answers={FULL["scorer"]: Answer("NOT_SERVING")}, services=("scorer",)))
+    )
+
+    assert (finding.state, "gnomon status" in finding.do) == (BROKEN, True)
+
+
 def test_a_trainer_without_its_registry_is_broken():
     answers = {FULL["trainer"]: Answer("SERVING"), "registry": Answer("NOT_SERVING")}
     _, way = reach.services(site(answers=answers, services=("trainer",)))

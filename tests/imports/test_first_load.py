@@ -19,6 +19,7 @@ from gnomon_scorer.wiring import App
 from tests.imports import malicious
 from tests.imports.good import Contents
 from tests.scorer.evaluators import MadeBundle, make_bundle, onnx_model
+from tests.scorer.fakes import until
 from tests.scorer.serving import FakeRegistry, scoring
 
 
@@ -70,7 +71,8 @@ async def refused(fake: FakeRegistry, cache: Path, make: Any, made: MadeBundle) 
     fake.register("toxicity/1", made)
     fake.set_alias("toxicity/production", "toxicity/1")
     async with scoring(fake, cache, make_app=make, load_wait_s=100.0) as caller:
-        await caller.until_healthy(seconds=100.0)
+        await until(lambda: any(slot.failures for slot in caller.app.versions.slots().values()), 100.0)
+        assert not await caller.is_healthy()  # it has no other
         with pytest.raises(VersionUnloadableError) as caught:
             await caller.score("toxicity/production", "good", timeout_s=120.0)
         return caught.value

@@ -148,6 +148,20 @@ async def test_a_scorer_with_a_corrupt_production_version_is_ready_for_others(re
             await number(caller, "tone/production")
 
 
+async def test_a_scorer_with_no_version_that_loads_joins_only_once_there_is_one(registry, tmp_path):
+    registry.register("toxicity/3", make_bundle(model=b"broken"))
+    registry.set_alias("toxicity/production", "toxicity/3")
+    async with scoring(registry, tmp_path / "cache") as caller:
+        await until_state(caller, "toxicity/3", FAILED)
+        with pytest.raises(VersionUnloadableError):
+            await number(caller)
+        assert not await caller.is_healthy()
+
+        registry.set_alias("toxicity/production", "toxicity/2")
+        await caller.until_healthy()
+        assert await number(caller) == 2
+
+
 async def test_a_deleted_version_leaves_and_is_not_found(caller, registry):
     assert await number(caller, "toxicity/2") == 2
     registry.delete("toxicity/2")

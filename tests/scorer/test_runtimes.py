@@ -357,7 +357,7 @@ async def test_a_scorer_told_to_use_what_its_machine_cannot_is_never_ready_and_s
     engine = FakeEngine("openvino-bf16", openvino_bf16="No bf16 here. Choose `auto`.")
     asked = Runtimes([engine], 1, FakeTunings(), asked="openvino-bf16")
     async with scoring(registry, tmp_path / "cache", asked) as caller:
-        await until(lambda: caller.app.follower.is_ready)
+        await until(lambda: any(slot.failures for slot in caller.app.versions.slots().values()))
         with pytest.raises(VersionUnloadableError, match="No bf16 here"):
             raise error_of((await caller.score("toxicity/1", "good")).results[0].outcomes[0])
 

@@ -11,6 +11,7 @@ from gnomon.errors import (
     ArtifactCorruptError,
     NotFoundError,
     RegistryUnavailableError,
+    StorageFullError,
     VersionLoadingError,
     VersionUnloadableError,
 )
@@ -24,7 +25,7 @@ from gnomon_scorer.domain.ports import (
     VersionCreated,
     VersionDeleted,
 )
-from gnomon_scorer.domain.versions import BackOff, Loader, State, Versions
+from gnomon_scorer.domain.versions import PATIENCE, BackOff, Loader, State, Versions
 from tests.scorer.fakes import (
     FakeBundles,
     FakeCatalog,
@@ -37,6 +38,7 @@ from tests.scorer.fakes import (
 V1, V2, V3 = (version_name(f"toxicity/{n}") for n in (1, 2, 3))
 PRODUCTION = AliasName("toxicity", "production")
 BY_ALIAS = version_name("toxicity/production")
+TONE, TONE_PRODUCTION = version_name("tone/1"), AliasName("tone", "production")
 QUICK = BackOff(first_s=0.01, most_s=0.02)
 
 
@@ -82,15 +84,77 @@ async def test_a_catalog_without_aliases_is_ready_at_once():
         await until(lambda: world.follower.is_ready)
 
 
-async def test_a_scorer_is_ready_when_an_aliased_version_failed():
-    world = World(AliasSet(PRODUCTION, V1))
+async def test_a_scorer_that_serves_one_alias_is_ready_when_the_version_of_another_failed():
+    world = World(AliasSet(PRODUCTION, V1), AliasSet(TONE_PRODUCTION, TONE))
     world.bundles.errors[V1] = ArtifactCorruptError("altered")
     async with world.running():
         await until(lambda: world.follower.is_ready)
 
+        assert (await world.versions.get(TONE, 1.0, pinned=False)).name == TONE
         with pytest.raises(ArtifactCorruptError) as refusal:
             await world.versions.get(await world.follower.resolve(BY_ALIAS), 1.0, pinned=False)
         assert refusal.value.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    "error", [ArtifactCorruptError("altered"), RegistryUnavailableError("away"), StorageFullError("full")]
+)
+async def test_a_scorer_that_serves_no_alias_is_not_ready_however_often_it_tried(error):
+    world = World(AliasSet(PRODUCTION, V1), AliasSet(TONE_PRODUCTION, TONE))
+    world.bundles.errors |= {V1: error, TONE: error}
+    async with world.running():
+        await until(lambda: min(map(world.bundles.fetches.count, (V1, TONE))) > PATIENCE + 1)
+        assert not world.follower.is_ready
+        world.bundles.errors.clear()
+
+        await until(lambda: world.follower.is_ready)
+
+
+@pytest.mark.parametrize("error", [RegistryUnavailableError("away"), StorageFullError("full")])
+async def test_a_failure_that_may_pass_is_waited_out_but_not_for_ever(error):
+    world = World(AliasSet(PRODUCTION, V1), AliasSet(TONE_PRODUCTION, TONE))
+    world.bundles.errors[V1] = error
+    ready_after = []
+
+    def changed():
+        if world.follower.is_ready and not ready_after:
+            ready_after.append(world.versions.slots()[V1].failures)
+
+    world.follower.changed = changed
+    async with world.running():
+        await until(lambda: ready_after)
+
+        assert ready_after[0] == PATIENCE
+        assert (await world.versions.get(TONE, 1.0, pinned=False)).name == TONE
+        del world.bundles.errors[V1]
+        await until(lambda: world.versions.is_ready(V1))
+
+
+async def test_a_scorer_that_gave_up_waiting_stays_ready_while_it_tries_again():
+    world = World(AliasSet(PRODUCTION, V1), AliasSet(TONE_PRODUCTION, TONE))
+    world.bundles.errors[V1] = StorageFullError("full")
+    async with world.running():
+        await until(lambda: world.follower.is_ready)
+        gate = world.bundles.gates[V1] = asyncio.Event()
+        await until(lambda: world.states()[1] is State.LOADING)
+
+        assert world.follower.is_ready
+        gate.set()
+
+
+async def test_a_version_that_failed_by_its_number_is_tried_again_once_an_alias_points_at_it():
+    world = World(VersionCreated(V1))
+    world.bundles.errors[V1] = StorageFullError("full")
+    async with world.running():
+        await until(lambda: world.follower.is_ready)
+        with pytest.raises(StorageFullError):
+            await world.versions.get(V1, 1.0, pinned=True)
+        failed = world.versions.slots()[V1].task
+        await until(failed.done)  # nobody asks for it any more
+        del world.bundles.errors[V1]
+        world.catalog.send(AliasSet(PRODUCTION, V1))
+
+        await until(lambda: world.versions.is_ready(V1))
 
 
 async def test_an_alias_serves_the_old_version_until_the_new_one_is_loaded():
@@ -167,11 +231,13 @@ async def test_a_load_that_failed_for_the_registrys_absence_is_tried_when_it_is_
     world = World(AliasSet(PRODUCTION, V1), back_off=BackOff(first_s=60.0))
     world.bundles.errors[V1] = RegistryUnavailableError("away")
     async with world.running():
-        await until(lambda: world.follower.is_ready)
+        await until(lambda: world.states() == {1: State.FAILED})
+        assert not world.follower.is_ready  # as if it had not begun to load
         del world.bundles.errors[V1]
         world.catalog.send(RegistryUnavailableError("away"))
 
         await until(lambda: world.states() == {1: State.READY})
+        assert world.follower.is_ready
 
 
 async def test_concurrent_callers_share_one_load():
@@ -224,9 +290,7 @@ async def test_an_aliased_version_leaves_memory_only_after_all_others():
 
 
 async def test_what_memory_has_no_room_for_is_not_loaded_again_unasked():
-    other = AliasName("tone", "production")
-    tone = version_name("tone/1")
-    world = World(AliasSet(PRODUCTION, V1), AliasSet(other, tone), budget=100)
+    world = World(AliasSet(PRODUCTION, V1), AliasSet(TONE_PRODUCTION, TONE), budget=100)
     async with world.running():
         await until(lambda: world.follower.is_ready)
         await until(lambda: len(world.runtime.loads) == 2)
@@ -234,7 +298,7 @@ async def test_what_memory_has_no_room_for_is_not_loaded_again_unasked():
         assert len(world.runtime.loads) == 2
 
         assert (await world.versions.get(V1, 1.0, pinned=False)).name == V1
-        assert (await world.versions.get(tone, 1.0, pinned=False)).name == tone
+        assert (await world.versions.get(TONE, 1.0, pinned=False)).name == TONE
 
 
 events = st.one_of(

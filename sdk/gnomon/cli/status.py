@@ -19,12 +19,15 @@ _UNSTEADY = 0.2  # passes that lie further apart were disturbed; the scorer meas
 @command
 def status(session: Session) -> None:
     """Show the health of the services and the loaded versions. Exit status 1 if one is not ready."""
-    services = {}
+    services: dict[str, dict[str, Any]] = {}
     for name, full_name in local.HEALTH_SERVICES.items():
         address = address_of(name, session.addresses.get(name))
         ready = local.is_ready(address, full_name, security(session.addresses))
         services[name] = {"address": address, "ready": ready}
-    loaded = list(session.client.loaded_versions()) if services["scorer"]["ready"] else []
+    scorer = services["scorer"]
+    # A scorer that no version loads in is not ready, and the one that can say why.
+    answers = scorer["ready"] or local.is_ready(scorer["address"], "live", security(session.addresses))
+    loaded = list(session.client.loaded_versions()) if answers else []
     answer = {"services": services, "loaded_versions": to_plain(loaded)}
     session.output.show(answer, lambda _: _shown(services, loaded))
     if not all(service["ready"] for service in services.values()):

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from gnomon.cli.interrupts import Interrupts
 from gnomon.cli.output import grid
 from gnomon.cli.session import Session, local_command
 from gnomon.cli.supervisor import Supervisor
-from gnomon.errors import CancelledError, InvalidRequestError, Violation
+from gnomon.errors import CancelledError, InvalidRequestError, ServiceUnavailableError, Violation
 
 _START_TIMEOUT_S = 120.0
 
@@ -51,7 +51,7 @@ def up(
             service.keep_open = (folder.services_lock,)
         with Interrupts(services) as interrupts:
             try:
-                local.start(services, _START_TIMEOUT_S, interrupts.requested.is_set)
+                _start(services, interrupts.requested.is_set, session.output.note)
                 addresses = {name: service.address for name, service in services.items()}
                 folder.publish(addresses)
                 session.output.show(addresses, lambda shown: _welcome(shown, folder.folder))
@@ -62,6 +62,23 @@ def up(
             finally:
                 folder.up_file.unlink(missing_ok=True)  # nobody shall call services that are going
                 local.stop(services)
+
+
+def _start(
+    services: Mapping[str, local.ServiceProcess], cancelled: Callable[[], bool], say: Callable[[str], None]
+) -> None:
+    """Start all. A scorer that runs need not be ready, if the others are.
+
+    It is not while no version with an alias can be loaded, and who mends that by a new version
+    or by the alias needs the registry.
+    """
+    try:
+        local.start(services, _START_TIMEOUT_S, cancelled)
+    except ServiceUnavailableError:
+        others = (services["registry"], services["trainer"])
+        if not (services["scorer"].is_listening() and all(other.is_ready() for other in others)):
+            raise
+        say("The scorer is not ready yet and goes on trying. `gnomon status` says what it cannot load.")
 
 
 def check_ports(ports: Mapping[str, int]) -> None:

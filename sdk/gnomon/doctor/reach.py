@@ -24,6 +24,8 @@ def services(site: Site) -> Iterator[Finding]:
             yield Finding(service, BROKEN, f"Nobody answers at {address}: {answer.reason}", do)
         else:
             do = "Its log says why: look for `cannot do its job`."
+            if service == "scorer":
+                do = "`gnomon status` says what it cannot load, its log whether it reaches the registry."
             yield Finding(
                 service, BROKEN, f"It answers at {address} and cannot do its job: {answer.state}.", do
             )

@@ -51,10 +51,16 @@ class Follower:
 
     @property
     def is_ready(self) -> bool:
-        """The catalog is known, and all versions with an alias were loaded, or failed."""
-        return self._view is not None and all(
-            self._versions.is_settled(version) for version in self._view.aliases.values()
-        )
+        """The catalog is known, and what it names is served as far as it can be.
+
+        With aliases, at least one is served: who can serve none must not take the place of a
+        scorer that can, whatever the failures. And no version with an alias is waited for any
+        more: each was loaded, or failed for good, or too often (see `Versions.is_settled`).
+        """
+        view = self._view
+        if view is None or not view.aliases:
+            return view is not None
+        return bool(self._serving) and all(map(self._versions.is_settled, view.aliases.values()))
 
     async def resolve(self, name: MetricVersionName) -> MetricVersionName:
         """Return the number that a name means now.

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 Loads = Callable[[MetricVersionName], contextlib.AbstractContextManager[None]]
 
 _MAY_PASS = (RegistryUnavailableError, StorageFullError)  # waiting helps; a bad bundle stays bad
+PATIENCE = 10  # failures that may pass before they settle a version: some three minutes of back-off
 _AS_THEY_ARE = (ArtifactCorruptError, NotFoundError, RegistryUnavailableError, StorageFullError)
 
 
@@ -172,9 +173,16 @@ class Versions:
         return slot is not None and slot.state is State.READY
 
     def is_settled(self, name: MetricVersionName) -> bool:
-        """Tell whether the version's load has ended at least once, well or not."""
+        """Tell whether it need not be waited for: it was loaded, or its failure is likely to stay.
+
+        A failure that may pass by itself is no answer yet: the registry restarts while a bundle
+        is fetched. But what keeps on failing, for a disk that is too small, must not keep a
+        scorer from those who ask for other versions: `PATIENCE` failures in a row settle it, too.
+        """
         slot = self._slots.get(name)
-        return slot is None or slot.state is not State.LOADING or slot.failures > 0
+        if slot is None or slot.state is State.READY:
+            return True
+        return slot.failures >= PATIENCE or (slot.failures > 0 and not isinstance(slot.error, _MAY_PASS))
 
     async def get(self, name: MetricVersionName, wait_s: float, *, pinned: bool) -> LoadedVersion:
         """Return the version; load it if need be, and wait at most so long.
@@ -215,8 +223,11 @@ class Versions:
         """Tell which versions aliases point at: those are loaded, others need not stay."""
         before, self._aliased = self._aliased, frozenset(aliased)
         for name in self._aliased - before:
-            if name not in self._slots:
+            slot = self._slots.get(name)
+            if slot is None:
                 self._open(name)
+            elif slot.state is State.FAILED:
+                self._begin(name, slot)  # without an alias, nobody has tried it again
         for name in before - self._aliased:
             slot = self._slots.get(name)
             if slot is not None and not slot.is_pinned:
