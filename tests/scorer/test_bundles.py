@@ -31,8 +31,11 @@ class FakeOrigin:
         self.downloads = 0
         self.alter = lambda folder: None
         self.error = None
+        self.is_away = False
 
     async def files(self, name):
+        if self.is_away:
+            raise RegistryUnavailableError("away")
         return self.made.files
 
     async def download(self, name, folder):
@@ -170,3 +173,22 @@ async def test_a_bundle_that_is_loaded_again_is_no_longer_the_oldest(cache, tmp_
     await cache.fetch(NAME)
 
     assert folder.stat().st_mtime > time.time() - 60
+
+
+async def test_a_number_that_a_restored_registry_gives_anew_is_the_new_bundle(cache, origin, tmp_path):
+    before = await cache.fetch(NAME)
+    origin.made = make_bundle(max_tokens=16)
+    assert origin.made.evaluator != before.evaluator
+
+    assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
+    shutil.rmtree(tmp_path / "cache")
+    assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
+
+
+async def test_what_is_on_this_disk_is_loaded_again_while_the_registry_is_away(cache, origin):
+    before = await cache.fetch(NAME)
+    origin.is_away = True
+
+    assert await cache.fetch(NAME) == before
+    with pytest.raises(RegistryUnavailableError):
+        await cache.fetch(version_name("toxicity/2"))

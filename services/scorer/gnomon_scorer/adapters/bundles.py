@@ -30,7 +30,13 @@ from gnomon.bundle import (
     digest,
 )
 from gnomon.bundle_checks import Policy, check_contents, folder_opener
-from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, BlobMissingError, NotFoundError
+from gnomon.errors import (
+    ArtifactCorruptError,
+    BlobDigestMismatchError,
+    BlobMissingError,
+    NotFoundError,
+    RegistryUnavailableError,
+)
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.objective import Objective, objective_of
 from gnomon_scorer.domain.ports import Bundle
@@ -61,14 +67,12 @@ class BundleCache:
         self._most_bytes = most_bytes
         self._policy = policy or Policy()
         self._origin = origin
-        self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # versions never change
+        self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # as the registry told last
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
     async def fetch(self, version: MetricVersionName) -> Bundle:
         """Return the bundle of a version; see the port."""
-        if version not in self._files:
-            self._files[version] = check_files(await self._origin.files(version))
-        files = self._files[version]
+        files = await self._files_of(version)
         folder = self._folder / digest(files)
         async with self._locks[folder.name]:
             if await asyncio.to_thread(folder.is_dir):
@@ -82,6 +86,18 @@ class BundleCache:
             if problem := await asyncio.to_thread(_problem, folder, files):  # what could not be removed
                 raise _corrupt(version, f"{problem} in {folder}, which cannot be replaced")
             return await asyncio.to_thread(_read, folder, files, self._policy)
+
+    async def _files_of(self, version: MetricVersionName) -> tuple[BundleFile, ...]:
+        """Return the files of a version, by what was told before only where the registry is away.
+
+        A version never changes, but a registry that was restored from an older backup gives its number anew.
+        """
+        try:
+            self._files[version] = check_files(await self._origin.files(version))
+        except RegistryUnavailableError:
+            if version not in self._files:
+                raise
+        return self._files[version]
 
     async def _download(
         self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
