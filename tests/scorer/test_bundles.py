@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from gnomon._files import NewFolder
 from gnomon.errors import (
     ArtifactCorruptError,
     BlobMissingError,
@@ -126,14 +127,24 @@ async def test_an_evaluator_that_cannot_be_read_is_told(tmp_path):
 
 
 async def test_what_a_killed_process_left_is_cleared_later(cache, origin, tmp_path):
-    stale, fresh = tmp_path / "cache/.part-old", tmp_path / "cache/.part-new"
-    for folder in (stale, fresh):
-        folder.mkdir(parents=True)
-    os.utime(stale, (0, 0))
+    def part(name):
+        folder = NewFolder(tmp_path / "cache" / f".part-{name}")  # the client fills another, beside its place
+        folder.write("model.onnx", b"half of it")
+        return folder.path
+
+    def aged(*paths):
+        for path in paths:
+            os.utime(path, (0, 0))
+
+    killed, slow, fresh = part("killed"), part("slow"), part("fresh")
+    aged(killed / "model.onnx", killed, slow)  # a file that is written for hours leaves its folder as it is
+    published = tmp_path / "cache/.part-published"
+    published.mkdir()
+    aged(published)
 
     await cache.fetch(NAME)
 
-    assert entries(tmp_path) == sorted([".part-new", origin.made.digest])
+    assert entries(tmp_path) == sorted([slow.name, fresh.name, origin.made.digest])
 
 
 async def test_an_emptied_cache_is_no_problem(cache, origin, tmp_path):

@@ -117,15 +117,15 @@ class BundleCache:
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for part in self._folder.glob(f"{_PART}*"):
-            if part.stat().st_mtime < time.time() - _STALE_S:
+        for part in self._folder.glob(f"*{_PART}*"):  # what the client fills has a name about this one
+            if _written_at(part) < time.time() - _STALE_S:
                 shutil.rmtree(part, ignore_errors=True)
 
     def _make_room(self, newest: Path) -> None:
         kept = [path for path in self._folder.iterdir() if _DIGEST.fullmatch(path.name) and path != newest]
         sizes = {path: _size(path) for path in [*kept, newest]}
-        for path in sorted(kept, key=_loaded_at):
-            if sum(sizes.values()) <= self._most_bytes or _loaded_at(path) > time.time() - _IN_USE_S:
+        for path in sorted(kept, key=_changed_at):
+            if sum(sizes.values()) <= self._most_bytes or _changed_at(path) > time.time() - _IN_USE_S:
                 return
             log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=sizes.pop(path))
             shutil.rmtree(path, ignore_errors=True)
@@ -139,16 +139,26 @@ def _publish(part: Path, folder: Path) -> None:
             raise
 
 
-def _loaded_at(folder: Path) -> float:
+def _written_at(part: Path) -> float:
+    """Return when a download last got anywhere: a file that grows for hours leaves its folder as it is."""
+    return max(_changed_at(path) for path in (part, *_files_below(part)))
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return them as far as they can be listed: another process may remove the folder meanwhile."""
+    return [Path(inner, name) for inner, _, names in os.walk(folder) for name in names]
+
+
+def _changed_at(path: Path) -> float:
     try:
-        return folder.stat().st_mtime
+        return path.stat().st_mtime
     except OSError:  # another process made room
         return 0.0
 
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
+    for path in _files_below(folder):
         with contextlib.suppress(OSError):
             total += path.lstat().st_size
     return total
