@@ -16,6 +16,7 @@ from gnomon.errors import (
     BundleInvalidError,
     NotFoundError,
     RegistryUnavailableError,
+    StorageFullError,
 )
 from gnomon_scorer.adapters.bundles import BundleCache
 from tests.scorer.evaluators import make_bundle
@@ -103,7 +104,9 @@ async def test_what_is_wrong_at_the_registry_is_an_error_and_leaves_nothing(cach
         (BlobMissingError("gone"), ArtifactCorruptError),
         (NotFoundError("not stored"), ArtifactCorruptError),
         (RegistryUnavailableError("away"), RegistryUnavailableError),
-        (OSError(errno.ENOSPC, "full"), OSError),
+        (OSError(errno.ENOSPC, "full"), StorageFullError),
+        (OSError(errno.EDQUOT, "full"), StorageFullError),
+        (OSError(errno.EIO, "broken"), OSError),
     ],
 )
 async def test_a_download_that_breaks_leaves_nothing_and_can_be_tried_again(
@@ -154,17 +157,21 @@ async def test_an_emptied_cache_is_no_problem(cache, origin, tmp_path):
     assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
 
 
-async def test_a_full_folder_loses_what_was_loaded_least_recently(tmp_path):
-    def one(digest_of, age_s, size_bytes=1000):
-        folder = tmp_path / "cache" / hashlib.sha256(digest_of).hexdigest()
-        folder.mkdir(parents=True)
-        (folder / "model.onnx").write_bytes(bytes(size_bytes))
-        os.utime(folder, (time.time() - age_s,) * 2)
-        return folder
+def kept(tmp_path, digest_of, age_s, size_bytes=1000):
+    """Return the folder of another bundle, loaded so long ago."""
+    folder = tmp_path / "cache" / hashlib.sha256(digest_of).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(bytes(size_bytes))
+    os.utime(folder, (time.time() - age_s,) * 2)
+    return folder
 
+
+async def test_a_full_folder_loses_what_was_loaded_least_recently(tmp_path):
     made = make_bundle()
     size = sum(len(content) for content in made.contents.values())
-    old, older, fresh = one(b"old", 10_000), one(b"older", 20_000), one(b"fresh", 10)
+    old, older, fresh = (
+        kept(tmp_path, name, age_s) for name, age_s in ((b"old", 10_000), (b"older", 20_000), (b"fresh", 10))
+    )
     (tmp_path / "cache" / "proved").mkdir()
     origin = FakeOrigin(made)
 
@@ -176,6 +183,55 @@ async def test_a_full_folder_loses_what_was_loaded_least_recently(tmp_path):
     shutil.rmtree(tmp_path / "cache" / made.digest)
     await BundleCache(tmp_path / "cache", origin, most_bytes=1).fetch(NAME)
     assert entries(tmp_path) == sorted([made.digest, fresh.name, "proved"])  # loaded within the hour
+
+
+async def test_on_a_full_disk_what_was_loaded_least_recently_makes_room_for_a_download(
+    cache, origin, tmp_path
+):
+    size = sum(len(content) for content in origin.made.contents.values())
+    oldest = kept(tmp_path, b"oldest", 30_000, size // 2)
+    older = kept(tmp_path, b"older", 20_000, size)
+    old, fresh = kept(tmp_path, b"old", 10_000), kept(tmp_path, b"fresh", 10)
+
+    def needs_room(folder):
+        if older.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    origin.alter = needs_room
+    await cache.fetch(NAME)
+
+    assert origin.downloads == 2
+    assert entries(tmp_path) == sorted([old.name, fresh.name, origin.made.digest])
+    assert not oldest.exists()
+
+
+async def test_a_full_disk_without_anything_to_remove_is_told_at_once(cache, origin, tmp_path):
+    fresh = kept(tmp_path, b"fresh", 10)
+    origin.error = OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageFullError, match="scorer's disk is full"):
+        await cache.fetch(NAME)
+
+    assert origin.downloads == 1
+    assert entries(tmp_path) == [fresh.name]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+async def test_a_bundle_that_cannot_be_looked_at_just_now_is_not_thrown_away(
+    cache, origin, tmp_path, monkeypatch, number
+):
+    before = await cache.fetch(NAME)
+
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as machine:
+        machine.setattr(hashlib, "file_digest", refused)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            await cache.fetch(NAME)
+
+    assert await cache.fetch(NAME) == before
+    assert origin.downloads == 1
 
 
 async def test_a_bundle_that_is_loaded_again_is_no_longer_the_oldest(cache, tmp_path):

@@ -8,6 +8,7 @@ recently leave when the folder is full.
 import asyncio
 import collections
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -16,7 +17,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +37,7 @@ from gnomon.errors import (
     BlobMissingError,
     NotFoundError,
     RegistryUnavailableError,
+    StorageFullError,
 )
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.objective import Objective, objective_of
@@ -102,13 +104,26 @@ class BundleCache:
     async def _download(
         self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
     ) -> None:
-        part = self._folder / f"{_PART}{uuid.uuid4().hex}"
-        await asyncio.to_thread(self._prepare)
+        """Bring a bundle into its folder; where the disk is full, others make room for it once."""
         try:
-            await self._origin.download(version, part)
-            if problem := await asyncio.to_thread(_problem, part, files):
-                raise _corrupt(version, problem)
-            await asyncio.to_thread(_publish, part, folder)
+            await self._download_once(version, files, folder)
+        except StorageFullError:
+            size_bytes = sum(file.size_bytes for file in files)  # enough, however little was free
+            if not await asyncio.to_thread(self._remove_others, folder, size_bytes):
+                raise
+            await self._download_once(version, files, folder)
+
+    async def _download_once(
+        self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
+    ) -> None:
+        part = self._folder / f"{_PART}{uuid.uuid4().hex}"
+        try:
+            with self._full_disk_in_words():
+                await asyncio.to_thread(self._prepare)
+                await self._origin.download(version, part)
+                if problem := await asyncio.to_thread(_problem, part, files):
+                    raise _corrupt(version, problem)
+                await asyncio.to_thread(_publish, part, folder)
             await asyncio.to_thread(self._make_room, folder)
         except (NotFoundError, BlobMissingError, BlobDigestMismatchError) as error:
             raise _corrupt(version, error.message) from error
@@ -122,13 +137,35 @@ class BundleCache:
                 shutil.rmtree(part, ignore_errors=True)
 
     def _make_room(self, newest: Path) -> None:
-        kept = [path for path in self._folder.iterdir() if _DIGEST.fullmatch(path.name) and path != newest]
-        sizes = {path: _size(path) for path in [*kept, newest]}
-        for path in sorted(kept, key=_changed_at):
-            if sum(sizes.values()) <= self._most_bytes or _changed_at(path) > time.time() - _IN_USE_S:
-                return
-            log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=sizes.pop(path))
+        kept = sum(_size(path) for path in self._bundles())
+        self._remove_others(newest, kept - self._most_bytes)
+
+    def _remove_others(self, newest: Path, size_bytes: float) -> bool:
+        """Remove what was loaded least recently until so much is free; tell whether anything was."""
+        left = size_bytes
+        for path in sorted(self._bundles() - {newest}, key=_changed_at):
+            if left <= 0 or _changed_at(path) > time.time() - _IN_USE_S:
+                break
+            size = _size(path)
+            log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=size)
             shutil.rmtree(path, ignore_errors=True)
+            left -= size
+        return left < size_bytes
+
+    def _bundles(self) -> set[Path]:
+        return {path for path in self._folder.glob("*") if _DIGEST.fullmatch(path.name)}
+
+    @contextlib.contextmanager
+    def _full_disk_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise StorageFullError(
+                f"The scorer's disk is full below {self._folder}. Free some space; the bundle is fetched "
+                "again after a while."
+            ) from error
 
 
 def _publish(part: Path, folder: Path) -> None:
@@ -165,13 +202,17 @@ def _size(folder: Path) -> int:
 
 
 def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
-    """Return what is wrong with a bundle's folder; None if every file has its digest."""
+    """Return what is wrong with a bundle's folder; None if every file has its digest.
+
+    Raises:
+        OSError: the machine does not let it be seen just now, which is no word against the bundle.
+    """
     for file in files:
         path = folder / file.path
         try:
             with path.open("rb") as content:
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        except OSError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return f"{file.path} is missing"
         if sha256 != file.sha256:
             return f"{file.path} does not have its digest"
