@@ -345,3 +345,18 @@ def test_whatever_happens_in_the_end_a_sound_catalog_is_served(history):
             await until(lambda: set(world.versions.slots()) == wanted)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("error", [StorageFullError("The disk is full."), OSError(24, "Too many open files")])
+async def test_what_the_machine_is_short_of_is_not_told_as_a_bad_bundle(error):
+    world = World(back_off=BackOff(first_s=60))
+    world.bundles.errors[V1] = error
+
+    with pytest.raises((StorageFullError, VersionUnloadableError)) as refusal:
+        await world.versions.get(V1, 5, pinned=True)
+    with pytest.raises(type(refusal.value)) as again:
+        await world.versions.get(V1, 5, pinned=True)
+    await world.versions.stop()
+
+    assert "sound bundle" not in refusal.value.message
+    assert 0 < again.value.retry_after_s <= 60

@@ -39,6 +39,8 @@ LIVE = "live"
 """The health of the process itself: it answers, whether or not it can do its job. For liveness probes."""
 
 _SLACK_S = 5.0
+_PING_EVERY_MS = 30_000
+_PING_ANSWER_MS = 20_000  # it may stand behind data on a slow line
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,13 @@ class Server:
                 # call that was begun. Clients hold further calls of a connection back themselves.
                 ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
                 ("grpc.keepalive_permit_without_calls", 1),
+                # A client that vanished without a word would hold its place for hours: its calls count for
+                # its key, and what they use stays. Pings go on while a long call says nothing. The limit of
+                # an answer is there twice: gRPC documents the first, and heeds the second, else a minute.
+                ("grpc.keepalive_time_ms", _PING_EVERY_MS),
+                ("grpc.keepalive_timeout_ms", _PING_ANSWER_MS),
+                ("grpc.http2.ping_timeout_ms", _PING_ANSWER_MS),
+                ("grpc.http2.max_pings_without_data", 0),
                 # Clients ask every 10 s whether a service that works for minutes is still there.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ],

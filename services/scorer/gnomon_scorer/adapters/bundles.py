@@ -8,6 +8,7 @@ recently leave when the folder is full.
 import asyncio
 import collections
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -16,7 +17,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +31,14 @@ from gnomon.bundle import (
     digest,
 )
 from gnomon.bundle_checks import Policy, check_contents, folder_opener
-from gnomon.errors import ArtifactCorruptError, BlobDigestMismatchError, BlobMissingError, NotFoundError
+from gnomon.errors import (
+    ArtifactCorruptError,
+    BlobDigestMismatchError,
+    BlobMissingError,
+    NotFoundError,
+    RegistryUnavailableError,
+    StorageFullError,
+)
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.objective import Objective, objective_of
 from gnomon_scorer.domain.ports import Bundle
@@ -61,14 +69,12 @@ class BundleCache:
         self._most_bytes = most_bytes
         self._policy = policy or Policy()
         self._origin = origin
-        self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # versions never change
+        self._files: dict[MetricVersionName, tuple[BundleFile, ...]] = {}  # as the registry told last
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
     async def fetch(self, version: MetricVersionName) -> Bundle:
         """Return the bundle of a version; see the port."""
-        if version not in self._files:
-            self._files[version] = check_files(await self._origin.files(version))
-        files = self._files[version]
+        files = await self._files_of(version)
         folder = self._folder / digest(files)
         async with self._locks[folder.name]:
             if await asyncio.to_thread(folder.is_dir):
@@ -83,16 +89,41 @@ class BundleCache:
                 raise _corrupt(version, f"{problem} in {folder}, which cannot be replaced")
             return await asyncio.to_thread(_read, folder, files, self._policy)
 
+    async def _files_of(self, version: MetricVersionName) -> tuple[BundleFile, ...]:
+        """Return the files of a version, by what was told before only where the registry is away.
+
+        A version never changes, but a registry that was restored from an older backup gives its number anew.
+        """
+        try:
+            self._files[version] = check_files(await self._origin.files(version))
+        except RegistryUnavailableError:
+            if version not in self._files:
+                raise
+        return self._files[version]
+
     async def _download(
         self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
     ) -> None:
-        part = self._folder / f"{_PART}{uuid.uuid4().hex}"
-        await asyncio.to_thread(self._prepare)
+        """Bring a bundle into its folder; where the disk is full, others make room for it once."""
         try:
-            await self._origin.download(version, part)
-            if problem := await asyncio.to_thread(_problem, part, files):
-                raise _corrupt(version, problem)
-            await asyncio.to_thread(_publish, part, folder)
+            await self._download_once(version, files, folder)
+        except StorageFullError:
+            size_bytes = sum(file.size_bytes for file in files)  # enough, however little was free
+            if not await asyncio.to_thread(self._remove_others, folder, size_bytes):
+                raise
+            await self._download_once(version, files, folder)
+
+    async def _download_once(
+        self, version: MetricVersionName, files: tuple[BundleFile, ...], folder: Path
+    ) -> None:
+        part = self._folder / f"{_PART}{uuid.uuid4().hex}"
+        try:
+            with self._full_disk_in_words():
+                await asyncio.to_thread(self._prepare)
+                await self._origin.download(version, part)
+                if problem := await asyncio.to_thread(_problem, part, files):
+                    raise _corrupt(version, problem)
+                await asyncio.to_thread(_publish, part, folder)
             await asyncio.to_thread(self._make_room, folder)
         except (NotFoundError, BlobMissingError, BlobDigestMismatchError) as error:
             raise _corrupt(version, error.message) from error
@@ -101,18 +132,40 @@ class BundleCache:
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for part in self._folder.glob(f"{_PART}*"):
-            if part.stat().st_mtime < time.time() - _STALE_S:
+        for part in self._folder.glob(f"*{_PART}*"):  # what the client fills has a name about this one
+            if _written_at(part) < time.time() - _STALE_S:
                 shutil.rmtree(part, ignore_errors=True)
 
     def _make_room(self, newest: Path) -> None:
-        kept = [path for path in self._folder.iterdir() if _DIGEST.fullmatch(path.name) and path != newest]
-        sizes = {path: _size(path) for path in [*kept, newest]}
-        for path in sorted(kept, key=_loaded_at):
-            if sum(sizes.values()) <= self._most_bytes or _loaded_at(path) > time.time() - _IN_USE_S:
-                return
-            log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=sizes.pop(path))
+        kept = sum(_size(path) for path in self._bundles())
+        self._remove_others(newest, kept - self._most_bytes)
+
+    def _remove_others(self, newest: Path, size_bytes: float) -> bool:
+        """Remove what was loaded least recently until so much is free; tell whether anything was."""
+        left = size_bytes
+        for path in sorted(self._bundles() - {newest}, key=_changed_at):
+            if left <= 0 or _changed_at(path) > time.time() - _IN_USE_S:
+                break
+            size = _size(path)
+            log.info("a cached bundle leaves the disk", digest=path.name, size_bytes=size)
             shutil.rmtree(path, ignore_errors=True)
+            left -= size
+        return left < size_bytes
+
+    def _bundles(self) -> set[Path]:
+        return {path for path in self._folder.glob("*") if _DIGEST.fullmatch(path.name)}
+
+    @contextlib.contextmanager
+    def _full_disk_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise StorageFullError(
+                f"The scorer's disk is full below {self._folder}. Free some space; the bundle is fetched "
+                "again after a while."
+            ) from error
 
 
 def _publish(part: Path, folder: Path) -> None:
@@ -123,29 +176,43 @@ def _publish(part: Path, folder: Path) -> None:
             raise
 
 
-def _loaded_at(folder: Path) -> float:
+def _written_at(part: Path) -> float:
+    """Return when a download last got anywhere: a file that grows for hours leaves its folder as it is."""
+    return max(_changed_at(path) for path in (part, *_files_below(part)))
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return them as far as they can be listed: another process may remove the folder meanwhile."""
+    return [Path(inner, name) for inner, _, names in os.walk(folder) for name in names]
+
+
+def _changed_at(path: Path) -> float:
     try:
-        return folder.stat().st_mtime
+        return path.stat().st_mtime
     except OSError:  # another process made room
         return 0.0
 
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
+    for path in _files_below(folder):
         with contextlib.suppress(OSError):
             total += path.lstat().st_size
     return total
 
 
 def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
-    """Return what is wrong with a bundle's folder; None if every file has its digest."""
+    """Return what is wrong with a bundle's folder; None if every file has its digest.
+
+    Raises:
+        OSError: the machine does not let it be seen just now, which is no word against the bundle.
+    """
     for file in files:
         path = folder / file.path
         try:
             with path.open("rb") as content:
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        except OSError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return f"{file.path} is missing"
         if sha256 != file.sha256:
             return f"{file.path} does not have its digest"

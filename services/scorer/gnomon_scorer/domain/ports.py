@@ -192,6 +192,8 @@ class Bundles(Protocol):
             NotFoundError: there is no such version.
             ArtifactCorruptError: a file is missing or altered, here and there.
             RegistryUnavailableError: it is not here, and the registry is away.
+            StorageFullError: the disk has no room for it.
+            OSError: the machine fails otherwise.
             BundleInvalidError: a file breaks a rule of bundles.
         """
 

@@ -367,6 +367,12 @@ class Versions:
 def _unloadable(name: MetricVersionName, error: Exception) -> VersionUnloadableError:
     if isinstance(error, VersionUnloadableError):
         return error
+    if isinstance(error, OSError):  # the bundle may be as sound as any
+        return VersionUnloadableError(
+            f"{name} cannot be loaded, for the scorer's machine: {first_line(error)} It is tried again.",
+            retry_after_s=1.0,  # callers are told the time that is really left
+            metric_version=str(name),
+        )
     unloadable = VersionUnloadableError(
         f"{name} cannot be loaded: {first_line(error)} Register a new version from a sound bundle.",
         metric_version=str(name),
