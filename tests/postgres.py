@@ -35,8 +35,9 @@ def binaries() -> Path | None:
 class PostgresServer:
     """One server on a port of its own. Databases are copies of templates, which are made once."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, **settings: str) -> None:
         self._programs = programs
+        self._settings = _SETTINGS | settings
         self._user = _unprivileged()
         self._folder = Path(tempfile.mkdtemp(prefix="gnomon-pg-"))
         if self._user:
@@ -48,7 +49,7 @@ class PostgresServer:
     def start(self) -> None:
         # A locale whose order is not that of bytes, as most servers have one.
         self._run("initdb", "-U", "gnomon", "-A", "trust", "-E", "UTF8", "--no-sync", *_locale())
-        lines = [f"{name} = {value}" for name, value in _SETTINGS.items()]
+        lines = [f"{name} = {value}" for name, value in self._settings.items()]
         lines += [f"port = {self._port}", f"unix_socket_directories = '{self._folder}'"]
         with (self._folder / "data/postgresql.conf").open("a") as file:
             file.write("\n".join([*lines, ""]))
@@ -67,6 +68,18 @@ class PostgresServer:
 
     def resume(self) -> None:
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "start")
+
+    def become_standby(self) -> None:
+        """Answer, and follow a primary that never comes. Needs `wal_level` to be `replica`."""
+        self._run("pg_ctl", "-w", "-m", "fast", "stop")  # in order: what it holds is there to be read at once
+        signal = self._folder / "data/standby.signal"
+        signal.touch()
+        if self._user:
+            shutil.chown(signal, self._user)
+        self.resume()
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-w", "promote")
 
     def database(self, template: str = "", fill: Callable[[str], None] | None = None) -> str:
         """Make a database; return its URL. `fill` makes a template by its URL, the first time."""

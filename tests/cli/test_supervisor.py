@@ -1,5 +1,6 @@
 """When a service is started again. Its process and the clock are the test's."""
 
+import errno
 import itertools
 import signal
 from pathlib import Path
@@ -26,6 +27,7 @@ class FakeService:
     def __init__(self):
         self.is_running = True
         self.is_broken = False
+        self.refusals: list[OSError] = []
         self.spawned = 0
         self.process = SimpleNamespace(returncode=None)
 
@@ -34,6 +36,8 @@ class FakeService:
         self.process.returncode = status
 
     def spawn(self):
+        if self.refusals:
+            raise self.refusals.pop()
         self.spawned += 1
         self.is_running = not self.is_broken
         self.process.returncode = 2 if self.is_broken else None
@@ -117,3 +121,19 @@ def test_one_that_was_steady_for_long_starts_with_the_first_delay_again(supervis
 
     assert service.spawned == 3
     assert all("0.5 s" in sentence for sentence in said if "started again" in sentence)
+
+
+def test_one_that_could_not_be_started_is_started_later_and_said_so(supervisor, service, said, clock):
+    service.die(1)
+    service.refusals = [OSError(errno.EAGAIN, "Resource temporarily unavailable"), OSError("no memory")]
+    for _ in range(20):
+        supervisor.look()
+        clock.now += FIRST_DELAY_S
+
+    assert service.spawned == 1
+    assert said[1:] == [
+        "The trainer could not be started: no memory; it is started again in 1 s. Its log is trainer.log.",
+        "The trainer could not be started: [Errno 11] Resource temporarily unavailable; it is started again "
+        "in 2 s. Its log is trainer.log.",
+        "The trainer is back at 127.0.0.1:7411.",
+    ]

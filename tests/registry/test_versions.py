@@ -15,6 +15,7 @@ from gnomon.errors import (
 )
 from gnomon.instances import Step
 from gnomon.v1 import registry_service_pb2 as rpc
+from gnomon_rpc import pages
 from tests.registry import bundles
 from tests.registry.running import error_of, registry, version_request
 
@@ -284,3 +285,19 @@ async def test_a_forged_page_token_is_refused(caller):
     for key in ("x", "9" * 30, "-1", "²"):
         request.page_token = make_token(request, key)
         assert isinstance(await error_of(caller.ListMetricVersions(request)), InvalidRequestError)
+
+
+async def test_pages_of_large_versions_end_early_and_without_gap(caller, monkeypatch):
+    bound = 4000
+    monkeypatch.setattr(pages, "PAGE_BYTES", bound)
+    for characters in (10, 1500, 9000, 1500, 1500, 10, 10):
+        await caller.version(report={"test_rows": 160, "warnings": ["x" * characters]})
+    request = rpc.ListMetricVersionsRequest(parent="metrics/tox")
+    numbers, first = [], True
+    while first or request.page_token:
+        page, first = await caller.ListMetricVersions(request), False
+        numbers += [int(v.name.rpartition("/")[2]) for v in page.metric_versions]
+        assert sum(v.ByteSize() for v in page.metric_versions) <= bound or len(page.metric_versions) == 1
+        request.page_token = page.next_page_token
+
+    assert numbers == [7, 6, 5, 4, 3, 2, 1]

@@ -46,12 +46,12 @@ class Supervisor:
             if watched.due is not None:
                 self._start_if_due(watched)
             elif not watched.service.is_running:
-                self._plan_restart(watched)
+                self._plan_restart(watched, _how_it_ended(watched.service))
             elif watched.is_coming_up and watched.service.is_listening():
                 watched.is_coming_up = False
                 self._say(f"The {watched.service.service} is back at {watched.service.address}.")
 
-    def _plan_restart(self, watched: _Watched) -> None:
+    def _plan_restart(self, watched: _Watched, why: str) -> None:
         now = self._clock()
         if now - watched.started > STEADY_S:
             watched.failures = 0
@@ -60,7 +60,7 @@ class Supervisor:
         watched.due = now + delay_s
         service = watched.service
         self._say(
-            f"The {service.service} {_how_it_ended(service)}; it is started again in {delay_s:g} s. "
+            f"The {service.service} {why}; it is started again in {delay_s:g} s. "
             f"Its log is {service.log_path}."
         )
 
@@ -68,9 +68,13 @@ class Supervisor:
         if watched.due is not None and self._clock() >= watched.due:
             watched.due = None
             watched.started = self._clock()
-            watched.is_coming_up = True
             watched.service.kill_group()  # what the dead one had started must not work beside the new one
-            watched.service.spawn()
+            try:
+                watched.service.spawn()
+            except OSError as error:  # no memory, process or file is left; the other services run on
+                self._plan_restart(watched, f"could not be started: {error}")
+            else:
+                watched.is_coming_up = True
 
 
 def _how_it_ended(service: ServiceProcess) -> str:

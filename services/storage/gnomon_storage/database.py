@@ -94,6 +94,9 @@ class SqlDatabase:
             try:
                 return open_ones.enter_context(engine.begin())
             except DBAPIError as error:
+                if troubles.is_of_standby(error):
+                    self.engine.dispose()  # or the pool would give the same connections again
+                    raise troubles.reads_only(self._owner) from error
                 if not troubles.is_no_answer(error) or time.monotonic() + pause_s >= give_up:
                     raise
             time.sleep(pause_s)

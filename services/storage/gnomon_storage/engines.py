@@ -75,6 +75,7 @@ def _of_postgresql(url: URL, busy_timeout_s: float, password: Callable[[], str] 
         "tcp_user_timeout": 15_000,  # ms; a server that vanished is noticed
         "keepalives_idle": 30,
         "application_name": "gnomon",
+        "target_session_attrs": "read-write",  # of several servers the primary; a standby is no answer
     }
     engine = create_engine(
         url,

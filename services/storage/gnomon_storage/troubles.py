@@ -47,6 +47,21 @@ def is_no_answer(error: DBAPIError) -> bool:
     return error.connection_invalidated or _is_lost(state) or _never_answered(error, state)
 
 
+def is_of_standby(error: DBAPIError) -> bool:
+    """Tell whether the begin of a write met a standby, which knows no such transaction.
+
+    Of other statements the code says something else: that they are not supported.
+    """
+    return _sqlstate(error) == "0A000"
+
+
+def reads_only(owner: str) -> GnomonError:
+    """A standby answers, or one that was promoted a moment ago."""
+    return ServiceUnavailableError(
+        f"The {owner}'s database takes no writes now. Try again.", retry_after_s=RETRY_S
+    )
+
+
 def _known(error: DBAPIError, owner: str) -> GnomonError | None:
     if isinstance(error.orig, sqlite3.Error):
         return _known_of_sqlite(error.orig, owner)
@@ -131,15 +146,8 @@ def _out_of_reach(owner: str, error: sqlite3.Error) -> GnomonError:
     )
 
 
-def _reads_only(owner: str) -> GnomonError:
-    """A standby answers, or one that was promoted a moment ago."""
-    return ServiceUnavailableError(
-        f"The {owner}'s database takes no writes now. Try again.", retry_after_s=RETRY_S
-    )
-
-
 _BY_STATE: dict[str, Callable[[str], GnomonError]] = {
-    "25006": _reads_only,
+    "25006": reads_only,
     "40001": _busy,  # serialization failure
     "40P01": _busy,  # deadlock
     "53100": _full,

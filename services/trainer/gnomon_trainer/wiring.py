@@ -1,7 +1,6 @@
 """Builds the trainer: with `work_wiring` and `judging_wiring`, the only file that knows concrete classes."""
 
 import asyncio
-import contextlib
 import secrets
 import sys
 import time
@@ -146,9 +145,13 @@ class TrainerApp:
         watch = LeaseWatch(self.runs, self.settings.lease_s, elapsed)
         while True:
             await asyncio.sleep(watch.interval_s)
-            with contextlib.suppress(GnomonError):
+            try:
                 await asyncio.to_thread(watch.look)
                 await asyncio.to_thread(self.runs.settle_cancelled, time.time())
+            except GnomonError as error:  # such as a busy database
+                log.warning("leases are not looked at", reason=error.reason)
+            except Exception:  # whatever it is, the next look may meet it no more
+                log.exception("leases are not looked at")
 
 
 def build(settings: TrainerSettings, worker_command: Sequence[str] = _WORKER) -> TrainerApp:

@@ -48,10 +48,8 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         return _message(await in_thread(self._keys.get, ApiKeyName.parse(request.name)))
 
     async def ListApiKeys(self, request: rpc.ListApiKeysRequest, context: Any) -> rpc.ListApiKeysResponse:
-        found = await page(request, self._keys.page, lambda key: key.name.api_key)
-        return rpc.ListApiKeysResponse(
-            api_keys=map(_message, found.items), next_page_token=found.next_page_token
-        )
+        found = await page(request, self._keys.page, lambda key: key.name.api_key, _message)
+        return rpc.ListApiKeysResponse(api_keys=found.items, next_page_token=found.next_page_token)
 
     async def UpdateApiKey(self, request: rpc.UpdateApiKeyRequest, context: Any) -> rpc.ApiKey:
         draft = request.api_key

@@ -43,10 +43,8 @@ class AliasRpcs:
         def read(after: str, limit: int) -> list[Alias]:
             return self.aliases.page(metric, after, limit)
 
-        found = await page(request, read, lambda alias: alias.name.alias)
-        return rpc.ListAliasesResponse(
-            aliases=map(messages.alias, found.items), next_page_token=found.next_page_token
-        )
+        found = await page(request, read, lambda alias: alias.name.alias, messages.alias)
+        return rpc.ListAliasesResponse(aliases=found.items, next_page_token=found.next_page_token)
 
     async def DeleteAlias(self, request: rpc.DeleteAliasRequest, context: Any) -> empty_pb2.Empty:
         name = AliasName.parse(request.name)
@@ -61,7 +59,5 @@ class AliasRpcs:
         def read(key: str, limit: int) -> list[Change]:
             return self.aliases.history(name, number(key), limit)
 
-        found = await page(request, read, lambda change: str(change.id))
-        return rpc.ListAliasEventsResponse(
-            alias_events=map(messages.alias_event, found.items), next_page_token=found.next_page_token
-        )
+        found = await page(request, read, lambda change: str(change.id), messages.alias_event)
+        return rpc.ListAliasEventsResponse(alias_events=found.items, next_page_token=found.next_page_token)

@@ -40,10 +40,8 @@ class MetricRpcs:
         return messages.metric(await in_thread(self.metrics.get, MetricName.parse(request.name)))
 
     async def ListMetrics(self, request: rpc.ListMetricsRequest, context: Any) -> rpc.ListMetricsResponse:
-        found = await page(request, self.metrics.page, lambda metric: metric.name.metric)
-        return rpc.ListMetricsResponse(
-            metrics=map(messages.metric, found.items), next_page_token=found.next_page_token
-        )
+        found = await page(request, self.metrics.page, lambda metric: metric.name.metric, messages.metric)
+        return rpc.ListMetricsResponse(metrics=found.items, next_page_token=found.next_page_token)
 
     async def UpdateMetric(self, request: rpc.UpdateMetricRequest, context: Any) -> pb.Metric:
         draft, paths = request.metric, request.update_mask.paths

@@ -35,10 +35,8 @@ class ProjectRpcs:
     async def ListProjects(self, request: rpc.ListProjectsRequest, context: Any) -> rpc.ListProjectsResponse:
         visible = caller.current().projects  # a key that is bound to projects sees no others
         read = functools.partial(self.projects.page, only=visible)
-        found = await page(request, read, lambda project: project.name.project)
-        return rpc.ListProjectsResponse(
-            projects=map(messages.project, found.items), next_page_token=found.next_page_token
-        )
+        found = await page(request, read, lambda project: project.name.project, messages.project)
+        return rpc.ListProjectsResponse(projects=found.items, next_page_token=found.next_page_token)
 
     async def UpdateProject(self, request: rpc.UpdateProjectRequest, context: Any) -> pb.Project:
         draft = request.project

@@ -44,9 +44,9 @@ class VersionRpcs:
         def read(key: str, limit: int) -> list[MetricVersion]:
             return self.versions.page(metric, number(key), limit, request.show_deleted)
 
-        found = await page(request, read, lambda version: str(version.number))
+        found = await page(request, read, lambda version: str(version.number), messages.version)
         return rpc.ListMetricVersionsResponse(
-            metric_versions=map(messages.version, found.items), next_page_token=found.next_page_token
+            metric_versions=found.items, next_page_token=found.next_page_token
         )
 
     async def DeleteMetricVersion(

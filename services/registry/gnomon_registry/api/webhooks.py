@@ -46,10 +46,10 @@ class WebhookRpcs:
         return messages.webhook(await in_thread(self.webhooks.get, WebhookName.parse(request.name)))
 
     async def ListWebhooks(self, request: pb.ListWebhooksRequest, context: Any) -> pb.ListWebhooksResponse:
-        found = await page(request, self.webhooks.page, lambda webhook: webhook.name.webhook)
-        return pb.ListWebhooksResponse(
-            webhooks=map(messages.webhook, found.items), next_page_token=found.next_page_token
+        found = await page(
+            request, self.webhooks.page, lambda webhook: webhook.name.webhook, messages.webhook
         )
+        return pb.ListWebhooksResponse(webhooks=found.items, next_page_token=found.next_page_token)
 
     async def UpdateWebhook(self, request: pb.UpdateWebhookRequest, context: Any) -> pb.Webhook:
         given = request.webhook
@@ -88,9 +88,9 @@ class WebhookRpcs:
         def read(key: str, limit: int) -> list[Delivery]:
             return self.webhooks.deliveries(name, number(key), limit, state)
 
-        found = await page(request, read, lambda delivery: str(delivery.id))
+        found = await page(request, read, lambda delivery: str(delivery.id), messages.delivery)
         return pb.ListWebhookDeliveriesResponse(
-            webhook_deliveries=map(messages.delivery, found.items), next_page_token=found.next_page_token
+            webhook_deliveries=found.items, next_page_token=found.next_page_token
         )
 
     async def RedeliverWebhook(self, request: pb.RedeliverWebhookRequest, context: Any) -> pb.WebhookDelivery:

@@ -68,21 +68,25 @@ class WorkerProcesses:
         wait_s = _FIRST_WAIT_S
         while not self._stopping.is_set():
             started = time.monotonic()
-            status = await self._run_one()
+            how = await self._run_one()
             if self._stopping.is_set():
                 return
             lived_s = time.monotonic() - started
             wait_s = _FIRST_WAIT_S if lived_s > _LIVED_LONG_S else wait_s
-            log.warning("worker ended", status=status, lived_s=round(lived_s, 1), next_in_s=wait_s)
+            log.warning("worker ended", **how, lived_s=round(lived_s, 1), next_in_s=wait_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
-    async def _run_one(self) -> int:
+    async def _run_one(self) -> dict[str, object]:
+        """Run a worker until it ends; return how it ended, for the log."""
         worker = f"w-{secrets.token_hex(6)}"
-        process = await asyncio.create_subprocess_exec(
-            *self._command, "--id", worker, env=self._environment, stdin=DEVNULL
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, "--id", worker, env=self._environment, stdin=DEVNULL
+            )
+        except OSError as error:  # no memory, process or file is left: there may be later
+            return {"not_started": str(error)}
         self._processes[worker] = process
         if self._stopping.is_set():  # told to stop while this one was being started
             process.terminate()
@@ -94,4 +98,4 @@ class WorkerProcesses:
             await self._on_death(worker, self._stopping.is_set())
         except Exception:
             log.exception("the runs of a dead worker wait for their leases to expire")
-        return status
+        return {"status": status}
