@@ -7,6 +7,9 @@ import yaml
 from tools.requirements import ROOT
 
 from gnomon_rpc.settings import ServerSettings
+from gnomon_trainer.adapters.base_models import IN_GGUF, IN_PARTS
+from tests.deploy.rendering import one, render
+from tests.deploy.test_compose import COMPOSE
 
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/gnomon.rules.yml").read_text())
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
@@ -39,3 +42,21 @@ def test_links_lead_somewhere(page):
             broken.append(link)
 
     assert broken == []
+
+
+def test_who_runs_containers_is_told_how_to_add_a_base_model():
+    """Beside the trainer, in its folder, and with room that is not a container's memory."""
+    page = (ROOT / "docs/operations/install.md").read_text()
+    told = re.findall(
+        r"^(docker compose|kubectl) (.*exec.* gnomon base-models add (\S+))$", page, re.MULTILINE
+    )
+
+    assert [tool for tool, _, _ in told] == ["docker compose", "kubectl"]
+    for _, words, base_model in told:
+        assert base_model in {*IN_PARTS, *IN_GGUF}
+        assert "TMPDIR=/var/lib/gnomon " in words
+    assert " trainer gnomon " in told[0][1]
+    assert "trainer:/var/lib/gnomon" in COMPOSE["services"]["trainer"]["volumes"]
+    assert "statefulset/gnomon-trainer " in told[1][1]
+    assert one(render({}), "StatefulSet", "gnomon-trainer")
+    assert all(name in page for name in (*IN_PARTS, *IN_GGUF))
