@@ -158,16 +158,25 @@ def test_values_that_make_no_sense_are_refused_by_name(values, said):
         render(values)
 
 
-@pytest.mark.parametrize(
-    ("size", "size_bytes"),
-    [
-        ("8Gi", 8 * 1024**3),
-        ("1.5Gi", 1.5 * 1024**3),
-        ("500M", 500e6),
-        ("2T", 2e12),
-        (8_589_934_592, 8 * 1024**3),
-    ],
-)
+SIZES = [
+    ("8Gi", 8 * 1024**3),
+    ("1.5Gi", 1.5 * 1024**3),
+    ("500M", 500e6),
+    ("2T", 2e12),
+    (8_589_934_592, 8 * 1024**3),
+]
+
+
+@pytest.mark.parametrize(("size", "size_bytes"), SIZES)
+def test_versions_leave_a_scorer_memory_for_what_it_does_with_them(size, size_bytes):
+    pod = pods(render({"scorer": {"memory": size}}))["gnomon-scorer"]
+    resources = pod["containers"][0]["resources"]
+
+    assert resources["limits"]["memory"] == resources["requests"]["memory"] == size
+    assert int(variables(pod)["GNOMON_SCORER_MEMORY_BUDGET_BYTES"]) == int(0.6 * size_bytes)
+
+
+@pytest.mark.parametrize(("size", "size_bytes"), SIZES)
 def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
     pod = pods(render({"scorer": {"cacheSize": size}}))["gnomon-scorer"]
     [volume] = [volume for volume in pod["volumes"] if volume["name"] == "cache"]
@@ -176,11 +185,11 @@ def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
     assert int(variables(pod)["GNOMON_SCORER_CACHE_DIR_BYTES"]) == int(0.75 * size_bytes)
 
 
-def test_the_room_of_a_scorer_may_be_told_and_is_told_once():
-    told = {"scorer": {"env": {"GNOMON_SCORER_CACHE_DIR_BYTES": "1000"}}}
-    env = pods(render(told))["gnomon-scorer"]["containers"][0]["env"]
+@pytest.mark.parametrize("name", ["GNOMON_SCORER_CACHE_DIR_BYTES", "GNOMON_SCORER_MEMORY_BUDGET_BYTES"])
+def test_the_room_of_a_scorer_may_be_told_and_is_told_once(name):
+    env = pods(render({"scorer": {"env": {name: "1000"}}}))["gnomon-scorer"]["containers"][0]["env"]
 
-    assert [each["value"] for each in env if each["name"].endswith("CACHE_DIR_BYTES")] == ["1000"]
+    assert [each["value"] for each in env if each["name"] == name] == ["1000"]
 
 
 @pytest.mark.parametrize("service", ["registry", "trainer"])

@@ -149,12 +149,12 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* Three quarters of a quantity such as 8Gi, in bytes. */}}
-{{- define "gnomon.cacheBytes" -}}
-{{- $text := . }}
-{{- if not (kindIs "string" .) }}{{ $text = printf "%.0f" (float64 .) }}{{ end }}
+{{/* A share of a quantity such as 8Gi, in bytes. Takes (dict "of" "8Gi" "share" 0.75). */}}
+{{- define "gnomon.bytes" -}}
+{{- $text := .of }}
+{{- if not (kindIs "string" .of) }}{{ $text = printf "%.0f" (float64 .of) }}{{ end }}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
-{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) 0.75 | int64 }}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) .share | int64 }}
 {{- end }}
 
 {{/* The key that seals what a service keeps for others; nothing without "masterKeySecret" among its values. */}}
