@@ -8,7 +8,7 @@ import yaml
 from tools.requirements import ROOT
 
 from tests.deploy import helm
-from tests.deploy.rendering import CHART, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
+from tests.deploy.rendering import CHART, FILES, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
 
 SERVICES = ("registry", "trainer", "scorer")
 _OTHERS_KINDS = {"ServiceMonitor"}  # of the Prometheus operator
@@ -54,7 +54,7 @@ def test_secrets_are_files_and_never_values(objects):
         for name, value in variables(pod).items():
             assert "SECRET" not in name
             if value.startswith("/etc/gnomon/"):
-                assert value.rpartition("/")[0] in mounted
+                assert {value, value.rpartition("/")[0]} & mounted
 
 
 def test_every_mount_has_its_volume(objects):
@@ -150,6 +150,9 @@ def test_without_protection_it_is_said_by_name():
         ({"tls": {"enabled": False}}, "tls.enabled"),
         ({"scorer": {"replica": 3}}, "replica"),
         ({"scorer": {"cores": 0}}, "cores"),
+        ({"scorer": {"extraVolumes": {"name": "policy"}}}, "extraVolumes"),
+        ({"trainer": {"extraVolumeMounts": [{"mountPath": "/etc/gnomon/recipes"}]}}, "name"),
+        ({"registry": {"serviceAccount": {"annotation": {}}}}, "annotation"),
         ({"trainer": {"database": {"url": "mysql://x"}}}, "url"),
     ],
 )
@@ -202,6 +205,27 @@ def test_a_master_key_is_mounted_where_the_service_looks_for_it(service):
     file = variables(pod)[f"GNOMON_{service.upper()}_MASTER_KEY_FILE"]
     assert file == "/etc/gnomon/master/master-key"
     assert not any("MASTER_KEY" in name for name in variables(pods(render({}))[f"gnomon-{service}"]))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_files_of_the_operator_are_mounted_where_the_values_say(service):
+    pod = pods(render(FILES))[f"gnomon-{service}"]
+
+    for volume in FILES[service]["extraVolumes"]:
+        assert volume in pod["volumes"]
+    for mount in FILES[service]["extraVolumeMounts"]:
+        assert mount in pod["containers"][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pods_account_is_known_to_the_cloud_where_it_is_annotated(service):
+    def account(values):
+        objects = render(values)
+        name = pods(objects)[f"gnomon-{service}"]["serviceAccountName"]
+        return one(objects, "ServiceAccount", name)["metadata"]
+
+    assert account(FILES)["annotations"] == FILES[service]["serviceAccount"]["annotations"]
+    assert "annotations" not in account({})
 
 
 def test_webhooks_leave_the_registry_only_where_it_is_said():

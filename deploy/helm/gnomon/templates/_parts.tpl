@@ -184,6 +184,7 @@ readinessProbe:
 - name: database
   secret: {secretName: {{ .existingSecret }}, defaultMode: 0440, items: [{key: password, path: password}]}
 {{- end }}{{ end }}
+{{- include "gnomon.extraVolumes" .values }}
 {{- end }}
 
 {{- define "gnomon.secretMounts" -}}
@@ -200,6 +201,20 @@ readinessProbe:
 {{- with .database }}{{ if and .url .existingSecret }}
 - {name: database, mountPath: /etc/gnomon/database, readOnly: true}
 {{- end }}{{ end }}
+{{- include "gnomon.extraMounts" .values }}
+{{- end }}
+
+{{/* What the values of a service add to its files; a migration has them as well. */}}
+{{- define "gnomon.extraVolumes" -}}
+{{- with .extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gnomon.extraMounts" -}}
+{{- with .extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* What of a pod is the same for all. Takes "values" of the service. */}}
