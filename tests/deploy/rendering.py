@@ -60,6 +60,10 @@ FILES: dict[str, Any] = {
         **_IDENTITY,
         "env": {"GNOMON_SCORER_BUNDLE_POLICY_FILE": "/etc/gnomon/policy/policy.json"},
     },
+    "networkPolicy": {
+        "dns": [{"namespace": "openshift-dns", "port": 5353}],
+        "egress": [{"ports": [{"port": 4317, "protocol": "TCP"}]}],
+    },
 }
 BARE = {"networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
 VALUE_SETS: dict[str, dict[str, Any]] = {

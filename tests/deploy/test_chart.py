@@ -124,6 +124,39 @@ def test_a_scorer_reaches_the_registry_and_nothing_else():
     assert to["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "registry"
 
 
+def egress(service, **policy):
+    found = one(render({"networkPolicy": policy}), "NetworkPolicy", f"gnomon-{service}")
+    return found["spec"]["egress"] or []  # no rule at all is none in YAML
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_may_go_where_the_values_add(service):
+    """To a collector of OpenTelemetry, say: nothing else of the policies lets a scorer reach one."""
+    namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "telemetry"}}}
+    rules = [{"to": [namespace], "ports": [{"port": 4317, "protocol": "TCP"}]}, {"ports": [{"port": 3128}]}]
+
+    assert egress(service, egress=rules) == [*egress(service), *rules]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_names_are_asked_for_where_the_clusters_dns_is(service):
+    told = [{"namespace": "openshift-dns", "port": 5353}, {"namespace": "kube-system", "port": 53}]
+    before, found = egress(service), egress(service, dns=told)
+    rules = found[: len(told)]
+
+    assert [found[len(told) :], egress(service, dns=[])] == [before[1:], before[1:]]
+    for rule, place in zip(rules, told, strict=True):
+        [to] = rule["to"]
+        assert to == {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place["namespace"]}}
+        }
+        assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {
+            (place["port"], "UDP"),
+            (place["port"], "TCP"),
+        }
+    assert rules[1] == before[0]  # what is usual is the default
+
+
 def test_databases_of_a_server_are_migrated_before_the_pods_come():
     objects = render(LARGE)
     for service in ("registry", "trainer"):
@@ -150,6 +183,8 @@ def test_without_protection_it_is_said_by_name():
         ({"tls": {"enabled": False}}, "tls.enabled"),
         ({"scorer": {"replica": 3}}, "replica"),
         ({"scorer": {"cores": 0}}, "cores"),
+        ({"networkPolicy": {"dns": [{"namespace": "openshift-dns"}]}}, "port"),
+        ({"networkPolicy": {"egress": {"ports": []}}}, "egress"),
         ({"scorer": {"extraVolumes": {"name": "policy"}}}, "extraVolumes"),
         ({"trainer": {"extraVolumeMounts": [{"mountPath": "/etc/gnomon/recipes"}]}}, "name"),
         ({"registry": {"serviceAccount": {"annotation": {}}}}, "annotation"),
@@ -231,12 +266,8 @@ def test_a_pods_account_is_known_to_the_cloud_where_it_is_annotated(service):
 def test_webhooks_leave_the_registry_only_where_it_is_said():
     rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
 
-    def egress(values, service="registry"):
-        return one(render(values), "NetworkPolicy", f"gnomon-{service}")["spec"]["egress"]
-
-    told = {"networkPolicy": {"webhooks": [rule]}}
-    assert [*egress({}), rule] == egress(told)
-    assert egress({}, "scorer") == egress(told, "scorer")
+    assert egress("registry", webhooks=[rule]) == [*egress("registry"), rule]
+    assert egress("scorer", webhooks=[rule]) == egress("scorer")
 
 
 @pytest.mark.parametrize("name", ["gnomon", "blue"])
