@@ -28,8 +28,51 @@ LARGE = {
     "imagePullSecrets": [{"name": "pull"}],
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
 }
+# Files of the operator's own, and an identity that a cloud knows: of each service, and for its migration.
+_POLICY = {
+    "env": {"GNOMON_REGISTRY_BUNDLE_POLICY_FILE": "/etc/gnomon/policy/policy.json"},
+    "extraVolumes": [{"name": "policy", "configMap": {"name": "policy"}}],
+    "extraVolumeMounts": [{"name": "policy", "mountPath": "/etc/gnomon/policy", "readOnly": True}],
+}
+_RECIPES = {
+    "env": {"GNOMON_TRAINER_RECIPES_DIR": "/etc/gnomon/recipes"},
+    "envFrom": [{"secretRef": {"name": "proxy"}}],
+    "extraVolumes": [
+        {"name": "recipes", "configMap": {"name": "recipes"}},
+        {"name": "postgres-ca", "secret": {"secretName": "postgres-ca"}},
+    ],
+    "extraVolumeMounts": [
+        {"name": "recipes", "mountPath": "/etc/gnomon/recipes", "readOnly": True},
+        {"name": "postgres-ca", "mountPath": "/etc/gnomon/postgres", "readOnly": True},
+    ],
+}
+_IDENTITY = {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/gnomon"}}}
+_CHECKED = "?sslmode=verify-full&sslrootcert=/etc/gnomon/postgres/ca.crt"
+FILES: dict[str, Any] = {
+    "registry": {**_POLICY, **_IDENTITY, "database": {"url": "postgresql://gnomon@db/registry"}},
+    "trainer": {
+        **_RECIPES,
+        **_IDENTITY,
+        "database": {"url": f"postgresql://gnomon@db/trainer{_CHECKED}", "existingSecret": "db"},
+    },
+    "scorer": {
+        **_POLICY,
+        **_IDENTITY,
+        "env": {"GNOMON_SCORER_BUNDLE_POLICY_FILE": "/etc/gnomon/policy/policy.json"},
+    },
+    "networkPolicy": {
+        "dns": [{"namespace": "openshift-dns", "port": 5353}],
+        "egress": [{"ports": [{"port": 4317, "protocol": "TCP"}]}],
+    },
+}
 BARE = {"networkPolicy": {"enabled": False}, "podDisruptionBudget": {"enabled": False}}
-VALUE_SETS: dict[str, dict[str, Any]] = {"default": {}, "plain": PLAIN, "large": LARGE, "bare": BARE}
+VALUE_SETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "plain": PLAIN,
+    "large": LARGE,
+    "files": FILES,
+    "bare": BARE,
+}
 
 
 def render(values: dict[str, Any], name: str = "gnomon") -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import yaml
 from tools.requirements import ROOT
 
 from tests.deploy import helm
-from tests.deploy.rendering import CHART, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
+from tests.deploy.rendering import CHART, FILES, LARGE, PLAIN, VALUE_SETS, one, pods, render, variables
 
 SERVICES = ("registry", "trainer", "scorer")
 _OTHERS_KINDS = {"ServiceMonitor"}  # of the Prometheus operator
@@ -54,7 +54,7 @@ def test_secrets_are_files_and_never_values(objects):
         for name, value in variables(pod).items():
             assert "SECRET" not in name
             if value.startswith("/etc/gnomon/"):
-                assert value.rpartition("/")[0] in mounted
+                assert {value, value.rpartition("/")[0]} & mounted
 
 
 def test_every_mount_has_its_volume(objects):
@@ -124,6 +124,39 @@ def test_a_scorer_reaches_the_registry_and_nothing_else():
     assert to["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "registry"
 
 
+def egress(service, **policy):
+    found = one(render({"networkPolicy": policy}), "NetworkPolicy", f"gnomon-{service}")
+    return found["spec"]["egress"] or []  # no rule at all is none in YAML
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_may_go_where_the_values_add(service):
+    """To a collector of OpenTelemetry, say: nothing else of the policies lets a scorer reach one."""
+    namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "telemetry"}}}
+    rules = [{"to": [namespace], "ports": [{"port": 4317, "protocol": "TCP"}]}, {"ports": [{"port": 3128}]}]
+
+    assert egress(service, egress=rules) == [*egress(service), *rules]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_names_are_asked_for_where_the_clusters_dns_is(service):
+    told = [{"namespace": "openshift-dns", "port": 5353}, {"namespace": "kube-system", "port": 53}]
+    before, found = egress(service), egress(service, dns=told)
+    rules = found[: len(told)]
+
+    assert [found[len(told) :], egress(service, dns=[])] == [before[1:], before[1:]]
+    for rule, place in zip(rules, told, strict=True):
+        [to] = rule["to"]
+        assert to == {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place["namespace"]}}
+        }
+        assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {
+            (place["port"], "UDP"),
+            (place["port"], "TCP"),
+        }
+    assert rules[1] == before[0]  # what is usual is the default
+
+
 def test_databases_of_a_server_are_migrated_before_the_pods_come():
     objects = render(LARGE)
     for service in ("registry", "trainer"):
@@ -150,6 +183,11 @@ def test_without_protection_it_is_said_by_name():
         ({"tls": {"enabled": False}}, "tls.enabled"),
         ({"scorer": {"replica": 3}}, "replica"),
         ({"scorer": {"cores": 0}}, "cores"),
+        ({"networkPolicy": {"dns": [{"namespace": "openshift-dns"}]}}, "port"),
+        ({"networkPolicy": {"egress": {"ports": []}}}, "egress"),
+        ({"scorer": {"extraVolumes": {"name": "policy"}}}, "extraVolumes"),
+        ({"trainer": {"extraVolumeMounts": [{"mountPath": "/etc/gnomon/recipes"}]}}, "name"),
+        ({"registry": {"serviceAccount": {"annotation": {}}}}, "annotation"),
         ({"trainer": {"database": {"url": "mysql://x"}}}, "url"),
     ],
 )
@@ -158,16 +196,25 @@ def test_values_that_make_no_sense_are_refused_by_name(values, said):
         render(values)
 
 
-@pytest.mark.parametrize(
-    ("size", "size_bytes"),
-    [
-        ("8Gi", 8 * 1024**3),
-        ("1.5Gi", 1.5 * 1024**3),
-        ("500M", 500e6),
-        ("2T", 2e12),
-        (8_589_934_592, 8 * 1024**3),
-    ],
-)
+SIZES = [
+    ("8Gi", 8 * 1024**3),
+    ("1.5Gi", 1.5 * 1024**3),
+    ("500M", 500e6),
+    ("2T", 2e12),
+    (8_589_934_592, 8 * 1024**3),
+]
+
+
+@pytest.mark.parametrize(("size", "size_bytes"), SIZES)
+def test_versions_leave_a_scorer_memory_for_what_it_does_with_them(size, size_bytes):
+    pod = pods(render({"scorer": {"memory": size}}))["gnomon-scorer"]
+    resources = pod["containers"][0]["resources"]
+
+    assert resources["limits"]["memory"] == resources["requests"]["memory"] == size
+    assert int(variables(pod)["GNOMON_SCORER_MEMORY_BUDGET_BYTES"]) == int(0.6 * size_bytes)
+
+
+@pytest.mark.parametrize(("size", "size_bytes"), SIZES)
 def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
     pod = pods(render({"scorer": {"cacheSize": size}}))["gnomon-scorer"]
     [volume] = [volume for volume in pod["volumes"] if volume["name"] == "cache"]
@@ -176,11 +223,11 @@ def test_a_scorer_makes_room_before_its_volume_is_full(size, size_bytes):
     assert int(variables(pod)["GNOMON_SCORER_CACHE_DIR_BYTES"]) == int(0.75 * size_bytes)
 
 
-def test_the_room_of_a_scorer_may_be_told_and_is_told_once():
-    told = {"scorer": {"env": {"GNOMON_SCORER_CACHE_DIR_BYTES": "1000"}}}
-    env = pods(render(told))["gnomon-scorer"]["containers"][0]["env"]
+@pytest.mark.parametrize("name", ["GNOMON_SCORER_CACHE_DIR_BYTES", "GNOMON_SCORER_MEMORY_BUDGET_BYTES"])
+def test_the_room_of_a_scorer_may_be_told_and_is_told_once(name):
+    env = pods(render({"scorer": {"env": {name: "1000"}}}))["gnomon-scorer"]["containers"][0]["env"]
 
-    assert [each["value"] for each in env if each["name"].endswith("CACHE_DIR_BYTES")] == ["1000"]
+    assert [each["value"] for each in env if each["name"] == name] == ["1000"]
 
 
 @pytest.mark.parametrize("service", ["registry", "trainer"])
@@ -195,15 +242,32 @@ def test_a_master_key_is_mounted_where_the_service_looks_for_it(service):
     assert not any("MASTER_KEY" in name for name in variables(pods(render({}))[f"gnomon-{service}"]))
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_files_of_the_operator_are_mounted_where_the_values_say(service):
+    pod = pods(render(FILES))[f"gnomon-{service}"]
+
+    for volume in FILES[service]["extraVolumes"]:
+        assert volume in pod["volumes"]
+    for mount in FILES[service]["extraVolumeMounts"]:
+        assert mount in pod["containers"][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pods_account_is_known_to_the_cloud_where_it_is_annotated(service):
+    def account(values):
+        objects = render(values)
+        name = pods(objects)[f"gnomon-{service}"]["serviceAccountName"]
+        return one(objects, "ServiceAccount", name)["metadata"]
+
+    assert account(FILES)["annotations"] == FILES[service]["serviceAccount"]["annotations"]
+    assert "annotations" not in account({})
+
+
 def test_webhooks_leave_the_registry_only_where_it_is_said():
     rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
 
-    def egress(values, service="registry"):
-        return one(render(values), "NetworkPolicy", f"gnomon-{service}")["spec"]["egress"]
-
-    told = {"networkPolicy": {"webhooks": [rule]}}
-    assert [*egress({}), rule] == egress(told)
-    assert egress({}, "scorer") == egress(told, "scorer")
+    assert egress("registry", webhooks=[rule]) == [*egress("registry"), rule]
+    assert egress("scorer", webhooks=[rule]) == egress("scorer")
 
 
 @pytest.mark.parametrize("name", ["gnomon", "blue"])

@@ -69,6 +69,25 @@ def test_nothing_is_compiled_and_nothing_is_installed_unlocked():
     assert "apt-get" not in DOCKERFILE.read_text()
 
 
+def venv_of(target):
+    """Return the words by which a target's environment is begun."""
+    [words] = re.findall(r"python -m (venv [^&]*?) */opt/gnomon", stages()[f"{target}-environment"])
+    return words.split()
+
+
+@pytest.mark.slow
+def test_the_trainers_environment_has_the_pip_that_adding_a_base_model_asks_for(tmp_path):
+    # Where there is none, `gnomon base-models add` ends with "No module named pip".
+    subprocess.run([sys.executable, "-m", *venv_of("trainer"), tmp_path / "opt"], check=True)
+
+    assert [*tmp_path.glob("opt/lib/python*/site-packages/pip/__main__.py")]
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS.keys() - {"trainer"}))
+def test_no_other_environment_can_install_anything(target):
+    assert "--without-pip" in venv_of(target)
+
+
 def test_the_last_stages_hold_an_environment_and_no_sources():
     for target in TARGETS:
         copies = instruction(target, "COPY")

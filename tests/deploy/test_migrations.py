@@ -8,7 +8,7 @@ import pytest
 from tools.check_images import stages
 
 from gnomon.cli.main import main
-from tests.deploy.rendering import LARGE, one, render
+from tests.deploy.rendering import FILES, LARGE, one, pods, render
 
 SERVICES = ("registry", "trainer")
 
@@ -40,6 +40,19 @@ def test_a_job_names_its_own_database_and_no_other(service):
         f"{mount['mountPath']}/password" for mount in job["volumeMounts"]
     }
     assert all(name.startswith(prefix) for name in told)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_job_is_told_and_given_all_that_the_values_add_to_its_service(service):
+    """A certificate that the database's URL names is a file, for the job as for the service."""
+    pod = one(render(FILES), "Job", f"gnomon-{service}-migration")["spec"]["template"]["spec"]
+    added, own = FILES[service], pods(render(FILES))[f"gnomon-{service}"]["containers"][0]
+    job = pod["containers"][0]
+
+    assert all({"name": name, "value": value} in job["env"] for name, value in added["env"].items())
+    assert job.get("envFrom") == own.get("envFrom") == added.get("envFrom")
+    assert [each for each in added["extraVolumes"] if each not in pod["volumes"]] == []
+    assert [each for each in added["extraVolumeMounts"] if each not in job["volumeMounts"]] == []
 
 
 @pytest.mark.slow

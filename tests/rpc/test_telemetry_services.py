@@ -1,6 +1,8 @@
 """Metrics of each service, as a process of its own, and what is made of them in deploy/."""
 
 import json
+import math
+import operator
 import re
 import time
 from pathlib import Path
@@ -118,3 +120,58 @@ def test_an_alert_says_what_is_wrong_and_what_to_do():
     for alert in alerts:
         assert alert["labels"]["severity"] in {"warning", "critical"}
         assert alert["annotations"].keys() == {"summary", "description", "runbook"}
+
+
+def value_of(node, rates):
+    """Return what Prometheus would make of an expression for one job; `rates` are by name and code.
+
+    Knows what a ratio needs: rates, their sums, quotients, `+`, `*` and `or`. None is no sample.
+    """
+    match node:
+        case promql.NumberLiteral():
+            return node.val
+        case promql.ParenExpr() | promql.AggregateExpr():
+            return value_of(node.expr, rates)
+        case promql.Call():
+            selector = node.args[0].vector_selector
+            taken = [rate for series, rate in rates.items() if is_selected(selector, *series)]
+            return sum(taken) if taken else None
+    left, right = value_of(node.lhs, rates), value_of(node.rhs, rates)
+    if str(node.op) == "or":
+        return right if left is None else left
+    if left is None or right is None:
+        return None
+    if str(node.op) == "/":
+        return left / right if right else math.nan
+    return {"+": operator.add, "*": operator.mul}[str(node.op)](left, right)
+
+
+def is_selected(selector, name, code):
+    by_code = [each for each in selector.matchers.matchers if each.name == "code"]
+    assert all(each.op in (promql.MatchOp.Equal, promql.MatchOp.NotEqual) for each in by_code)
+    return selector.name == name and all(
+        (code == each.value) == (each.op == promql.MatchOp.Equal) for each in by_code
+    )
+
+
+@pytest.mark.parametrize(
+    ("served", "overloaded", "beyond_quotas", "ratio"),
+    [
+        (100, 0, 0, 0.0),
+        (10, 0, 90, 0.0),  # one key floods: nothing that more scorers would mend
+        (90, 10, 0, 0.1),
+        (90, 10, 9900, 0.1),  # nor does such a flood hide that others are turned away
+        (None, 50, 0, 1.0),  # since the start no call was answered
+        (None, 0, 50, math.nan),
+    ],
+)
+def test_a_scorer_is_overloaded_by_what_its_queue_refuses_and_not_by_quotas(
+    served, overloaded, beyond_quotas, ratio
+):
+    [expression] = [plain for what, plain, _ in expressions(RULES) if what == "gnomon:refused:ratio"]
+    calls, refused = "gnomon_rpc_calls_total", "gnomon_scorer_refused_total"
+    rates = {(refused, None): overloaded, (calls, "RESOURCE_EXHAUSTED"): overloaded + beyond_quotas}
+    if served is not None:
+        rates[calls, "OK"] = served
+
+    assert value_of(promql.parse(expression), rates) == pytest.approx(ratio, nan_ok=True)

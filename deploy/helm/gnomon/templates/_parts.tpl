@@ -149,12 +149,12 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* Three quarters of a quantity such as 8Gi, in bytes. */}}
-{{- define "gnomon.cacheBytes" -}}
-{{- $text := . }}
-{{- if not (kindIs "string" .) }}{{ $text = printf "%.0f" (float64 .) }}{{ end }}
+{{/* A share of a quantity such as 8Gi, in bytes. Takes (dict "of" "8Gi" "share" 0.75). */}}
+{{- define "gnomon.bytes" -}}
+{{- $text := .of }}
+{{- if not (kindIs "string" .of) }}{{ $text = printf "%.0f" (float64 .of) }}{{ end }}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
-{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) 0.75 | int64 }}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) .share | int64 }}
 {{- end }}
 
 {{/* The key that seals what a service keeps for others; nothing without "masterKeySecret" among its values. */}}
@@ -184,6 +184,7 @@ readinessProbe:
 - name: database
   secret: {secretName: {{ .existingSecret }}, defaultMode: 0440, items: [{key: password, path: password}]}
 {{- end }}{{ end }}
+{{- include "gnomon.extraVolumes" .values }}
 {{- end }}
 
 {{- define "gnomon.secretMounts" -}}
@@ -200,6 +201,20 @@ readinessProbe:
 {{- with .database }}{{ if and .url .existingSecret }}
 - {name: database, mountPath: /etc/gnomon/database, readOnly: true}
 {{- end }}{{ end }}
+{{- include "gnomon.extraMounts" .values }}
+{{- end }}
+
+{{/* What the values of a service add to its files; a migration has them as well. */}}
+{{- define "gnomon.extraVolumes" -}}
+{{- with .extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gnomon.extraMounts" -}}
+{{- with .extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* What of a pod is the same for all. Takes "values" of the service. */}}
