@@ -99,6 +99,10 @@ def _extra(raw: RawRecord, columns: Columns, record: Mapping[str, Any]) -> dict[
             raise CellError(
                 "", f'has "{name}" besides "{columns.read[name][:40]}", which is read in its place'
             )
+        if name in columns.passed_over:  # stored beside the other, it would be what training reads
+            raise CellError(
+                "", f'has "{name}", which would be read in place of the column that was chosen; rename it'
+            )
         if not name.strip():
             raise CellError("", "has a key without a name")
         if "\0" in name:
