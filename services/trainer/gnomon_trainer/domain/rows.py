@@ -148,6 +148,16 @@ def _check_text(column: str, text: str, max_characters: int) -> None:
         raise CellError(column, "holds half a surrogate pair, which is no character")
 
 
+def checked_row(row: Row, record: Mapping[str, Any], metric: MetricDefinition) -> StoredRow:
+    """Return a stored row as the checks look at it again; shares that cannot be read doubt nothing."""
+    try:
+        shares = soft_labels.parse(record.get(soft_labels.COLUMN), metric)
+    except CellError:  # of a dataset of an earlier release
+        shares = None
+    is_doubted = shares is not None and soft_labels.disagrees(shares, row.label)
+    return StoredRow(dict(record), row.label, rendered(row.instance, metric), is_doubted)
+
+
 def row_of(number: int, record: Mapping[str, Any], metric: MetricDefinition) -> Row:
     """Return a stored row as the training reads it; the label is empty if it has none yet."""
     read = [name for group in needed(metric.input_shape) for name in group if name != LABEL]
