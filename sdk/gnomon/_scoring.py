@@ -8,7 +8,7 @@ from typing import Any
 from gnomon import shorthand
 from gnomon._requests import refused
 from gnomon._retry import is_transient
-from gnomon.cells import CellError, is_empty, parsed
+from gnomon.cells import CellError, is_empty, parsed, read_of
 from gnomon.cells import instance as read_cells
 from gnomon.convert import instance_to_proto
 from gnomon.errors import GnomonError, InstanceInvalidError, InternalError
@@ -99,7 +99,8 @@ def instance_of(cells: Mapping[str, Any], step: Step | None = None) -> Instance:
         for column in cells:
             if column not in COLUMNS:
                 raise refused("instance", f"has {column!r}; there may be: {', '.join(COLUMNS)}")
-        given = {column: parsed(column, _text(cell)) for column, cell in cells.items()}
+        there = {column: _text(cell) for column, cell in cells.items() if not is_empty(cell)}
+        given = {column: parsed(column, cell) for column, cell in read_of(there, step).items()}
         return read_cells({column: cell for column, cell in given.items() if not is_empty(cell)}, step)
     except CellError as error:
         raise InstanceInvalidError(f"{error.place} {error.what}.", field=error.place) from error

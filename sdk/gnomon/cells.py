@@ -42,6 +42,11 @@ _CAMEL = {
 }
 
 
+# A row may hold a chat and what it was made of, or an ID under a name of ours: one of them is read.
+_WHOLE = {Step.TRACE: ("messages", "trace"), Step.SESSION: ("session", "messages")}
+_PARTS = ("input", "output", "documents", "tools")
+
+
 class CellError(ValueError):
     """A cell of `column` cannot be read; `place` says where in it, such as `messages[2].tool_calls[0]`."""
 
@@ -54,6 +59,20 @@ class CellError(ValueError):
     def at(cls, place: str, what: str) -> "CellError":
         column = re.split(r"[.\[]", place, maxsplit=1)[0]
         return cls(column, what, place.removeprefix(column))
+
+
+def read_of(cells: Mapping[str, Any], step: Step | None) -> Mapping[str, Any]:
+    """Return those cells that a metric of this step reads, as uploads choose them; all if no step is given.
+
+    Whole traces and sessions are read from the first column of theirs, spans
+    from their parts. Where a row has none of these, what else it has is read.
+    """
+    if step in _WHOLE:
+        wanted = [name for name in _WHOLE[step] if name in cells][:1]
+    else:
+        is_span = step is not None and not {"input", "output"}.isdisjoint(cells)
+        wanted = [name for name in _PARTS if is_span and name in cells]
+    return {name: cells[name] for name in wanted} if wanted else cells
 
 
 def canonical(column: str, cell: Any) -> Any:
@@ -105,18 +124,18 @@ def instance(cells: Mapping[str, Any], step: Step | None = None) -> Instance:
 
     A chat is a trace, or a session of one trace where the metric's step is
     `SESSION`. A span is of the step's kind, of none if no step is given; beside its parts a chat is not
-    read, unless the metric's step is `TRACE` or `SESSION`.
+    read, unless the metric's step is `TRACE` or `SESSION`: see `read_of`.
 
     Raises:
         CellError: a cell has not the shape of messages, documents, tools, a
             trace or a session; its `place` says where in the cell.
     """
+    cells = read_of(cells, step)
     if "session" in cells:
         return _session(cells["session"])
     if "trace" in cells:
         return _trace(cells["trace"], "trace")
-    is_whole = step in {Step.TRACE, Step.SESSION}
-    if "messages" in cells and (is_whole or not {"input", "output"} & cells.keys()):
+    if "messages" in cells and {"input", "output"}.isdisjoint(cells):
         chat = _trace_of_messages(cells["messages"])
         return Session((chat,)) if step is Step.SESSION else chat
     return Span(

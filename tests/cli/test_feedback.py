@@ -108,6 +108,19 @@ def test_a_file_in_which_nobody_says_what_is_right_is_no_success(
     assert fake.feedback == []
 
 
+@pytest.mark.usefixtures("metric")
+def test_of_two_columns_that_are_read_as_one_nothing_is_recorded(
+    gnomon: Gnomon, fake: FakeServices, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "rows.jsonl", LINE | {"label": "true", "verdict": "false"})
+
+    ran = gnomon("feedback", "import", file, "commitment", "--column", "verdict=label")
+
+    assert ran.status != 0
+    assert "more than one column as 'label'" in ran.err
+    assert fake.feedback == []
+
+
 BOOLEAN = pb.Metric(name="metrics/toxic", step="LLM_SPAN", output_type="BOOLEAN")
 
 

@@ -193,6 +193,58 @@ def test_a_file_of_which_no_row_could_be_scored_is_no_success(gnomon, tmp_path, 
     assert ran.json["metrics"]["tone"]["errors"] == ran.json["rows"] == len(read_jsonl(target))
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("mapped", "why"),
+    [
+        (["question=output"], "more than one column as 'output'"),
+        (["question=input", "id=input"], "more than one column as 'input'"),
+        (["qestion=input"], "has no column 'qestion', which --column names. It has id, question, output."),
+        (["question=inptu"], "--column reads 'question' as 'inptu'"),
+    ],
+)
+def test_a_mapping_that_would_hide_a_column_is_refused_and_leaves_nothing(
+    gnomon, fake, tmp_path, ending, mapped, why
+):
+    source, target = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
+    rows = [{"id": str(n), "question": "When?", "output": "no"} for n in range(3)]
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    else:
+        lines = map(json.dumps, rows) if "json" in ending else ["id,question,output", *["1,When?,no"] * 3]
+        content = "\n".join(lines).encode()
+        source.write_bytes(gzip.compress(content) if ending.endswith(".gz") else content)
+
+    ran = gnomon("score-file", "tone", source, target, *[w for m in mapped for w in ("--column", m)])
+
+    assert ran.status != 0
+    assert why in " ".join(ran.err.split())
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
+def test_a_row_that_has_the_name_of_a_mapped_column_late_has_an_error_of_its_own(gnomon, tmp_path):
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"id": 1}\n{"answer": "no"}\n{"answer": "no", "output": "I promise"}\n')
+
+    ran = gnomon("score-file", "tone", source, target, "--column", "answer=output")
+
+    assert ran.status == 0, ran.err
+    errors = [row["tone.error"] for row in read_jsonl(target)]
+    assert errors[1] is None
+    assert errors[2].startswith("Line 3: The row has more than one column as 'output'")
+
+
+def test_an_id_under_a_name_of_ours_is_a_column_like_others_for_a_metric_of_spans(gnomon, tmp_path):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("session,trace,output\ns1,4bf92f35,I promise\n")
+
+    ran = gnomon("score-file", "tone", source, target)
+
+    assert ran.status == 0, ran.err
+    (row,) = read_any(target)
+    assert (row["session"], row["tone.label"]) == ("s1", "true")
+
+
 @pytest.mark.parametrize("blank", ["\n", "\r\n\r\n"])
 def test_blank_lines_may_go_before_the_header_of_a_csv(gnomon, tmp_path, blank):
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
@@ -310,7 +362,7 @@ def test_scores_of_another_job_are_refused_until_they_are_to_be_forgotten(
     elif change == "metrics":
         words.insert(2, "tone@2")
     else:
-        words += ["--column", "x=input"]
+        words += ["--column", "id=input"]
 
     ran = gnomon(*words)
     assert ran.status == 1

@@ -1,5 +1,7 @@
 """What a row holds, by the metric that reads it."""
 
+from typing import Any
+
 import pytest
 
 from gnomon.cells import CellError, instance
@@ -16,6 +18,24 @@ CELLS = {"input": "When?", "output": "Today.", "messages": CHAT}
 def test_of_a_row_with_texts_and_a_chat_the_metric_reads_what_it_scores(step: Step, kind: type) -> None:
     assert type(instance(CELLS, step)) is kind
     assert type(rows.instance_of(CELLS | {"label": True}, {}, step)) is kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "step", "read"),
+    [
+        ({"messages": CHAT, "trace": "4bf92f35"}, Step.TRACE, {"messages": CHAT}),
+        ({"messages": CHAT, "trace": [{"input": "other"}]}, Step.TRACE, {"messages": CHAT}),
+        ({"messages": CHAT, "session": "s1"}, Step.TRACE, {"messages": CHAT}),
+        ({"messages": CHAT, "trace": "4bf92f35"}, Step.SESSION, {"messages": CHAT}),
+        ({"session": [{"spans": []}], "messages": CHAT}, Step.SESSION, {"session": [{"spans": []}]}),
+        ({"input": "When?", "session": "s1", "trace": "4bf92f35"}, Step.LLM_SPAN, {"input": "When?"}),
+        ({"trace": [{"input": "When?"}], "messages": None}, Step.TRACE, {"trace": [{"input": "When?"}]}),
+    ],
+)
+def test_beside_what_the_metric_reads_nothing_else_is_looked_at(
+    cells: dict[str, Any], step: Step, read: dict[str, Any]
+) -> None:
+    assert rows.instance_of(cells, {}, step) == instance(read, step)
 
 
 def test_a_call_as_it_was_before_there_were_tools_is_a_call() -> None:

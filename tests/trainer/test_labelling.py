@@ -149,6 +149,8 @@ async def test_votes_that_differ_are_what_a_review_asks_first(
     found = next(each for each in dataset.findings if each.code == "DOUBTFUL_LABELS")
     assert list(found.rows) == [5, 8]
     assert "gnomon review logs" in found.message
+    looked_at = await trainer.stub.CheckDataset(trainer_pb.CheckDatasetRequest(name="datasets/logs"))
+    assert found in looked_at.dataset.findings
     review = await trainer.stub.CreateReview(
         reviews_pb2.CreateReviewRequest(
             parent="datasets/logs", review_id="r", review={"order": reviews_pb2.Review.JUDGE_DISAGREEMENT}

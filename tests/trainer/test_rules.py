@@ -28,7 +28,7 @@ from gnomon_trainer.domain.labels import LabelError, parse_label
 from gnomon_trainer.domain.recipes import ManyRows, Recipe, resolve
 from gnomon_trainer.domain.rows import BadRow, RawRecord, StoredRow, row_of, stored_row
 from gnomon_trainer.domain.splitting import split
-from gnomon_trainer.domain.texts import normalised
+from gnomon_trainer.domain.texts import normalised, rendered
 from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.uploads import Limits, Upload, ingest
 from tests.trainer.fakes import FakeRowStore
@@ -37,6 +37,9 @@ from tests.trainer.things import PARAMETERS, TOXICITY
 
 TOPIC = MetricDefinition(
     "metrics/topic", OutputType.CATEGORICAL, Step.LLM_SPAN, InputShape.INPUT, ("1", "billing"), ()
+)
+LOOP = MetricDefinition(
+    "metrics/loop", OutputType.BOOLEAN, Step.TRACE, InputShape.WHOLE_TRACE, ("false", "true"), ("true",)
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -71,6 +74,35 @@ def test_any_record_is_a_row_or_a_bad_row(cells: dict[str, Any]) -> None:
     else:
         assert isinstance(row, StoredRow)
         assert row_of(1, row.record, TOXICITY).label == row.label
+
+
+@given(st.sampled_from([None, "", "4bf92f35", [{"input": "another text"}]]) | anything, st.booleans())
+def test_the_text_of_a_trace_that_is_checked_is_the_one_that_is_learned(trace: Any, is_first: bool) -> None:
+    found = ["trace", "messages", "label"] if is_first else ["messages", "label", "trace"]
+    cells = {"messages": [{"role": "user", "content": "Hello"}], "label": 1, "trace": trace}
+
+    row = stored_row(RawRecord(7, cells), choose(found, {}, InputShape.WHOLE_TRACE), LOOP, 1000)
+
+    if isinstance(row, BadRow):  # such as of half a character; never of what it means as a trace
+        assert row.column == "trace"
+        return
+    assert rendered(row_of(1, row.record, LOOP).instance, LOOP) == row.text
+    assert row.record["trace"] == trace or trace != trace
+
+
+@pytest.mark.parametrize("late", ["Hello", "", None, [{"role": "user", "content": "Hello"}]])
+@pytest.mark.parametrize("found", [["trace", "label"], ["conversation", "messages", "label"]])
+def test_a_chat_that_was_passed_over_is_not_stored_beside_the_trace_that_is_read(
+    found: list[str], late: Any
+) -> None:
+    mapping = {"conversation": "trace", "messages": "input"} if "conversation" in found else {}
+    columns = choose(found, mapping, InputShape.WHOLE_TRACE)
+    cells = {columns.read["trace"]: [{"input": "a text"}], "label": 1, "messages": late}
+
+    row = stored_row(RawRecord(7, cells), columns, LOOP, 1000)
+
+    assert isinstance(row, BadRow)
+    assert 'has "messages"' in row.message
 
 
 def test_a_file_whose_keys_are_data_is_refused() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gnomon.cells import CellError
 from gnomon.errors import DatasetInvalidError, DatasetUnsuitableError
 from gnomon.instances import text_span
+from gnomon.v1 import trainer_service_pb2 as pb
 from gnomon_trainer.domain.soft_labels import COLUMN, disagrees, parse, shares_of
 from gnomon_trainer.domain.training import Row
 from tests.trainer.running import Trainer, codes, jsonl, labelled_rows, refused
@@ -82,6 +83,32 @@ async def test_an_upload_keeps_shares_and_tells_where_they_speak_against_the_lab
     (found,) = dataset.findings
     assert (found.code, list(found.rows), found.row_count) == ("LABEL_PROBABILITIES_DISAGREE", [2], 1)
     assert list(dataset.extra_columns) == [COLUMN]
+
+
+async def test_a_closer_look_and_a_split_still_tell_where_shares_speak_against_the_label(
+    trainer: Trainer,
+) -> None:
+    rows: list[dict[str, Any]] = labelled_rows(200)
+    for row in rows[1:100:2]:  # which are labelled false
+        row[COLUMN] = {"true": 0.6, "false": 0.4}
+    await trainer.upload(jsonl(rows))
+
+    checked = await trainer.stub.CheckDataset(pb.CheckDatasetRequest(name="datasets/train"))
+    halves = await trainer.stub.SplitDataset(
+        pb.SplitDatasetRequest(
+            name="datasets/train", training_dataset_id="a", test_dataset_id="b", test_share=0.5
+        )
+    )
+
+    found = {each.code: each.row_count for each in checked.dataset.findings}
+    assert found["LABEL_PROBABILITIES_DISAGREE"] == 50
+    parts = [
+        finding.row_count
+        for half in (halves.training_set, halves.test_set)
+        for finding in half.findings
+        if finding.code == "LABEL_PROBABILITIES_DISAGREE"
+    ]
+    assert sum(parts) == 50
 
 
 async def test_the_same_shares_in_csv_are_the_same_dataset(trainer: Trainer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnomon import shorthand
+from gnomon._scoring import COLUMNS, instance_of
 from gnomon.cli import rows, writing
 from gnomon.cli.journal import Journal
 from gnomon.cli.rows import Row, Source
@@ -109,8 +110,8 @@ def score_file(
     if target.resolve() == source.resolve():
         raise InvalidRequestError(f"{target} is the file that is read. Name another.")
     definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
-    step = step_from_proto(definitions[metrics[0]].step)
-    reader = _Reader(columns, step if step in {Step.TRACE, Step.SESSION} else None)
+    reader = _Reader(columns, step_from_proto(definitions[metrics[0]].step))
+    _check_columns(file, columns)
     added = {
         name: kind
         for metric, definition in definitions.items()
@@ -135,6 +136,16 @@ def score_file(
             raise
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _check_columns(file: Source, columns: Mapping[str, str]) -> None:
+    for theirs, name in columns.items():
+        if name not in COLUMNS:
+            raise InvalidRequestError(
+                f"--column reads {theirs!r} as {name!r}; it must be one of: {', '.join(COLUMNS)}."
+            )
+    with closing(iter(file)) as read:
+        rows.check_columns(read, columns, file.path)
 
 
 def _job(source: Path, metrics: Sequence[str], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -173,17 +184,19 @@ def _versions(client: "Client", journal: Journal, job: dict[str, Any], restart: 
 class _Reader:
     """Makes instances of rows, the same for all metrics.
 
-    `step` is the first metric's if that reads whole traces or sessions.
+    `step` is the first metric's: it says what of a row is read.
     """
 
     columns: Mapping[str, str]
-    step: Step | None
+    step: Step
 
     def read(self, row: Row) -> Instance | GnomonError:
         if row.problem:
             return GnomonError(f"{row.place} {row.problem}.")
         try:
-            return rows.instance_of(row.cells, self.columns, self.step)
+            cells = rows.cells_to_read(row.cells, self.columns, self.step)
+            # A span is of no kind: another metric may read those of another.
+            return instance_of(cells, self.step if self.step in {Step.TRACE, Step.SESSION} else None)
         except GnomonError as error:
             return GnomonError(f"{row.place}: {error.message}")
 

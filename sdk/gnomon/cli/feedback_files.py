@@ -24,9 +24,17 @@ def read(
     Args:
         columns: from the file's column to ours; those not named keep their name.
         version: what scored, where a row does not tell.
+
+    Raises:
+        InvalidRequestError: the file lacks a column of `columns`, or two would be read as one.
     """
+    rows.check_columns(rows.read(file), columns, file)
     for row in rows.read(file):
-        cells = {columns.get(name, name): cell for name, cell in row.cells.items()}
+        try:
+            cells = rows.ours(row.cells, columns)
+        except InvalidRequestError as error:
+            yield row.place, error
+            continue
         if row.problem:
             yield row.place, InvalidRequestError(f"The row {row.problem}.")
         elif cells.get("label") not in (None, ""):

@@ -5,13 +5,14 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from gnomon import _scoring, parquet
 from gnomon._scoring import COLUMNS
+from gnomon.cells import read_of
 from gnomon.errors import InvalidRequestError
 from gnomon.instances import Instance, Step
 from gnomon.text_files import named, parsed
@@ -147,6 +148,53 @@ def _read_jsonl(file: IO[str]) -> Iterator[Row]:
             yield Row(place, {}, "is not a JSON object; each line must be one")
 
 
+def check_columns(rows: Iterable[Row], columns: Mapping[str, str], path: Path) -> None:
+    """Raise InvalidRequestError if a mapped column is not there, or two would be read as one.
+
+    Reads up to the first row from which on all mapped columns were seen. A file
+    without rows has nothing that could be read wrongly.
+    """
+    absent, found = dict.fromkeys(columns), dict[str, None]()
+    for row in rows if absent else ():
+        ours(row.cells, columns)
+        found |= dict.fromkeys(row.cells)
+        absent = {column: None for column in absent if column not in row.cells}
+        if not absent:
+            return
+    if absent and found:
+        raise InvalidRequestError(
+            f"{path} has no column {next(iter(absent))!r}, which --column names. "
+            f"It has {', '.join(list(found)[:20])}."
+        )
+
+
+def ours(cells: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row's cells by our names; `columns` is from the file's.
+
+    Raises:
+        InvalidRequestError: two of them would have the same name.
+    """
+    found: dict[str, Any] = {}
+    for column, cell in cells.items():
+        name = columns.get(column, column)
+        if name in found:
+            raise InvalidRequestError(
+                f"The row has more than one column as {name!r}, one of them by --column. Leave one out, or "
+                "name the other something else by --column too."
+            )
+        found[name] = cell
+    return found
+
+
+def cells_to_read(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step | None) -> dict[str, Any]:
+    """Return those of a row's cells that a metric of the step reads; see `instance_of`."""
+    named = ours(cells, columns)
+    there = {column: named[column] for column in COLUMNS if named.get(column) not in (None, "", [])}
+    if not there:
+        raise InvalidRequestError(f"The row has none of the columns {', '.join(COLUMNS)}; see --column.")
+    return dict(read_of(there, step))
+
+
 def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step | None) -> Instance:
     """Return what a row holds: a session, a trace, a conversation, or the parts of a span.
 
@@ -157,8 +205,4 @@ def instance_of(cells: Mapping[str, Any], columns: Mapping[str, str], step: Step
     Raises:
         InvalidRequestError: there is nothing to score, or a cell is malformed.
     """
-    ours = {columns.get(column, column): value for column, value in cells.items()}
-    found = {column: ours[column] for column in COLUMNS if ours.get(column) not in (None, "", [])}
-    if not found:
-        raise InvalidRequestError(f"The row has none of the columns {', '.join(COLUMNS)}; see --column.")
-    return _scoring.instance_of(found, step)
+    return _scoring.instance_of(cells_to_read(cells, columns, step), step)

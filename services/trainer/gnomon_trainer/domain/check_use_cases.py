@@ -19,12 +19,13 @@ from gnomon_trainer.domain.label_checks import (
     near_conflicts,
 )
 from gnomon_trainer.domain.nearness import Neighbours, affordable
-from gnomon_trainer.domain.rows import StoredRow, row_of
+from gnomon_trainer.domain.rows import checked_row, row_of
 from gnomon_trainer.domain.texts import normalised, rendered
 from gnomon_trainer.domain.training import MetricDefinition, Row
 from gnomon_trainer.domain.wanted_work import while_wanted
 
 MOST_SHOWN = 1000
+_OF_A_JUDGE = "DOUBTFUL_LABELS"  # whose votes are not stored, so that no look at the rows finds it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,13 @@ class Checks:
             for number, record in enumerate(self.rows.read(dataset.digest), 1):
                 pause()
                 row = row_of(number, record, metric)
-                checks.add(StoredRow(record, row.label, rendered(row.instance, metric)))
+                checks.add(checked_row(row, record, metric))
                 read.rows.append(row)
                 read.texts.append(render(row.instance, template, metric.step))
         except (ArtifactCorruptError, InstanceInvalidError) as error:
             return _Read([finding("ROWS_UNREADABLE", f"{error.message} Upload the rows again.")])
         read.findings += checks.findings()
+        read.findings += (entry for entry in dataset.findings if entry.code == _OF_A_JUDGE)
         if affordable(dataset.row_count, dataset.size_bytes):
             texts = [normalised(rendered(row.instance, metric)) for row in read.rows]
             labels = [row.label for row in read.rows]

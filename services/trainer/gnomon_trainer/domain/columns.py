@@ -29,11 +29,13 @@ _ALSO_CALLED = {"documents": "context"}
 class Columns:
     """How a file's columns are read. `read` is from ours to the file's; it holds `id` if there is one.
 
-    It holds `label` unless the rows have none yet.
+    It holds `label` unless the rows have none yet. `passed_over`: those of ours that would have been read
+    in place of another, and that the file lacks.
     """
 
     read: Mapping[str, str]
     extra: tuple[str, ...]
+    passed_over: frozenset[str] = frozenset()
 
     @property
     def unlabelled(self) -> bool:
@@ -74,6 +76,7 @@ def choose(
     ours = {mapping.get(column, column): column for column in found}
     by_ours: dict[str, str] = {}
     missing: list[tuple[str, ...]] = []
+    passed_over: set[str] = set()
     if unlabelled and LABEL in ours:
         raise _labelled(ours[LABEL])
     for alternatives in needed(shape, unlabelled=unlabelled):
@@ -81,6 +84,7 @@ def choose(
         other = _ALSO_CALLED.get(alternatives[0])
         if name is not None:
             by_ours[name] = ours[name]
+            passed_over.update(alternatives[: alternatives.index(name)])
         elif other in ours:
             by_ours[alternatives[0]] = ours[str(other)]
         else:
@@ -90,7 +94,8 @@ def choose(
     if ID in ours:
         by_ours[ID] = ours[ID]
     taken = set(by_ours.values())
-    return Columns(by_ours, tuple(column for column in found if column not in taken))
+    extra = tuple(column for column in found if column not in taken)
+    return Columns(by_ours, extra, frozenset(passed_over))
 
 
 def _check_found(found: Sequence[str], mapping: Mapping[str, str]) -> None:

@@ -19,9 +19,8 @@ from gnomon_trainer.domain.datasets import (
     RowStore,
     check_labelled,
 )
-from gnomon_trainer.domain.rows import BadRow, StoredRow, row_of
+from gnomon_trainer.domain.rows import BadRow, checked_row, row_of
 from gnomon_trainer.domain.splitting import split
-from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import MetricDefinition
 from gnomon_trainer.domain.uploads import Ingested, Limits, RecordSource, Upload, ingest
 
@@ -208,8 +207,7 @@ class Datasets:
         try:
             for place, record in enumerate(self.rows.read(source.digest)):
                 if belongs(place):
-                    row = row_of(place + 1, record, metric)
-                    checks.add(StoredRow(record, row.label, rendered(row.instance, metric)))
+                    checks.add(checked_row(row_of(place + 1, record, metric), record, metric))
                     sink.write(record)
             digest, size_bytes = sink.keep()
         finally:

@@ -9,10 +9,7 @@ from gnomon_trainer.domain.review_agreement import Progress
 from gnomon_trainer.domain.review_corrections import COLUMN, corrected
 from gnomon_trainer.domain.review_reading import check_labels
 from gnomon_trainer.domain.reviews import Outcome, Review, Verdict
-from gnomon_trainer.domain.rows import StoredRow, row_of
-from gnomon_trainer.domain.soft_labels import COLUMN as SHARES
-from gnomon_trainer.domain.soft_labels import disagrees
-from gnomon_trainer.domain.texts import rendered
+from gnomon_trainer.domain.rows import checked_row, row_of
 from gnomon_trainer.domain.training import MetricDefinition
 
 
@@ -64,9 +61,7 @@ def _draft(
         for number, before in enumerate(rows.read(newest.digest), 1):
             pause()
             record = corrected(before, settled[number], review.name) if number in settled else before
-            row, shares = row_of(number, record, metric), record.get(SHARES)
-            is_doubted = isinstance(shares, dict) and disagrees(shares, row.label)
-            checks.add(StoredRow(record, row.label, rendered(row.instance, metric), is_doubted))
+            checks.add(checked_row(row_of(number, record, metric), record, metric))
             sink.write(record)
         digest, size_bytes = sink.keep()
     finally:

@@ -99,6 +99,10 @@ def _extra(raw: RawRecord, columns: Columns, record: Mapping[str, Any]) -> dict[
             raise CellError(
                 "", f'has "{name}" besides "{columns.read[name][:40]}", which is read in its place'
             )
+        if name in columns.passed_over:  # stored beside the other, it would be what training reads
+            raise CellError(
+                "", f'has "{name}", which would be read in place of the column that was chosen; rename it'
+            )
         if not name.strip():
             raise CellError("", "has a key without a name")
         if "\0" in name:
@@ -142,6 +146,16 @@ def _check_text(column: str, text: str, max_characters: int) -> None:
         raise CellError(column, f"holds a NUL character at position {text.index(chr(0)) + 1}")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise CellError(column, "holds half a surrogate pair, which is no character")
+
+
+def checked_row(row: Row, record: Mapping[str, Any], metric: MetricDefinition) -> StoredRow:
+    """Return a stored row as the checks look at it again; shares that cannot be read doubt nothing."""
+    try:
+        shares = soft_labels.parse(record.get(soft_labels.COLUMN), metric)
+    except CellError:  # of a dataset of an earlier release
+        shares = None
+    is_doubted = shares is not None and soft_labels.disagrees(shares, row.label)
+    return StoredRow(dict(record), row.label, rendered(row.instance, metric), is_doubted)
 
 
 def row_of(number: int, record: Mapping[str, Any], metric: MetricDefinition) -> Row:
