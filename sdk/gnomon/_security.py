@@ -1,6 +1,7 @@
 """With what a client shows who it is, and how it knows whom it speaks with."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 from gnomon._requests import refused
 from gnomon.addresses import PASS_NO_PROXY, is_loopback
 from gnomon.api_keys import read_key
-from gnomon.errors import ApiKeyNeedsTlsError
+from gnomon.errors import ApiKeyNeedsTlsError, InvalidRequestError
 
 _TRUE = {"1", "true", "yes", "on"}
 _SCHEMES = {"https://": True, "http://": False}
+
+Stamps = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,14 @@ class Target:
 
     address: str
     tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """gRPC's credentials of TLS channels, and what the files looked like that they were read from."""
+
+    of_grpc: Any
+    stamps: Stamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,44 @@ class Security:
             certificate_chain=_content("certificate_file", self.certificate_file),
         )
 
+    def credentials(self) -> Credentials:
+        """Return the credentials, and by what to tell that the files were replaced.
+
+        Raises:
+            InvalidRequestError: a file cannot be read.
+        """
+        stamps = self._stamps()  # before the files are read: what is replaced meanwhile is read again
+        return Credentials(self.channel_credentials(), stamps)
+
+    def renewed(self, before: Credentials) -> Credentials | None:
+        """Return the credentials if the files were replaced, and fit together as they are now."""
+        if self._stamps() == before.stamps:
+            return None
+        try:
+            now = self.credentials()
+        except InvalidRequestError:
+            return None
+        # Looked at again, as they may be written while they are read.
+        return now if self._fit_together() and self._stamps() == now.stamps else None
+
+    def _stamps(self) -> Stamps:
+        files = (self.ca_file, self.certificate_file, self.certificate_key_file)
+        return tuple(_stamp(file) for file in files if file is not None)
+
+    def _fit_together(self) -> bool:
+        """Ask the standard library: gRPC would open a channel with anything, and reach nobody."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if self.ca_file is not None:
+                context.load_verify_locations(self.ca_file)
+            if self.certificate_file is not None:
+                context.load_cert_chain(
+                    self.certificate_file, self.certificate_key_file, password=_no_password
+                )
+        except (OSError, ValueError):
+            return False
+        return True
+
 
 def security_of(
     *,
@@ -149,3 +198,15 @@ def _content(name: str, path: Path | None) -> bytes | None:
         return path.read_bytes()
     except OSError as error:
         raise refused(name, f"cannot be read: {path}: {error.strerror}") from error
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0, 0)  # who reads it says why
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _no_password() -> str:
+    return ""  # else the terminal would be asked for one

@@ -115,6 +115,18 @@ def test_scorers_are_added_by_what_waits():
     assert "replicas" not in one(render(LARGE), "Deployment", "gnomon-scorer")["spec"]
 
 
+def test_connections_to_scorers_are_made_anew_so_that_those_that_are_added_get_calls():
+    age = "MAX_CONNECTION_AGE_S"
+
+    def set_ages(values):
+        found = pods(render(values)).values()
+        return {name: value for pod in found for name, value in variables(pod).items() if age in name}
+
+    assert set_ages(PLAIN) == {f"GNOMON_SCORER_{age}": "300"}
+    assert set_ages({"scorer": {"maxConnectionAgeSeconds": 60}}) == {f"GNOMON_SCORER_{age}": "60"}
+    assert set_ages({"scorer": {"maxConnectionAgeSeconds": None}}) == {}
+
+
 def test_a_scorer_reaches_the_registry_and_nothing_else():
     policy = one(render(LARGE), "NetworkPolicy", "gnomon-scorer")
     dns, registry = policy["spec"]["egress"]
@@ -188,6 +200,7 @@ def test_without_protection_it_is_said_by_name():
         ({"scorer": {"extraVolumes": {"name": "policy"}}}, "extraVolumes"),
         ({"trainer": {"extraVolumeMounts": [{"mountPath": "/etc/gnomon/recipes"}]}}, "name"),
         ({"registry": {"serviceAccount": {"annotation": {}}}}, "annotation"),
+        ({"scorer": {"maxConnectionAgeSeconds": 0}}, "maxConnectionAgeSeconds"),
         ({"trainer": {"database": {"url": "mysql://x"}}}, "url"),
     ],
 )

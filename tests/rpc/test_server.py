@@ -12,8 +12,10 @@ import pytest
 from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from gnomon import AsyncClient
 from gnomon._async import connection
 from gnomon.v1 import registry_service_pb2 as pb
 from gnomon.v1 import registry_service_pb2_grpc as registry
@@ -72,6 +74,48 @@ async def test_a_connection_that_has_all_its_calls_under_way_keeps_no_other_conn
 
     assert held_back.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert answered == freed
+
+
+async def test_connections_that_have_lived_long_enough_are_made_anew_and_no_call_or_stream_is_cut():
+    peers, go_on = [], asyncio.Event()
+
+    async def get(request, context):
+        peers.append(context.peer())
+        await asyncio.sleep(0.01)
+        return resources_pb2.Project(name=request.name)
+
+    async def watch(request, context):
+        peers.append(context.peer())
+        yield pb.WatchCatalogResponse(kind=pb.WatchCatalogResponse.HEARTBEAT)
+        await go_on.wait()
+        yield pb.WatchCatalogResponse(kind=pb.WatchCatalogResponse.SNAPSHOT_COMPLETE)
+
+    async def call(client):
+        while len(set(peers)) < 4:
+            await client.projects.get("p")
+
+    one = server(servicer=Scripted(GetProject=get, WatchCatalog=watch), grace_s=0, max_connection_age_s=0.2)
+    await one.start()
+    async with AsyncClient(registry=one.address, timeout_s=20) as client:
+        stream = aiter(client.watch_catalog())
+        events = [await anext(stream)]
+        # Now and then one is begun on a connection that is just ending: gRPC says so, and the client repeats.
+        await asyncio.gather(*(call(client) for _ in range(8)))
+        go_on.set()
+        events += [event async for event in stream]
+    await one.stop()
+
+    assert len(set(peers)) >= 4
+    assert [event.kind for event in events] == [
+        pb.WatchCatalogResponse.HEARTBEAT,
+        pb.WatchCatalogResponse.SNAPSHOT_COMPLETE,
+    ]
+
+
+def test_connections_live_as_long_as_clients_want_unless_an_age_is_set():
+    assert ServerSettings().max_connection_age_s is None
+    with pytest.raises(ValidationError, match=r"greater than or equal to 0\.1"):
+        ServerSettings(max_connection_age_s=0)
 
 
 async def test_the_contract_can_be_read_from_a_running_server():

@@ -5,19 +5,19 @@ Every call of the client goes through here.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from threading import Lock
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from gnomon._async import concurrency
+from gnomon._async.channels import AsyncChannels
 from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._security import Security
 from gnomon._targets import Halves
 from gnomon._trace_context import outgoing
-from gnomon.errors import CancelledError, GnomonError, OverloadedError
+from gnomon.errors import CancelledError, GnomonError, OverloadedError, ServiceUnavailableError
 
 M = TypeVar("M", bound=Message)
 
@@ -48,7 +48,8 @@ class AsyncConnection:
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
     gives none. `metadata` goes with every call, beside the trace that it
-    belongs to and what `security` shows.
+    belongs to and what `security` shows. Where the service is not reached, and
+    the files of certificates were replaced, the next attempt goes by the new ones.
 
     Raises:
         ApiKeyNeedsTlsError: the key would cross a network that others may read.
@@ -70,16 +71,12 @@ class AsyncConnection:
         self._metadata = (*self._security.metadata, *metadata)
         self._hedges = HedgeBudget()
         self._halves = Halves(self.address)
-        self._channels: dict[int, Any] = {}
-        self._callables: dict[tuple[int, str], Any] = {}
-        self._closed = False
-        self._opening = Lock()  # threads may share a client
+        self._channels = AsyncChannels(
+            self._halves.targets, OPTIONS, self._security if self._target.tls else None
+        )
 
     async def close(self) -> None:
-        self._closed = True
-        self._callables.clear()
-        while self._channels:
-            await self._channels.popitem()[1].close()
+        await self._channels.close()
 
     async def unary(
         self,
@@ -112,23 +109,26 @@ class AsyncConnection:
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
         half, metadata = self._halves.first(), self._metadata + outgoing()
 
+        def callable_at(half: int) -> Any:
+            return channels.callable("unary_unary", method, response, half)
+
         def again() -> Any:
-            return self._callable("unary_unary", method, response, 1 - half) if self._hedges.spend() else None
+            return callable_at(1 - half) if self._hedges.spend() else None
 
         while True:
-            call = self._callable("unary_unary", method, response, half)
             try:
-                left_s = attempts.remaining_s()
-                if hedge_after_s is None or attempts.failures:
-                    result: M = await call(request, timeout=left_s, metadata=metadata)
-                else:
-                    self._hedges.call()
-                    result = await concurrency.hedged(
-                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
-                    )
-                return result
+                async with self._channels.use() as channels:
+                    call, left_s = callable_at(half), attempts.remaining_s()
+                    if hedge_after_s is None or attempts.failures:
+                        result: M = await call(request, timeout=left_s, metadata=metadata)
+                    else:
+                        self._hedges.call()
+                        result = await concurrency.hedged(
+                            call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
+                        )
+                    return result
             except grpc.RpcError as error:
-                failure = failure_of(error, self.service, self.address)
+                failure = await self._failure_of(error)
             except concurrency.CALL_CANCELLED:
                 if concurrency.is_cancelled_from_outside():
                     raise
@@ -155,13 +155,14 @@ class AsyncConnection:
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
         half, metadata = self._halves.first(), self._metadata + outgoing()
         while True:
-            call = self._callable("stream_unary", method, response, half)
             source = _Source(requests())
             try:
-                result: M = await call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
-                return result
+                async with self._channels.use() as channels:
+                    call = channels.callable("stream_unary", method, response, half)
+                    result: M = await call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
+                    return result
             except grpc.RpcError as error:
-                failure = failure_of(error, self.service, self.address)
+                failure = await self._failure_of(error)
             except concurrency.CALL_CANCELLED:
                 if concurrency.is_cancelled_from_outside():
                     raise
@@ -178,11 +179,12 @@ class AsyncConnection:
 
         Without `timeout_s` the stream may last for ever.
         """
-        start = self._callable("unary_stream", method, response, self._halves.first())
-        call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
-        async with aclosing(self._answers(call)) as answers:
-            async for message in answers:
-                yield message
+        async with self._channels.use() as channels:
+            start = channels.callable("unary_stream", method, response, self._halves.first())
+            call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
+            async with aclosing(self._answers(call)) as answers:
+                async for message in answers:
+                    yield message
 
     async def duplex(
         self, method: str, requests: AsyncIterator[Message], response: type[M]
@@ -192,11 +194,12 @@ class AsyncConnection:
         The requests are read beside the caller, in the other client by a thread
         of gRPC; their source must not raise.
         """
-        start = self._callable("stream_stream", method, response, self._halves.first())
-        call = start(requests, metadata=self._metadata + outgoing())
-        async with aclosing(self._answers(call)) as answers:
-            async for message in answers:
-                yield message
+        async with self._channels.use() as channels:
+            start = channels.callable("stream_stream", method, response, self._halves.first())
+            call = start(requests, metadata=self._metadata + outgoing())
+            async with aclosing(self._answers(call)) as answers:
+                async for message in answers:
+                    yield message
 
     async def _answers(self, call: Any) -> AsyncGenerator[Any, None]:
         try:
@@ -204,7 +207,7 @@ class AsyncConnection:
                 yield message
             return
         except grpc.RpcError as error:
-            failure = failure_of(error, self.service, self.address)
+            failure = await self._failure_of(error)
         except concurrency.CALL_CANCELLED:
             if concurrency.is_cancelled_from_outside():
                 raise
@@ -222,22 +225,11 @@ class AsyncConnection:
                 return
             request.page_token = page.next_page_token
 
-    def _callable(self, kind: str, method: str, response: type[Message], half: int) -> Any:
-        with self._opening:
-            if self._closed:
-                raise RuntimeError("The client is closed.")
-            if half not in self._channels:
-                credentials = self._security.channel_credentials() if self._target.tls else None
-                self._channels[half] = concurrency.open_channel(
-                    self._halves.targets[half], OPTIONS, credentials
-                )
-            if (half, method) not in self._callables:
-                self._callables[half, method] = getattr(self._channels[half], kind)(
-                    f"/{method}",
-                    request_serializer=lambda request: request.SerializeToString(),
-                    response_deserializer=response.FromString,
-                )
-            return self._callables[half, method]
+    async def _failure_of(self, error: grpc.RpcError) -> GnomonError:
+        failure = failure_of(error, self.service, self.address)
+        if isinstance(failure, ServiceUnavailableError):
+            await self._channels.renew()  # a service that has new certificates is not reached by the old
+        return failure
 
     def _cancelled(self) -> GnomonError:
         return CancelledError(f"The call to the {self.service} was cancelled: the client was closed.")

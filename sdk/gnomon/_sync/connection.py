@@ -7,7 +7,6 @@ Every call of the client goes through here.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from threading import Lock
 from typing import Any, TypeVar
 
 import grpc
@@ -17,9 +16,10 @@ from gnomon._failures import failure_of
 from gnomon._retry import Attempts, HedgeBudget
 from gnomon._security import Security
 from gnomon._sync import concurrency
+from gnomon._sync.channels import Channels
 from gnomon._targets import Halves
 from gnomon._trace_context import outgoing
-from gnomon.errors import CancelledError, GnomonError, OverloadedError
+from gnomon.errors import CancelledError, GnomonError, OverloadedError, ServiceUnavailableError
 
 M = TypeVar("M", bound=Message)
 
@@ -50,7 +50,8 @@ class Connection:
 
     `timeout_s` is the limit of a call with all its repetitions, where the call
     gives none. `metadata` goes with every call, beside the trace that it
-    belongs to and what `security` shows.
+    belongs to and what `security` shows. Where the service is not reached, and
+    the files of certificates were replaced, the next attempt goes by the new ones.
 
     Raises:
         ApiKeyNeedsTlsError: the key would cross a network that others may read.
@@ -72,16 +73,10 @@ class Connection:
         self._metadata = (*self._security.metadata, *metadata)
         self._hedges = HedgeBudget()
         self._halves = Halves(self.address)
-        self._channels: dict[int, Any] = {}
-        self._callables: dict[tuple[int, str], Any] = {}
-        self._closed = False
-        self._opening = Lock()  # threads may share a client
+        self._channels = Channels(self._halves.targets, OPTIONS, self._security if self._target.tls else None)
 
     def close(self) -> None:
-        self._closed = True
-        self._callables.clear()
-        while self._channels:
-            self._channels.popitem()[1].close()
+        self._channels.close()
 
     def unary(
         self,
@@ -114,23 +109,26 @@ class Connection:
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
         half, metadata = self._halves.first(), self._metadata + outgoing()
 
+        def callable_at(half: int) -> Any:
+            return channels.callable("unary_unary", method, response, half)
+
         def again() -> Any:
-            return self._callable("unary_unary", method, response, 1 - half) if self._hedges.spend() else None
+            return callable_at(1 - half) if self._hedges.spend() else None
 
         while True:
-            call = self._callable("unary_unary", method, response, half)
             try:
-                left_s = attempts.remaining_s()
-                if hedge_after_s is None or attempts.failures:
-                    result: M = call(request, timeout=left_s, metadata=metadata)
-                else:
-                    self._hedges.call()
-                    result = concurrency.hedged(
-                        call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
-                    )
-                return result
+                with self._channels.use() as channels:
+                    call, left_s = callable_at(half), attempts.remaining_s()
+                    if hedge_after_s is None or attempts.failures:
+                        result: M = call(request, timeout=left_s, metadata=metadata)
+                    else:
+                        self._hedges.call()
+                        result = concurrency.hedged(
+                            call, again, request, hedge_after_s, timeout_s=left_s, metadata=metadata
+                        )
+                    return result
             except grpc.RpcError as error:
-                failure = failure_of(error, self.service, self.address)
+                failure = self._failure_of(error)
             except concurrency.CALL_CANCELLED:
                 if concurrency.is_cancelled_from_outside():
                     raise
@@ -157,13 +155,14 @@ class Connection:
         attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
         half, metadata = self._halves.first(), self._metadata + outgoing()
         while True:
-            call = self._callable("stream_unary", method, response, half)
             source = _Source(requests())
             try:
-                result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
-                return result
+                with self._channels.use() as channels:
+                    call = channels.callable("stream_unary", method, response, half)
+                    result: M = call(source.items(), timeout=attempts.remaining_s(), metadata=metadata)
+                    return result
             except grpc.RpcError as error:
-                failure = failure_of(error, self.service, self.address)
+                failure = self._failure_of(error)
             except concurrency.CALL_CANCELLED:
                 if concurrency.is_cancelled_from_outside():
                     raise
@@ -180,10 +179,11 @@ class Connection:
 
         Without `timeout_s` the stream may last for ever.
         """
-        start = self._callable("unary_stream", method, response, self._halves.first())
-        call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
-        with closing(self._answers(call)) as answers:
-            yield from answers
+        with self._channels.use() as channels:
+            start = channels.callable("unary_stream", method, response, self._halves.first())
+            call = start(request, timeout=timeout_s, metadata=self._metadata + outgoing())
+            with closing(self._answers(call)) as answers:
+                yield from answers
 
     def duplex(self, method: str, requests: Iterator[Message], response: type[M]) -> Generator[M, None, None]:
         """Call a method with a stream of requests that answers with a stream, once.
@@ -191,17 +191,18 @@ class Connection:
         The requests are read beside the caller, in the other client by a thread
         of gRPC; their source must not raise.
         """
-        start = self._callable("stream_stream", method, response, self._halves.first())
-        call = start(requests, metadata=self._metadata + outgoing())
-        with closing(self._answers(call)) as answers:
-            yield from answers
+        with self._channels.use() as channels:
+            start = channels.callable("stream_stream", method, response, self._halves.first())
+            call = start(requests, metadata=self._metadata + outgoing())
+            with closing(self._answers(call)) as answers:
+                yield from answers
 
     def _answers(self, call: Any) -> Generator[Any, None, None]:
         try:
             yield from call
             return
         except grpc.RpcError as error:
-            failure = failure_of(error, self.service, self.address)
+            failure = self._failure_of(error)
         except concurrency.CALL_CANCELLED:
             if concurrency.is_cancelled_from_outside():
                 raise
@@ -219,22 +220,11 @@ class Connection:
                 return
             request.page_token = page.next_page_token
 
-    def _callable(self, kind: str, method: str, response: type[Message], half: int) -> Any:
-        with self._opening:
-            if self._closed:
-                raise RuntimeError("The client is closed.")
-            if half not in self._channels:
-                credentials = self._security.channel_credentials() if self._target.tls else None
-                self._channels[half] = concurrency.open_channel(
-                    self._halves.targets[half], OPTIONS, credentials
-                )
-            if (half, method) not in self._callables:
-                self._callables[half, method] = getattr(self._channels[half], kind)(
-                    f"/{method}",
-                    request_serializer=lambda request: request.SerializeToString(),
-                    response_deserializer=response.FromString,
-                )
-            return self._callables[half, method]
+    def _failure_of(self, error: grpc.RpcError) -> GnomonError:
+        failure = failure_of(error, self.service, self.address)
+        if isinstance(failure, ServiceUnavailableError):
+            self._channels.renew()  # a service that has new certificates is not reached by the old
+        return failure
 
     def _cancelled(self) -> GnomonError:
         return CancelledError(f"The call to the {self.service} was cancelled: the client was closed.")

@@ -42,6 +42,8 @@ _SLACK_S = 5.0
 _PING_EVERY_MS = 30_000
 _PING_ANSWER_MS = 20_000  # it may stand behind data on a slow line
 
+_AGED_CONNECTION_GRACE_MS = 3_600_000  # for what is under way on a connection that takes no new calls
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -128,6 +130,7 @@ class Server:
                 ("grpc.http2.max_pings_without_data", 0),
                 # Clients ask every 10 s whether a service that works for minutes is still there.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                *_age_options(settings.max_connection_age_s),
             ],
         )
         self.address = ""
@@ -206,6 +209,19 @@ class Server:
         if self._settings.address_file:
             self._settings.address_file.unlink(missing_ok=True)
         log.info("stopped")
+
+
+def _age_options(age_s: float | None) -> list[tuple[str, int]]:
+    """Return what ends connections at an age, spread by gRPC so that clients do not all come at once.
+
+    A client asks for the addresses of a name when a connection ends, and only then.
+    """
+    if age_s is None:
+        return []
+    return [
+        ("grpc.max_connection_age_ms", round(age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", _AGED_CONNECTION_GRACE_MS),
+    ]
 
 
 def _interceptors(

@@ -24,6 +24,12 @@ class ServerSettings(BaseSettings):
     max_concurrent_streams: int = Field(
         default=1000, ge=1, description="How many calls of one connection are taken at once; others wait."
     )
+    max_connection_age_s: float | None = Field(
+        default=None,
+        ge=0.1,
+        description="After how long a client has to connect anew, so that it finds services that were added; "
+        "what is under way goes on for up to an hour. Without it, connections live as long as clients want.",
+    )
     reuse_port: bool = Field(
         default=False,
         description="Let several processes listen at one port; the system spreads connections over them.",
