@@ -3,10 +3,16 @@
 import random
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from sklearn.decomposition import TruncatedSVD
 
+from gnomon.rendering import Rendered
 from gnomon_trainer.adapters import label_probing
+from gnomon_trainer.adapters.fine_tuning import probe
 
 Texts = list[tuple[str, str | None]]
 
@@ -29,17 +35,21 @@ def peak_bytes(work: Callable[[], object]) -> int:
 # ------------------------------------------------------------- the probe of labels
 
 
-def test_the_probe_of_labels_holds_no_more_for_more_words_than_it_counts(
+def test_the_probe_of_labels_reduces_no_more_features_than_it_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(label_probing, "_MOST_PIECES", 500)
-    texts: Texts = [(text, None) for text in texts_of_many_words(60, 200)]
+    reduced = []
 
-    def peak_of(most: int) -> int:
-        monkeypatch.setattr(label_probing, "_MOST_WORDS", most)
-        return peak_bytes(lambda: label_probing.words_of(texts))
+    class Watched(TruncatedSVD):
+        def fit_transform(self, features: csr_matrix, y: None = None) -> Any:
+            reduced.append(features.shape)
+            return super().fit_transform(features, y)
 
-    assert peak_of(100) < peak_of(50_000) / 2
+    monkeypatch.setattr(label_probing, "TruncatedSVD", Watched)
+    monkeypatch.setattr(label_probing, "_MOST_WORDS", 100)
+    monkeypatch.setattr(label_probing, "_MOST_PIECES", 50)
+    label_probing.words_of([(text, None) for text in texts_of_many_words(20, 40)])
+    assert reduced == [(20, 150)]
 
 
 def test_the_probe_of_labels_is_the_same_where_all_words_are_within_the_bound(
@@ -61,3 +71,50 @@ def test_the_probe_of_labels_reads_the_beginnings_of_texts_that_are_long_togethe
     monkeypatch.setattr(label_probing, "_MOST_CHARACTERS", parts * 25)
     cut: Texts = [(text[:25], pair and pair[:25]) for text, pair in texts]
     assert (label_probing.words_of(texts) == label_probing.words_of(cut)).all()
+
+
+# ------------------------------------------------------------- the baseline of TF-IDF
+
+
+def predictions(rows: list[Rendered], classes: int) -> list[int]:
+    labels = np.arange(len(rows)) % classes
+    found = probe.tfidf_predictions(
+        training=rows,
+        training_labels=labels,
+        validation=rows[:20],
+        validation_labels=labels[:20],
+        test=rows,
+        classes=classes,
+        pause=lambda: None,
+    )
+    return found.tolist()
+
+
+@pytest.mark.parametrize("pair", [False, True])
+@pytest.mark.parametrize("classes", [2, 7, 3_000])
+def test_the_baseline_has_no_more_coefficients_than_the_solver_has_memory_for(
+    monkeypatch: pytest.MonkeyPatch, classes: int, pair: bool
+) -> None:
+    texts = texts_of_many_words(20, 40)
+    rows = [Rendered(text, text[::-1] if pair else None) for text in texts]
+    monkeypatch.setattr(probe, "_MOST_COEFFICIENTS", 2_000)
+    shape = probe._Tfidf(rows, classes, lambda: None).features(rows).shape
+    assert shape == (20, max(2_000 // classes // (1 + pair) * (1 + pair), 1 + pair))
+
+
+def test_the_memory_of_the_baseline_does_not_grow_with_its_words_beyond_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [Rendered(text) for text in texts_of_many_words(20, 60)]
+    usual = peak_bytes(lambda: predictions(rows, 5))
+    monkeypatch.setattr(probe, "_MOST_COEFFICIENTS", 500)
+    assert peak_bytes(lambda: predictions(rows, 5)) < usual / 4
+
+
+def test_the_baseline_says_the_same_where_all_words_are_within_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [Rendered(text, "and a pair") for text in texts_of_many_words(30, 5)]
+    usual = predictions(rows, 3)
+    monkeypatch.setattr(probe, "_MOST_COEFFICIENTS", 10**12)
+    assert predictions(rows, 3) == usual
