@@ -122,15 +122,17 @@ def confusion(truth: Ints, predicted: Ints, classes: int, draws: Draws) -> Confu
     """Count the true and predicted classes of every resample."""
     cells = truth * classes + predicted
     order = np.argsort(cells, kind="stable")
+    first = np.bincount(cells, draws[:, 0], minlength=classes**2).astype(np.float64)
     found = Confusion(
-        np.bincount(cells, draws[:, 0], minlength=classes**2).reshape(classes, classes),
+        first.reshape(classes, classes),
         *(np.zeros((draws.shape[1], classes)) for _ in range(3)),
     )
     done = 0
     for block in _blocks(draws):
         starts, counts = _sum_runs(block[order], cells[order])
         these = slice(done, done := done + block.shape[1])
-        _count_cells(found, these, *np.divmod(cells[order][starts], classes), counts)
+        counted = cells[order][starts]
+        _count_cells(found, these, counted // classes, counted % classes, counts)
     return found
 
 
