@@ -40,7 +40,7 @@ def test_the_probe_of_labels_reduces_no_more_features_than_it_counts(
 ) -> None:
     reduced = []
 
-    class Watched(TruncatedSVD):
+    class Watched(TruncatedSVD):  # type: ignore[misc]  # its package has no types
         def fit_transform(self, features: csr_matrix, y: None = None) -> Any:
             reduced.append(features.shape)
             return super().fit_transform(features, y)
@@ -87,7 +87,7 @@ def predictions(rows: list[Rendered], classes: int) -> list[int]:
         classes=classes,
         pause=lambda: None,
     )
-    return found.tolist()
+    return [int(label) for label in found]
 
 
 @pytest.mark.parametrize("pair", [False, True])
@@ -98,8 +98,8 @@ def test_the_baseline_has_no_more_coefficients_than_the_solver_has_memory_for(
     texts = texts_of_many_words(20, 40)
     rows = [Rendered(text, text[::-1] if pair else None) for text in texts]
     monkeypatch.setattr(probe, "_MOST_COEFFICIENTS", 2_000)
-    shape = probe._Tfidf(rows, classes, lambda: None).features(rows).shape
-    assert shape == (20, max(2_000 // classes // (1 + pair) * (1 + pair), 1 + pair))
+    features: Any = probe._Tfidf(rows, classes, lambda: None).features(rows)
+    assert features.shape == (20, max(2_000 // classes // (1 + pair) * (1 + pair), 1 + pair))
 
 
 def test_the_memory_of_the_baseline_does_not_grow_with_its_words_beyond_the_bound(
