@@ -53,7 +53,8 @@ def test_only_a_recipe_that_can_be_used_is_chosen_and_the_reason_names_it(
 
 @given(facts_)
 def test_few_is_for_few_rows_a_class_and_for_nothing_else(facts: Facts) -> None:
-    assert (chosen(facts) == "few") == (facts.typical_class_rows <= CHOICE.few_class_rows)
+    few = facts.typical_class_rows <= 30 and max(facts.class_rows.values()) <= 900
+    assert (chosen(facts) == "few") == few
 
 
 @given(facts_, st.integers(1, 500))
@@ -90,6 +91,12 @@ PLENTY = Facts({"a": 400, "b": 500}, 100_000)
             frozenset(),
             "few",
             "in 3 classes of 8 to 900, 8 in the median: at most 30",
+        ),
+        (
+            Facts({"false": 19_980, "true": 20}, 4_000_000),
+            frozenset(),
+            "small",
+            "in 2 classes of 20 to 19980, 20 in the median: more than 900 in the largest, so not few",
         ),
         (PLENTY, frozenset(), "base", "about 25,000 tokens are few enough"),
         (PLENTY, {"base"}, "small", "base was passed over: The base model is not at hand."),

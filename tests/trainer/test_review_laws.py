@@ -163,8 +163,9 @@ def test_only_rows_that_two_people_labelled_count_for_their_agreement() -> None:
 def test_the_intervals_are_those_of_a_bootstrap_of_the_rows() -> None:
     labels = [("abc"[n % 3], "abc"[n % 3 if n % 5 else n % 2]) for n in range(300)]
     said = np.array([["abc".index(label) for label in pair] for pair in labels])
-    matrices = measures.confusion(said[:, 0], said[:, 1], 3, measures.draw(300, seed=1))
-    expected = measures.interval("kappa", cohens_kappa(matrices))
+    counted = measures.confusion(said[:, 0], said[:, 1], 3, measures.draw(300, seed=1))
+    kappa = cohens_kappa(counted.right, counted.true, counted.predicted)
+    expected = measures.interval("kappa", kappa)
 
     found = agreement("ann", "ben", labels).kappa
 

@@ -82,7 +82,7 @@ def test_a_resample_has_the_rates_of_the_rows_that_it_draws(rows: int, seed: int
     random = np.random.default_rng(seed)
     flags = Flags(flagged=random.random(rows) < 0.4, positive=random.random(rows) < 0.4)
     draws = measures.draw(rows, seed, resamples=3)
-    found = flag_shares(flags.matrices(draws))
+    found = flag_shares(flags.confusion(draws))
     for resample in range(4):
         drawn = np.repeat(np.arange(rows), draws[:, resample])
         positive, flagged = (each[drawn].astype(np.int64) for each in (flags.positive, flags.flagged))

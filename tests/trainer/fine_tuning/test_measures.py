@@ -1,6 +1,7 @@
 """Measures agree with scikit-learn, with weights as with repeated rows."""
 
 import tracemalloc
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -31,12 +32,16 @@ def drawn_rows(draws: measures.Draws, resample: int) -> measures.Ints:
 def test_rates_and_macro_f1_are_those_of_the_drawn_rows(rows: int, classes: int, seed: int) -> None:
     truth, predicted, _ = sample(rows, classes, seed)
     draws = measures.draw(rows, seed, resamples=3)
-    matrices = measures.confusion(truth, predicted, classes, draws)
-    found, rates = measures.macro_f1(matrices), measures.class_rates(matrices)
+    counted = measures.confusion(truth, predicted, classes, draws)
+    found, rates = measures.macro_f1(counted), measures.class_rates(counted)
     for resample in range(4):
         chosen = drawn_rows(draws, resample)
         t, p = truth[chosen], predicted[chosen]
-        assert (matrices[resample] == metrics.confusion_matrix(t, p, labels=range(classes))).all()
+        matrix = metrics.confusion_matrix(t, p, labels=range(classes))
+        assert (counted.right[resample] == matrix.diagonal()).all()
+        assert (counted.true[resample] == matrix.sum(axis=1)).all()
+        assert (counted.predicted[resample] == matrix.sum(axis=0)).all()
+        assert resample or (counted.first == matrix).all()
         assert found[resample] == pytest.approx(metrics.f1_score(t, p, average="macro", zero_division=0))
         for rate, function in (
             (rates.precision, metrics.precision_score),
@@ -109,7 +114,7 @@ def test_measures_are_the_same_whatever_the_size_of_a_block(monkeypatch: pytest.
         draws = measures.draw(90, seed=1, resamples=40)
         return [
             draws.astype(np.float64),
-            measures.confusion(truth, predicted, 3, draws),
+            *astuple(measures.confusion(truth, predicted, 3, draws)),
             *measures.ranking(confidence, positive, draws),
             measures.mean(confidence, draws),
             measures.expected_calibration_error(confidence, positive, draws),
@@ -120,6 +125,40 @@ def test_measures_are_the_same_whatever_the_size_of_a_block(monkeypatch: pytest.
         monkeypatch.setattr(measures, "_BLOCK", 90 * resamples)
         for found, wanted in zip(computed(), at_once, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@given(st.integers(2, 200), st.integers(2, 30), st.integers(0, 600), SEEDS)
+@settings(deadline=None, max_examples=50)
+def test_what_is_kept_of_confusion_matrices_is_exactly_what_whole_ones_say(
+    rows: int, classes: int, block: int, seed: int
+) -> None:
+    truth, predicted, _ = sample(rows, classes, seed)
+    draws = measures.draw(rows, seed, resamples=6)
+    matrices = np.zeros((7, classes, classes))
+    for row in range(rows):
+        matrices[:, truth[row], predicted[row]] += draws[row]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measures, "_BLOCK", block)
+        found = measures.confusion(truth, predicted, classes, draws)
+    assert (found.first == matrices[0]).all()
+    assert (found.right == np.diagonal(matrices, axis1=1, axis2=2)).all()
+    assert (found.true == matrices.sum(axis=2)).all()
+    assert (found.predicted == matrices.sum(axis=1)).all()
+    assert (found.rows == rows).all()
+
+
+def test_the_memory_of_confusion_matrices_does_not_grow_with_the_square_of_the_classes() -> None:
+    rows, classes = 400, 200
+    truth, predicted, _ = sample(rows, classes, seed=5)
+    draws = measures.draw(rows, seed=1)
+    tracemalloc.start()
+    try:
+        counted = measures.confusion(truth, predicted, classes, draws)
+        measures.macro_f1(counted)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < draws.shape[1] * classes**2 * 8 / 10
 
 
 def test_the_memory_of_the_measures_is_bounded_by_a_block() -> None:

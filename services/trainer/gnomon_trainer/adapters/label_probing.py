@@ -35,6 +35,10 @@ _STRENGTH = 10.0
 _MOST_TOKENS = 256
 _WORD = r"\w+|[^\w\s]+"  # punctuation counts; no readable text is without a word
 _LEAST_PROBABILITY = 1e-9
+# The SVD keeps a few dense columns of 266 floats for every feature: about 1.5 GB for all of these.
+_MOST_WORDS = 50_000  # words and word pairs, the most frequent ones
+_MOST_PIECES = 200_000
+_MOST_CHARACTERS = 20_000_000  # of all rows; what is counted before the rarest are left out grows with them
 
 
 def suspects(texts: Sequence[tuple[str, str | None]], labels: Ints, base_model: str) -> list[dict[str, Any]]:
@@ -108,14 +112,28 @@ def out_of_fold(features: Features, labels: Ints, classes: int) -> Probabilities
 
 def words_of(texts: Sequence[tuple[str, str | None]]) -> Features:
     """Return TF-IDF of words, word pairs and pieces of words in few dimensions, of length 1 a row."""
-    joined = [f"{text}\n{pair or ''}" for text, pair in texts]
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=200_000)
+    joined = [f"{text}\n{pair}" for text, pair in _beginnings(texts)]
+    words = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=_MOST_WORDS
+    )
+    pieces = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_MOST_PIECES
+    )
     every = csr_matrix(hstack([words.fit_transform(joined), pieces.fit_transform(joined)]))
     dimensions = min(_DIMENSIONS, min(every.shape) - 1)
     reduced = TruncatedSVD(dimensions, n_iter=4, random_state=_SEED).fit_transform(every)
     result: Features = normalize(reduced).astype(np.float32)
     return result
+
+
+def _beginnings(texts: Sequence[tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """Return the texts, each cut to an equal part of what is read of all where they are longer together."""
+    whole = [(text, pair or "") for text, pair in texts]
+    lengths = [len(part) for parts in whole for part in parts if part]
+    if sum(lengths) <= _MOST_CHARACTERS:
+        return whole
+    most = max(1, _MOST_CHARACTERS // len(lengths))
+    return [(text[:most], pair[:most]) for text, pair in whole]
 
 
 def vectors_of(texts: Sequence[tuple[str, str | None]], base_model: Path) -> Features:

@@ -8,7 +8,7 @@ import numpy as np
 from gnomon.bundle import Evaluator
 from gnomon.instances import OutputType
 from gnomon_trainer.domain import measures
-from gnomon_trainer.domain.measures import Bools, Draws, Floats, Ints
+from gnomon_trainer.domain.measures import Bools, Confusion, Draws, Floats, Ints
 from gnomon_trainer.domain.training import MetricDefinition
 
 
@@ -19,8 +19,8 @@ class Flags:
     flagged: Bools
     positive: Bools
 
-    def matrices(self, draws: Draws) -> Floats:
-        """Return confusion matrices, shape (resamples, positive, flagged)."""
+    def confusion(self, draws: Draws) -> Confusion:
+        """Count the positive and the flagged rows of every resample, as two classes."""
         return measures.confusion(self.positive.astype(np.int64), self.flagged.astype(np.int64), 2, draws)
 
 
@@ -90,7 +90,7 @@ def positive_class(evaluator: Evaluator) -> int | None:
 class Resampled:
     """What the measures are computed from, one value a resample; the first is of the rows themselves."""
 
-    matrices: Floats  # (resamples, true class, predicted class)
+    confusion: Confusion
     rankings: Sequence[tuple[Floats, Floats]]  # AUROC and average precision of each class
     overall: dict[str, Floats]
 
@@ -102,7 +102,7 @@ def resampled(answers: Answers, draws: Draws) -> Resampled:
     where the label does not follow the flag, also the `flag_shares`.
     """
     size = len(answers.classes)
-    matrices = measures.confusion(answers.truth, answers.predicted, size, draws)
+    found = measures.confusion(answers.truth, answers.predicted, size, draws)
     rankings = [measures.ranking(answers.probabilities[:, c], answers.truth == c, draws) for c in range(size)]
     if answers.positive is not None:
         auroc, average_precision = rankings[answers.positive]
@@ -110,38 +110,38 @@ def resampled(answers: Answers, draws: Draws) -> Resampled:
         auroc, average_precision = (
             _mean_of_defined(np.stack(parts)) for parts in zip(*rankings, strict=True)
         )
-    overall = shares(matrices) | {
+    overall = shares(found) | {
         "auroc": auroc,
         "average_precision": average_precision,
         "ece": measures.expected_calibration_error(*answers.checked, draws),
         "brier": measures.mean(answers.squares, draws),
-        **(flag_shares(answers.flags.matrices(draws)) if answers.flags else {}),
+        **(flag_shares(answers.flags.confusion(draws)) if answers.flags else {}),
     }
-    return Resampled(matrices, rankings, overall)
+    return Resampled(found, rankings, overall)
 
 
-def shares(matrices: Floats) -> dict[str, Floats]:
-    """Return accuracy and macro-F1 of confusion matrices."""
-    rows = matrices.sum(axis=(1, 2))
-    right = np.trace(matrices, axis1=1, axis2=2)
+def shares(found: Confusion) -> dict[str, Floats]:
+    """Return accuracy and macro-F1 of every resample."""
+    right, rows = found.right.sum(axis=1), found.rows
     accuracy = np.divide(right, rows, out=np.full_like(right, np.nan), where=rows > 0)
-    return {"accuracy": accuracy, "macro_f1": measures.macro_f1(matrices)}
+    return {"accuracy": accuracy, "macro_f1": measures.macro_f1(found)}
 
 
-def flag_shares(matrices: Floats) -> dict[str, Floats]:
-    """Return precision, recall and false-positive rate of what is flagged, of `Flags.matrices`.
+def flag_shares(found: Confusion) -> dict[str, Floats]:
+    """Return precision, recall and false-positive rate of what is flagged, of `Flags.confusion`.
 
     NaN where no row has a flagged class, and the last where every row has one.
     As of a class that is never predicted, the precision of no flag is 0.
     """
-    rates, rows = measures.class_rates(matrices), matrices.sum(axis=2)
-    positive, negatives = rows[:, 1] > 0, rows[:, 0]
-    undefined = np.full(len(matrices), np.nan)
+    rates = measures.class_rates(found)
+    positive, negatives = found.true[:, 1] > 0, found.true[:, 0]
+    flagged_negatives = negatives - found.right[:, 0]
+    undefined = np.full(len(negatives), np.nan)
     return {
         "flagged_precision": np.where(positive, rates.precision[:, 1], np.nan),
         "flagged_recall": np.where(positive, rates.recall[:, 1], np.nan),
         "flagged_false_positive_rate": np.divide(
-            matrices[:, 0, 1], negatives, out=undefined, where=negatives > 0
+            flagged_negatives, negatives, out=undefined, where=negatives > 0
         ),
     }
 

@@ -48,9 +48,8 @@ def _macro_f1(answers: Answers, rows: Ints, drawn: Draws) -> Floats:
     """Return the macro-F1 over the classes that occur in some rows; NaN where none of them is drawn."""
     both = np.concatenate([answers.truth[rows], answers.predicted[rows]])
     classes, index = np.unique(both, return_inverse=True)
-    matrices = measures.confusion(index[: len(rows)], index[len(rows) :], len(classes), drawn)
-    empty = matrices.sum(axis=(1, 2)) == 0
-    result: Floats = np.where(empty, np.nan, measures.macro_f1(matrices))
+    found = measures.confusion(index[: len(rows)], index[len(rows) :], len(classes), drawn)
+    result: Floats = np.where(found.rows == 0, np.nan, measures.macro_f1(found))
     return result
 
 

@@ -9,6 +9,7 @@ from gnomon_trainer.domain.service_objective import ServiceObjective
 from gnomon_trainer.domain.texts import rendered
 from gnomon_trainer.domain.training import MetricDefinition, Row
 
+_FEW_LARGEST = 30  # times few_class_rows: recipe `few` takes many steps, more with every row
 _BYTES_A_TOKEN = 4  # of English with a vocabulary of 30,000 pieces; only an order of size is needed here
 
 
@@ -16,7 +17,9 @@ _BYTES_A_TOKEN = 4  # of English with a vocabulary of 30,000 pieces; only an ord
 class Choice:
     """What a recipe chooses among, and by what; the table `[choice]` of its file.
 
-    `few` is for up to `few_class_rows` rows a class (the median of the classes).
+    `few` is for up to `few_class_rows` rows a class (the median of the classes),
+    where the largest class has at most `few_largest_class_rows`: of two classes
+    the smaller one is the median, however many rows the other has.
     `large` scores better and slower: it is for sets whose rows it reads in at
     most `large_training_tokens` tokens an epoch, and for loads under which one
     core, at `large_tokens_per_second`, answers in half the time that is allowed.
@@ -29,6 +32,10 @@ class Choice:
     large: str = ""
     large_training_tokens: int = 0
     large_tokens_per_second: float = 0.0
+
+    @property
+    def few_largest_class_rows(self) -> int:
+        return _FEW_LARGEST * self.few_class_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,10 @@ class Facts:
     @property
     def typical_class_rows(self) -> int:
         return median_low(self.class_rows.values())
+
+    @property
+    def largest_class_rows(self) -> int:
+        return max(self.class_rows.values())
 
     @property
     def tokens(self) -> int:
@@ -74,16 +85,17 @@ def choose(choice: Choice, facts: Facts, missing: Callable[[str], str | None]) -
 
     `facts.class_rows` must not be empty.
     """
-    typical, reasons = facts.typical_class_rows, []
+    reasons = []
     shape = f"{facts.rows} rows to learn from, {_sizes(facts)}"
-    if choice.few and typical <= choice.few_class_rows:
+    against_few = _against_few(choice, facts)
+    if choice.few and not against_few:
         if lack := missing(choice.few):
             reasons.append(f"{shape}: {choice.few} was passed over: {lack.rstrip('.')}")
         else:
             why = f"{shape}: at most {choice.few_class_rows}"
             return Chosen(choice.few, _sentence(choice.few, [why]))
     elif choice.few:
-        reasons.append(f"{shape}: more than {choice.few_class_rows}, so not {choice.few}")
+        reasons.append(f"{shape}: {against_few}, so not {choice.few}")
     if choice.large:
         against = _against_large(choice, facts) or missing(choice.large)
         if not against:
@@ -94,9 +106,17 @@ def choose(choice: Choice, facts: Facts, missing: Callable[[str], str | None]) -
 
 def _sizes(facts: Facts) -> str:
     sizes = facts.class_rows.values()
-    return (
-        f"in {len(sizes)} classes of {min(sizes)} to {max(sizes)}, {facts.typical_class_rows} in the median"
-    )
+    largest, typical = facts.largest_class_rows, facts.typical_class_rows
+    return f"in {len(sizes)} classes of {min(sizes)} to {largest}, {typical} in the median"
+
+
+def _against_few(choice: Choice, facts: Facts) -> str | None:
+    """Return what speaks against the recipe for few rows; None if nothing does."""
+    if facts.typical_class_rows > choice.few_class_rows:
+        return f"more than {choice.few_class_rows}"
+    if facts.largest_class_rows > choice.few_largest_class_rows:
+        return f"more than {choice.few_largest_class_rows} in the largest"
+    return None
 
 
 def _against_large(choice: Choice, facts: Facts) -> str | None:

@@ -18,7 +18,7 @@ from gnomon_trainer.domain.answers import Answers, Flags, Resampled, flags, posi
 from gnomon_trainer.domain.calibration import log_softmax
 from gnomon_trainer.domain.columns import LABEL
 from gnomon_trainer.domain.label_origins import has_judges_label, is_generated
-from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
+from gnomon_trainer.domain.measures import Confusion, Draws, Ints, Measure
 from gnomon_trainer.domain.training import MetricDefinition, ReportOptions, Row
 
 _SMALL_TEST_SET = 100
@@ -73,7 +73,7 @@ def evaluate(test: TestSet, scores: Sequence[Decision], details: Details | None 
         "test_rows": len(test.truth),
         "measures": _defined(*(measures.interval(key, values) for key, values in found.overall.items())),
         "classes": _of_classes(answers, found),
-        "confusion_matrix": found.matrices[0].astype(int).ravel().tolist(),
+        "confusion_matrix": found.confusion.first.astype(int).ravel().tolist(),
         "baselines": [_baseline(key, guess, answers, found, draws) for key, guess in test.baselines.items()],
         "curves": curves.of(answers),
         "calibration": {
@@ -105,7 +105,7 @@ def _below_the_figures(answers: Answers, details: Details, draws: Draws, seed: i
 def macro_f1(test: TestSet) -> Measure:
     """Return the macro-F1 alone, with its interval, as `evaluate` does."""
     draws = measures.draw(len(test.truth), test.seed)
-    found = measures.interval("macro_f1", measures.macro_f1(_matrices(_scored(test), draws)))
+    found = measures.interval("macro_f1", measures.macro_f1(_confusion(_scored(test), draws)))
     assert found is not None  # every row has a true class
     return found
 
@@ -114,7 +114,7 @@ def point_estimates(test: TestSet) -> tuple[float, float]:
     """Return macro-F1 and expected calibration error, without intervals."""
     once, answers = _once(test), _scored(test)
     error = measures.expected_calibration_error(*answers.checked, once)
-    return float(measures.macro_f1(_matrices(answers, once))[0]), float(error[0])
+    return float(measures.macro_f1(_confusion(answers, once))[0]), float(error[0])
 
 
 def predicted(evaluator: Evaluator, scores: Sequence[Decision]) -> Ints:
@@ -147,7 +147,7 @@ def _once(test: TestSet) -> Draws:
     return np.ones((len(test.truth), 1), dtype=np.uint8)
 
 
-def _matrices(answers: Answers, draws: Draws) -> Floats:
+def _confusion(answers: Answers, draws: Draws) -> Confusion:
     return measures.confusion(answers.truth, answers.predicted, len(answers.classes), draws)
 
 
@@ -201,7 +201,7 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _of_classes(answers: Answers, found: Resampled) -> list[dict[str, Any]]:
-    rates = measures.class_rates(found.matrices)
+    rates = measures.class_rates(found.confusion)
     counts = np.bincount(answers.truth, minlength=len(answers.classes))
     return [
         {

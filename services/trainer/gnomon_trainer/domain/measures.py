@@ -95,19 +95,55 @@ def mean(values: NDArray[Any], draws: Draws) -> Floats:
 def _sum_runs(counts: NDArray[Any], keys: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
     """Add up the rows of `counts` over runs of equal keys; return where the runs start, and the sums."""
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    return starts, np.add.reduceat(counts, starts, axis=0, dtype=np.int64).astype(np.float64)
+    return starts, np.add.reduceat(counts, starts, axis=0, dtype=np.float64)  # of whole numbers: exact
 
 
-def confusion(truth: Ints, predicted: Ints, classes: int, draws: Draws) -> Floats:
-    """Return the confusion matrices, shape (resamples, true class, predicted class)."""
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """What measures need of the confusion matrices of resamples.
+
+    The matrices have a cell for each two classes and each resample, far more
+    than there are rows, so that only the first one is kept.
+    """
+
+    first: Floats  # the matrix of resample 0, shape (true class, predicted class)
+    right: Floats  # the diagonals, shape (resamples, classes), as the next two
+    true: Floats  # the rows of each true class
+    predicted: Floats  # the rows of each predicted class
+
+    @property
+    def rows(self) -> Floats:
+        """How many rows each resample has."""
+        found: Floats = self.true.sum(axis=1)
+        return found
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int, draws: Draws) -> Confusion:
+    """Count the true and predicted classes of every resample."""
     cells = truth * classes + predicted
     order = np.argsort(cells, kind="stable")
-    counts = []
+    first = np.bincount(cells, draws[:, 0], minlength=classes**2).astype(np.float64)
+    found = Confusion(
+        first.reshape(classes, classes),
+        *(np.zeros((draws.shape[1], classes)) for _ in range(3)),
+    )
+    done = 0
     for block in _blocks(draws):
-        starts, sums = _sum_runs(block[order], cells[order])
-        counts.append(np.zeros((block.shape[1], classes * classes)))
-        counts[-1][:, cells[order][starts]] = sums.T
-    return np.concatenate(counts).reshape(-1, classes, classes)
+        starts, counts = _sum_runs(block[order], cells[order])
+        these = slice(done, done := done + block.shape[1])
+        counted = cells[order][starts]
+        _count_cells(found, these, counted // classes, counted % classes, counts)
+    return found
+
+
+def _count_cells(found: Confusion, these: slice, truth: Ints, predicted: Ints, counts: Floats) -> None:
+    """Set those resamples, of which `counts` has the rows of some cells: shape (cells, resamples)."""
+    hit = truth == predicted
+    found.right[these, truth[hit]] = counts[hit].T
+    for target, of in ((found.true, truth), (found.predicted, predicted)):
+        order = np.argsort(of, kind="stable")
+        starts, sums = _sum_runs(counts[order], of[order])
+        target[these, of[order][starts]] = sums.T
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +155,9 @@ class ClassRates:
     f1: Floats
 
 
-def class_rates(matrices: Floats) -> ClassRates:
+def class_rates(found: Confusion) -> ClassRates:
     """Return precision, recall and F1; a share of nothing counts as 0, as in scikit-learn."""
-    right = np.diagonal(matrices, axis1=1, axis2=2)
-    true, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+    right, true, predicted = found.right, found.true, found.predicted
     both = true + predicted
     return ClassRates(
         precision=np.divide(right, predicted, out=np.zeros_like(right), where=predicted > 0),
@@ -131,9 +166,9 @@ def class_rates(matrices: Floats) -> ClassRates:
     )
 
 
-def macro_f1(matrices: Floats) -> Floats:
+def macro_f1(found: Confusion) -> Floats:
     """Return the mean F1 of the classes that are true or predicted, for every resample."""
-    f1 = class_rates(matrices).f1
+    f1 = class_rates(found).f1
     defined = np.isfinite(f1)
     result: Floats = np.where(defined, f1, 0.0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
     return result

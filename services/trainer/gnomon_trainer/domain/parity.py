@@ -75,7 +75,7 @@ def _flagged_f1(rows: TestSet, scores: Sequence[Decision], draws: Draws) -> Floa
     found = flagged(rows, scores)
     if found is None:
         return np.full(draws.shape[1], np.nan)
-    return measures.class_rates(found.matrices(draws)).f1[:, 1]
+    return measures.class_rates(found.confusion(draws)).f1[:, 1]
 
 
 def excess(found: Sequence[Measure], limits: Mapping[str, float]) -> str:

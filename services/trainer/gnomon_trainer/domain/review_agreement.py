@@ -87,7 +87,7 @@ def agreement(first: str, second: str, labels: Sequence[tuple[str, str]]) -> Agr
     classes = {label: n for n, label in enumerate(sorted({label for pair in labels for label in pair}))}
     said = np.array([[classes[label] for label in pair] for pair in labels], dtype=np.int64)
     cells, rows = np.unique(said[:, 0] * len(classes) + said[:, 1], return_counts=True)
-    found = [(_observed(block), cohens_kappa(block)) for block in _resampled(cells, rows, len(classes))]
+    found = [_of_matrices(block) for block in _resampled(cells, rows, len(classes))]
     observed, kappa = (np.concatenate(values) for values in zip(*found, strict=True))
     shared = measures.interval("agreement", observed)
     assert shared is not None  # there is a row
@@ -110,21 +110,29 @@ def _resampled(cells: Ints, rows: Ints, classes: int) -> Iterator[Floats]:
         yield matrices.reshape(-1, classes, classes)
 
 
-def _observed(matrices: Floats) -> Floats:
-    found: Floats = np.trace(matrices, axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
-    return found
+def _of_matrices(matrices: Floats) -> tuple[Floats, Floats]:
+    """Return the agreement and Cohen's kappa of confusion matrices."""
+    right, first, second = (
+        np.diagonal(matrices, axis1=1, axis2=2),
+        matrices.sum(axis=2),
+        matrices.sum(axis=1),
+    )
+    return right.sum(axis=1) / first.sum(axis=1), cohens_kappa(right, first, second)
 
 
-def cohens_kappa(matrices: Floats) -> Floats:
-    """Return Cohen's kappa of each confusion matrix, shape (n, classes, classes); NaN where not defined.
+def cohens_kappa(right: Floats, first: Floats, second: Floats) -> Floats:
+    """Return Cohen's kappa of each sample of rows; NaN where it is not defined.
 
     κ = (o - e) / (1 - e), with the observed agreement o and that of two people
     who give the same shares of labels at random, e (Cohen, 1960).
+
+    Args:
+        right: the rows on which the two agree, shape (samples, classes).
+        first: the rows of each class by the first of them, of the same shape.
+        second: the same by the second.
     """
-    rows = matrices.sum(axis=(1, 2))
-    chance = (matrices.sum(axis=1) * matrices.sum(axis=2)).sum(axis=1) / rows**2
+    rows = first.sum(axis=1)
+    observed, chance = right.sum(axis=1) / rows, (second * first).sum(axis=1) / rows**2
     beyond = 1 - chance
-    found: Floats = np.divide(
-        _observed(matrices) - chance, beyond, out=np.full(len(rows), np.nan), where=beyond > 1e-12
-    )
+    found: Floats = np.divide(observed - chance, beyond, out=np.full(len(rows), np.nan), where=beyond > 1e-12)
     return found

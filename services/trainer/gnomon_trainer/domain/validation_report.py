@@ -9,7 +9,7 @@ import numpy as np
 from gnomon_trainer.domain import measures, pairing
 from gnomon_trainer.domain.answers import shares
 from gnomon_trainer.domain.labellings import RowJudgement
-from gnomon_trainer.domain.measures import Draws, Floats, Ints, Measure
+from gnomon_trainer.domain.measures import Confusion, Draws, Floats, Ints, Measure
 from gnomon_trainer.domain.paid_work import PaidWork
 from gnomon_trainer.domain.review_agreement import cohens_kappa
 from gnomon_trainer.domain.training import MetricDefinition
@@ -23,13 +23,14 @@ def report(metric: MetricDefinition, rows: Sequence[RowJudgement], work: PaidWor
     """Return a `gnomon.v1.ValidationReport`; every measure has a 95 % bootstrap interval of the rows."""
     truth, said = _indices(metric, rows)
     draws = _draws(len(rows))
-    matrices = measures.confusion(truth, said, len(metric.classes), draws)
-    overall = _overall(matrices) | {"kappa": cohens_kappa(matrices)}
+    found = measures.confusion(truth, said, len(metric.classes), draws)
+    kappa = cohens_kappa(found.right, found.true, found.predicted)
+    overall = _overall(found) | {"kappa": kappa}
     return {
         "row_count": len(rows),
         "measures": _defined(*(measures.interval(key, values) for key, values in overall.items())),
-        "classes": _of_classes(metric, truth, matrices),
-        "confusion_matrix": matrices[0].astype(int).ravel().tolist(),
+        "classes": _of_classes(metric, truth, found),
+        "confusion_matrix": found.first.astype(int).ravel().tolist(),
         "wrong_count": int((truth != said).sum()),
         "tokens_per_row": work.spent.total / len(rows),
         "cost_per_row": work.cost / len(rows),
@@ -73,13 +74,13 @@ def _draws(rows: int) -> Draws:
     return measures.draw(rows, _SEED, min(measures.RESAMPLES, max(100, _MOST_DRAWN // rows)))
 
 
-def _overall(matrices: Floats) -> dict[str, Floats]:
-    found = shares(matrices)
-    return {"agreement": found["accuracy"], "macro_f1": found["macro_f1"]}
+def _overall(found: Confusion) -> dict[str, Floats]:
+    of_labels = shares(found)
+    return {"agreement": of_labels["accuracy"], "macro_f1": of_labels["macro_f1"]}
 
 
-def _of_classes(metric: MetricDefinition, truth: Ints, matrices: Floats) -> list[dict[str, Any]]:
-    rates = measures.class_rates(matrices)
+def _of_classes(metric: MetricDefinition, truth: Ints, found: Confusion) -> list[dict[str, Any]]:
+    rates = measures.class_rates(found)
     counts = np.bincount(truth, minlength=len(metric.classes))
     return [
         {

@@ -18,6 +18,8 @@ from gnomon_trainer.domain.measures import macro_f1_of
 _STRENGTHS = (0.001, 0.003, 0.03, 0.3, 3.0)  # inverse regularisation, tried on the held-out rows
 _FOLDS = 4
 _TFIDF_STRENGTHS = (1.0, 10.0)
+# Features × classes. The solver keeps about 30 numbers for each, 1.2 GB for all of these.
+_MOST_COEFFICIENTS = 5_000_000
 _WORD = r"\w+|[^\w\s]+"  # punctuation counts; no readable text is without a word
 _NEVER_SEEN = -10.0  # the logit, less than the others, of a class without training rows
 
@@ -171,7 +173,7 @@ def tfidf_predictions(
     The held-out rows say how strong it is; `of_all`: then it learns anew, from them as well.
     `pause` is called before every part of the work; what it raises ends the work.
     """
-    tfidf = _Tfidf(training, pause)
+    tfidf = _Tfidf(training, classes, pause)
     known, held_out = map(tfidf.features, (training, validation))
     weights = class_weights(training_labels, classes)
     models = []
@@ -180,7 +182,7 @@ def tfidf_predictions(
         models.append(_fit(known, training_labels, strength, weights))
     best = max(models, key=lambda m: macro_f1_of(validation_labels, m.predict(held_out), classes))
     if of_all:
-        tfidf = _Tfidf([*training, *validation], pause)
+        tfidf = _Tfidf([*training, *validation], classes, pause)
         labels = np.concatenate([training_labels, validation_labels])
         every = tfidf.features([*training, *validation])
         best = _fit(every, labels, best.C, class_weights(labels, classes))
@@ -189,14 +191,21 @@ def tfidf_predictions(
 
 
 class _Tfidf:
-    """TF-IDF of words and word pairs; the two texts of a pair have a vocabulary each."""
+    """TF-IDF of words and word pairs; the two texts of a pair have a vocabulary each.
 
-    def __init__(self, training: Sequence[Rendered], pause: Callable[[], None]) -> None:
+    A vocabulary has the most frequent ones, as many as a fit of that many classes has memory for.
+    """
+
+    def __init__(self, training: Sequence[Rendered], classes: int, pause: Callable[[], None]) -> None:
         self._vectorizers: list[Any] = []
         self._pause = pause
-        for texts in self._parts(training):
+        parts = self._parts(training)
+        most = max(1, _MOST_COEFFICIENTS // classes // len(parts))
+        for texts in parts:
             pause()
-            vectorizer: Any = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
+            vectorizer: Any = TfidfVectorizer(
+                ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=most
+            )
             self._vectorizers.append(vectorizer.fit(texts))
 
     def features(self, rows: Sequence[Rendered]) -> object:
