@@ -84,6 +84,8 @@ def _plain_scalar(value: Any) -> str | int | float | None:
         return None
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, bytes):  # a text column of a Parquet file that does not say so
+        return value.decode("utf-8", "backslashreplace")
     if str(value) in ("NaT", "<NA>"):
         return None
     return str(value.isoformat() if hasattr(value, "isoformat") else value)

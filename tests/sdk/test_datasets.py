@@ -215,6 +215,12 @@ def test_values_of_numpy_and_nested_ones_become_plain() -> None:
     ]
 
 
+def test_bytes_of_a_frame_are_the_text_that_they_are_and_never_what_python_prints() -> None:
+    frame = pd.DataFrame({"input": [b"hello", "caf\u00e9".encode()], "tags": [[b"a"], [b"\xff"]]})
+
+    assert lines(frame) == [{"input": "hello", "tags": ["a"]}, {"input": "café", "tags": ["\\xff"]}]
+
+
 def test_half_a_character_is_sent_as_its_escape() -> None:
     frame = pd.DataFrame(
         {"input": ["\ud83d", "ü"]}, dtype=object
