@@ -240,6 +240,20 @@ async def test_conflicting_labels_of_a_set_are_repeated_by_the_run(trainer: Trai
 # ------------------------------------------------------------ reading, changing
 
 
+async def test_a_class_that_no_row_has_may_be_declared_no_longer(trainer: Trainer) -> None:
+    rows = [{"input": f"question {n}", "label": ("billing", "delivery")[n % 2]} for n in range(460)]
+    for dataset, part in (("train", rows[:300]), ("test", rows[300:])):
+        await trainer.upload(jsonl(part), dataset_id=dataset, metric="metrics/topic")
+    without_other = resources.Metric()
+    without_other.CopyFrom(trainer.registry.metrics["metrics/topic"])
+    del without_other.classes[2:]
+    trainer.registry.metrics["metrics/topic"] = without_other
+
+    run = await trainer.create_run(metric="metrics/topic")
+
+    assert run.state == resources.Run.QUEUED
+
+
 async def test_runs_are_listed_newest_first_in_pages(trainer: Trainer) -> None:
     await two_sets(trainer)
     for run_id in ("a", "b", "c"):

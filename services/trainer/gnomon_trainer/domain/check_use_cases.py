@@ -87,7 +87,7 @@ class Checks:
 
     def _read(self, dataset: Dataset, metric: MetricDefinition, pause: Callable[[], None]) -> _Read:
         read, checks = _Read(), RowChecks(metric)
-        if unknown := sorted(set(dataset.class_counts) - set(metric.classes)):
+        if unknown := sorted(dataset.labels - set(metric.classes)):
             read.findings.append(_unknown_labels(unknown, metric))
             return read
         template = template_for(metric.input_shape)

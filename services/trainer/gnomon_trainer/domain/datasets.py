@@ -82,6 +82,11 @@ class Dataset:
         """The name with the version."""
         return DatasetName(self.dataset, self.version)
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """The classes that rows have; a count of none is of a class that the metric declared once."""
+        return frozenset(label for label, count in self.class_counts.items() if count)
+
 
 def next_version(newest: Dataset | None, draft: DatasetDraft, now: float) -> Dataset:
     """Return what storing the draft leads to: the newest version itself if it holds the same rows.

@@ -103,7 +103,7 @@ class LabellingPlans:
     ) -> None:
         if order.purpose is Purpose.VALIDATE:
             self._check_human(dataset)
-            check_labels(dataset, dataset.class_counts, metric)
+            check_labels(dataset, dataset.labels, metric)
             return
         if not dataset.unlabelled:
             raise DatasetLabelledError(
@@ -146,7 +146,7 @@ class LabellingPlans:
                 f"{source.name} holds labels of {source.metric}, not of {metric.name}.",
                 resource=str(source.name),
             )
-        check_labels(source, source.class_counts, metric)
+        check_labels(source, source.labels, metric)
         count = order.example_count or DEFAULT_EXAMPLES
         async with self.heavy:
             found = await in_thread(lambda: drawn(self._by_people(source, metric, judged), count, order.seed))

@@ -43,7 +43,7 @@ def next_draft(
             "dataset_changed",
             f"{foreign[0].name} was uploaded since {review.reviewed} was reviewed. Make a review of it.",
         )
-    check_labels(newest, [*newest.class_counts, *(reached.label for reached in settled.values())], metric)
+    check_labels(newest, [*newest.labels, *(reached.label for reached in settled.values())], metric)
     return _draft(review, newest, settled, metric=metric, rows=rows, pause=pause)
 
 

@@ -66,7 +66,7 @@ def questioned(
         DatasetUnsuitableError: it carries labels that the metric has no longer.
         ArtifactCorruptError: its rows cannot be read.
     """
-    check_labels(dataset, dataset.class_counts, metric)
+    check_labels(dataset, dataset.labels, metric)
     asks_probe = order.order is not Order.JUDGE_DISAGREEMENT
     template = template_for(metric.input_shape)
     found = Questioned([], [], [])

@@ -147,7 +147,7 @@ def _check_metric(dataset: Dataset, metric: MetricDefinition) -> None:
             f"{dataset.name} is labelled for {dataset.metric}, not for {metric.name}.",
             resource=str(dataset.name),
         )
-    unknown = sorted(set(dataset.class_counts) - set(metric.classes))
+    unknown = sorted(dataset.labels - set(metric.classes))
     if unknown:
         raise DatasetUnsuitableError(
             f"{dataset.name} has labels that {metric.name} no longer declares: "
