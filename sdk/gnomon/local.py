@@ -242,9 +242,14 @@ def _told(service: str, said: str) -> GnomonError:
 
 
 def start(
-    services: Mapping[str, ServiceProcess], timeout_s: float = 60.0, cancelled: Cancelled = _never
+    services: Mapping[str, ServiceProcess],
+    timeout_s: float = 60.0,
+    cancelled: Cancelled = _never,
+    scorer_timeout_s: float | None = None,
 ) -> None:
     """Start the registry, then the other two beside each other, and wait until all are ready.
+
+    The scorer is waited for last, and for `scorer_timeout_s` if that is given.
 
     `cancelled` is asked between the steps; once it says True, CancelledError is
     raised. What was started by then is the caller's to stop, as after any error.
@@ -260,8 +265,11 @@ def start(
         service.spawn()
     for service in others:
         service.wait_until_listening(timeout_s, cancelled)
-    for service in services.values():
+    for service in (registry, services["trainer"]):
         service.wait_until_ready(timeout_s, cancelled)
+    services["scorer"].wait_until_ready(
+        timeout_s if scorer_timeout_s is None else scorer_timeout_s, cancelled
+    )
 
 
 def _check_installed() -> None:

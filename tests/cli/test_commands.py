@@ -9,10 +9,11 @@ import pytest
 from google.protobuf.json_format import Parse
 from rich.console import Console
 
-from gnomon import local
+from gnomon import Client, local
 from gnomon.cli import watching
 from gnomon.cli.output import Output
 from gnomon.cli.session import connect
+from gnomon.errors import AccessUnverifiedError
 from gnomon.v1 import resources_pb2 as pb
 from tests.cli.fake_services import a_report
 
@@ -383,6 +384,20 @@ def test_status_of_a_scorer_that_runs_and_is_not_ready_says_what_it_holds(gnomon
     assert document.status == 1
     assert not document.json["services"]["scorer"]["ready"]
     assert len(document.json["loaded_versions"]) == 1
+
+
+def test_status_is_shown_though_the_scorer_does_not_answer_who_asks(gnomon, monkeypatch):
+    def refused(_):
+        raise AccessUnverifiedError("Nobody can tell whether this key is valid.")
+
+    not_yet = local.HEALTH_SERVICES["scorer"]
+    monkeypatch.setattr(local, "is_ready", lambda _, service, __: service != not_yet)
+    monkeypatch.setattr(Client, "loaded_versions", refused)
+    ran = gnomon("status")
+
+    assert ran.status == 1
+    assert "NOT READY" in ran.out
+    assert "whether this key is valid" in ran.err
 
 
 def test_the_version_of_gnomon(gnomon):

@@ -245,6 +245,24 @@ def test_an_id_under_a_name_of_ours_is_a_column_like_others_for_a_metric_of_span
     assert (row["session"], row["tone.label"]) == ("s1", "true")
 
 
+def test_metrics_that_read_other_columns_of_a_row_are_not_scored_on_one_of_them(gnomon, fake, tmp_path):
+    dialog = pb.Metric()
+    dialog.CopyFrom(fake.metrics["metrics/tone"])
+    dialog.name, dialog.step, dialog.input_shape = "metrics/dialog", "SESSION", "WHOLE_SESSION"
+    fake.metrics[dialog.name] = dialog
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    chat = [{"role": "user", "content": "When?"}, {"role": "assistant", "content": "I promise"}]
+    source.write_text(
+        json.dumps({"messages": chat, "session": [chat]}) + "\n" + json.dumps({"messages": chat})
+    )
+
+    gnomon("score-file", "dialog", "tone", source, target)
+
+    first, second = read_jsonl(target)
+    assert "tone reads other columns than dialog" in first["tone.error"]
+    assert "other columns" not in second["tone.error"]  # the fake reads no chats
+
+
 @pytest.mark.parametrize("blank", ["\n", "\r\n\r\n"])
 def test_blank_lines_may_go_before_the_header_of_a_csv(gnomon, tmp_path, blank):
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"

@@ -241,7 +241,8 @@ class Standing:
     ],
 )
 def test_only_a_scorer_that_runs_may_be_late_in_getting_ready(late, goes_on, monkeypatch):
-    def start(*_):
+    def start(_services, all_s, _cancelled, scorer_s):
+        assert scorer_s < all_s  # meanwhile nobody is told where the registry is
         raise ServiceUnavailableError("It did not get ready.")
 
     monkeypatch.setattr(local, "start", start)

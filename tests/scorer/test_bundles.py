@@ -11,6 +11,7 @@ import pytest
 
 from gnomon._files import NewFolder
 from gnomon.errors import (
+    ApiKeyExpiredError,
     ArtifactCorruptError,
     BlobMissingError,
     BundleInvalidError,
@@ -33,11 +34,11 @@ class FakeOrigin:
         self.downloads = 0
         self.alter = lambda folder: None
         self.error = None
-        self.is_away = False
+        self.refuses = None
 
     async def files(self, name):
-        if self.is_away:
-            raise RegistryUnavailableError("away")
+        if self.refuses:
+            raise self.refuses
         return self.made.files
 
     async def download(self, name, folder):
@@ -252,10 +253,26 @@ async def test_a_number_that_a_restored_registry_gives_anew_is_the_new_bundle(ca
     assert (await cache.fetch(NAME)).evaluator == origin.made.evaluator
 
 
-async def test_what_is_on_this_disk_is_loaded_again_while_the_registry_is_away(cache, origin):
+@pytest.mark.parametrize(
+    "error",
+    [
+        RegistryUnavailableError("away"),
+        ApiKeyExpiredError("the scorer's own"),
+        ArtifactCorruptError("database"),
+    ],
+)
+async def test_what_is_on_this_disk_is_loaded_again_while_the_registry_does_not_tell(cache, origin, error):
     before = await cache.fetch(NAME)
-    origin.is_away = True
+    origin.refuses = error
 
     assert await cache.fetch(NAME) == before
-    with pytest.raises(RegistryUnavailableError):
+    with pytest.raises(type(error)):
         await cache.fetch(version_name("toxicity/2"))
+
+
+async def test_what_the_registry_does_not_have_any_more_is_not_loaded(cache, origin):
+    await cache.fetch(NAME)
+    origin.refuses = NotFoundError("purged")
+
+    with pytest.raises(NotFoundError):
+        await cache.fetch(NAME)

@@ -110,7 +110,8 @@ def score_file(
     if target.resolve() == source.resolve():
         raise InvalidRequestError(f"{target} is the file that is read. Name another.")
     definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
-    reader = _Reader(columns, step_from_proto(definitions[metrics[0]].step))
+    steps = {metric: step_from_proto(definition.step) for metric, definition in definitions.items()}
+    reader = _Reader(columns, steps)
     _check_columns(file, columns)
     added = {
         name: kind
@@ -180,23 +181,30 @@ def _versions(client: "Client", journal: Journal, job: dict[str, Any], restart: 
     return versions
 
 
+_APART = "Score them one after the other, into files of their own."
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Makes instances of rows, the same for all metrics.
 
-    `step` is the first metric's: it says what of a row is read.
+    `steps` are the metrics' and say what of a row is read.
     """
 
     columns: Mapping[str, str]
-    step: Step
+    steps: Mapping[str, Step]
 
     def read(self, row: Row) -> Instance | GnomonError:
         if row.problem:
             return GnomonError(f"{row.place} {row.problem}.")
         try:
-            cells = rows.cells_to_read(row.cells, self.columns, self.step)
+            first, step = next(iter(self.steps.items()))
+            cells = rows.cells_to_read(row.cells, self.columns, step)
+            for metric, other in self.steps.items():
+                if rows.cells_to_read(row.cells, self.columns, other).keys() != cells.keys():
+                    return GnomonError(f"{row.place}: {metric} reads other columns than {first}. {_APART}")
             # A span is of no kind: another metric may read those of another.
-            return instance_of(cells, self.step if self.step in {Step.TRACE, Step.SESSION} else None)
+            return instance_of(cells, step if step in {Step.TRACE, Step.SESSION} else None)
         except GnomonError as error:
             return GnomonError(f"{row.place}: {error.message}")
 

@@ -11,6 +11,7 @@ from gnomon.addresses import address_of
 from gnomon.cli import problems, view
 from gnomon.cli.output import grid, table, to_plain
 from gnomon.cli.session import Session, command, security
+from gnomon.errors import GnomonError
 from gnomon.v1 import scorer_service_pb2 as scorer_pb
 
 _UNSTEADY = 0.2  # passes that lie further apart were disturbed; the scorer measures again then
@@ -27,7 +28,13 @@ def status(session: Session) -> None:
     scorer = services["scorer"]
     # A scorer that no version loads in is not ready, and the one that can say why.
     answers = scorer["ready"] or local.is_ready(scorer["address"], "live", security(session.addresses))
-    loaded = list(session.client.loaded_versions()) if answers else []
+    loaded: list[scorer_pb.LoadedVersion] = []
+    try:
+        loaded += session.client.loaded_versions() if answers else ()
+    except GnomonError as error:  # such as of keys, while there is no registry to ask about them
+        if scorer["ready"]:
+            raise
+        session.output.note(f"The scorer does not say what it loads: {error.message}")
     answer = {"services": services, "loaded_versions": to_plain(loaded)}
     session.output.show(answer, lambda _: _shown(services, loaded))
     if not all(service["ready"] for service in services.values()):

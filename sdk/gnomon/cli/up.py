@@ -20,6 +20,7 @@ from gnomon.cli.supervisor import Supervisor
 from gnomon.errors import CancelledError, InvalidRequestError, ServiceUnavailableError, Violation
 
 _START_TIMEOUT_S = 120.0
+_SCORER_S = 30.0  # the others are of use, and to be watched, without it
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0 takes a free one.")]
 
@@ -73,7 +74,7 @@ def _start(
     or by the alias needs the registry.
     """
     try:
-        local.start(services, _START_TIMEOUT_S, cancelled)
+        local.start(services, _START_TIMEOUT_S, cancelled, _SCORER_S)
     except ServiceUnavailableError:
         others = (services["registry"], services["trainer"])
         if not (services["scorer"].is_listening() and all(other.is_ready() for other in others)):

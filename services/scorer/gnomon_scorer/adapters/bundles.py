@@ -35,8 +35,8 @@ from gnomon.errors import (
     ArtifactCorruptError,
     BlobDigestMismatchError,
     BlobMissingError,
+    GnomonError,
     NotFoundError,
-    RegistryUnavailableError,
     StorageFullError,
 )
 from gnomon.names import MetricVersionName
@@ -90,15 +90,19 @@ class BundleCache:
             return await asyncio.to_thread(_read, folder, files, self._policy)
 
     async def _files_of(self, version: MetricVersionName) -> tuple[BundleFile, ...]:
-        """Return the files of a version, by what was told before only where the registry is away.
+        """Return the files of a version, by what was told before where the registry does not tell now.
 
         A version never changes, but a registry that was restored from an older backup gives its number anew.
         """
         try:
-            self._files[version] = check_files(await self._origin.files(version))
-        except RegistryUnavailableError:
+            told = await self._origin.files(version)
+        except NotFoundError:
+            raise
+        except GnomonError:
             if version not in self._files:
                 raise
+        else:
+            self._files[version] = check_files(told)
         return self._files[version]
 
     async def _download(
