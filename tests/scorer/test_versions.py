@@ -136,7 +136,7 @@ async def test_a_scorer_that_gave_up_waiting_stays_ready_while_it_tries_again():
     async with world.running():
         await until(lambda: world.follower.is_ready)
         gate = world.bundles.gates[V1] = asyncio.Event()
-        await until(lambda: world.states()[1] is State.LOADING)
+        await until(lambda: world.versions.slots()[V1].state is State.LOADING)
 
         assert world.follower.is_ready
         gate.set()
