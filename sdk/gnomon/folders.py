@@ -1,9 +1,10 @@
-"""Folders: where a service keeps its data unless told, and how names in a folder survive a power cut.
+"""Folders: where a service keeps its data unless told, how names survive a power cut, and when one is full.
 
 A file that is on the disk is lost with the name that finds it.
 """
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,11 @@ def own_folder(service: str) -> Path:
         return Path.home() / ".gnomon" / service
     except RuntimeError:  # a number without a name or HOME, as containers run under
         return Path("/var/lib/gnomon") / service
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a disk, or the user's share of it, has no room for what was to be written."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def make_folder(folder: Path) -> None:

@@ -217,7 +217,7 @@ async def test_a_full_disk_without_anything_to_remove_is_told_at_once(cache, ori
     assert entries(tmp_path) == [fresh.name]
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 async def test_a_bundle_that_cannot_be_looked_at_just_now_is_not_thrown_away(
     cache, origin, tmp_path, monkeypatch, number
 ):
@@ -233,6 +233,22 @@ async def test_a_bundle_that_cannot_be_looked_at_just_now_is_not_thrown_away(
 
     assert await cache.fetch(NAME) == before
     assert origin.downloads == 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+async def test_a_bundle_of_which_a_file_cannot_be_read_is_fetched_anew(cache, origin, monkeypatch, number):
+    before = await cache.fetch(NAME)
+    read, failures = hashlib.file_digest, [OSError(number, os.strerror(number))]
+
+    def unreadable_once(*arguments):
+        if failures:
+            raise failures.pop()
+        return read(*arguments)
+
+    monkeypatch.setattr(hashlib, "file_digest", unreadable_once)
+
+    assert await cache.fetch(NAME) == before
+    assert origin.downloads == 2
 
 
 async def test_a_bundle_that_is_loaded_again_is_no_longer_the_oldest(cache, tmp_path):

@@ -110,8 +110,10 @@ def score_file(
     if target.resolve() == source.resolve():
         raise InvalidRequestError(f"{target} is the file that is read. Name another.")
     definitions = {metric: client.metrics.get(_metric_of(metric)) for metric in metrics}
-    steps = {metric: step_from_proto(definition.step) for metric, definition in definitions.items()}
-    reader = _Reader(columns, steps)
+    kinds: dict[Step | None, str] = {}
+    for metric, definition in definitions.items():
+        kinds.setdefault(_kind(definition), metric)
+    reader = _Reader(columns, kinds)
     _check_columns(file, columns)
     added = {
         name: kind
@@ -181,6 +183,12 @@ def _versions(client: "Client", journal: Journal, job: dict[str, Any], restart: 
     return versions
 
 
+def _kind(metric: pb.Metric) -> Step | None:
+    """Return the step of whole traces and sessions; spans of all kinds are read alike."""
+    step = step_from_proto(metric.step)
+    return step if step in {Step.TRACE, Step.SESSION} else None
+
+
 _APART = "Score them one after the other, into files of their own."
 
 
@@ -188,23 +196,26 @@ _APART = "Score them one after the other, into files of their own."
 class _Reader:
     """Makes instances of rows, the same for all metrics.
 
-    `steps` are the metrics' and say what of a row is read.
+    `metrics` has the first of each kind of what they read of a row; the first kind says what instances are.
     """
 
     columns: Mapping[str, str]
-    steps: Mapping[str, Step]
+    metrics: Mapping[Step | None, str]
 
     def read(self, row: Row) -> Instance | GnomonError:
         if row.problem:
             return GnomonError(f"{row.place} {row.problem}.")
         try:
-            first, step = next(iter(self.steps.items()))
-            cells = rows.cells_to_read(row.cells, self.columns, step)
-            for metric, other in self.steps.items():
-                if rows.cells_to_read(row.cells, self.columns, other).keys() != cells.keys():
-                    return GnomonError(f"{row.place}: {metric} reads other columns than {first}. {_APART}")
-            # A span is of no kind: another metric may read those of another.
-            return instance_of(cells, step if step in {Step.TRACE, Step.SESSION} else None)
+            read = {
+                kind: rows.cells_to_read(row.cells, self.columns, kind or Step.LLM_SPAN)
+                for kind in self.metrics
+            }
+            kind, *others = read
+            for other in others:
+                if read[other].keys() != read[kind].keys():
+                    names = f"{self.metrics[other]} reads other columns than {self.metrics[kind]}"
+                    return GnomonError(f"{row.place}: {names}. {_APART}")
+            return instance_of(read[kind], kind)
         except GnomonError as error:
             return GnomonError(f"{row.place}: {error.message}")
 

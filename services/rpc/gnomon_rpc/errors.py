@@ -1,7 +1,6 @@
 """What a handler raises becomes a `google.rpc.Status`. Nothing else does this."""
 
 import asyncio
-import errno
 from typing import Any, NoReturn
 
 import grpc
@@ -9,6 +8,7 @@ import structlog
 from grpc_status import rpc_status
 
 from gnomon.errors import GnomonError, InternalError, StorageFullError
+from gnomon.folders import is_full
 from gnomon.status import to_status
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ async def tell(error: BaseException, context: Any, method: str) -> None:
         await abort(context, error)
     if isinstance(error, (grpc.aio.AbortError, NotImplementedError, *_NOBODY_WAITS)):
         return
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full(error):
         log.error("the disk is full", method=method)
         await abort(context, StorageFullError("The service's disk is full; nothing was stored."))
     await _hide(context, method)

@@ -5,7 +5,6 @@ object: the answer on standard output, or an error on standard error with status
 """
 
 import argparse
-import errno
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
+from gnomon.folders import is_full
 from gnomon_storage import backup_files
 from gnomon_storage.database import SqlDatabase
 
@@ -78,7 +78,7 @@ def _known(service: str, error: GnomonError | OSError | SQLAlchemyError) -> Gnom
 
 
 def _of_a_disk(error: OSError) -> GnomonError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full(error):
         return StorageFullError(f"The disk is full: {error}. Free some space, then try again.")
     return ServiceUnavailableError(f"{error}.")
 

@@ -28,7 +28,7 @@ from gnomon.errors import (
     ServiceUnavailableError,
     StorageFullError,
 )
-from gnomon.folders import make_folder, sync_folder
+from gnomon.folders import is_full, make_folder, sync_folder
 from gnomon_registry.domain.ports import StoredFile
 
 _READ_BYTES = 1024 * 1024
@@ -341,7 +341,7 @@ def _full_disk_in_words() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if not is_full(error):
             raise
         raise StorageFullError(
             "The registry's artifact store is full; nothing was stored. Free some space, then try again."

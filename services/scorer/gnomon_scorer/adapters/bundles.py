@@ -39,6 +39,7 @@ from gnomon.errors import (
     NotFoundError,
     StorageFullError,
 )
+from gnomon.folders import is_full
 from gnomon.names import MetricVersionName
 from gnomon_scorer.domain.objective import Objective, objective_of
 from gnomon_scorer.domain.ports import Bundle
@@ -49,6 +50,8 @@ _PART = ".part-"
 _DIGEST = re.compile("[0-9a-f]{64}")
 _STALE_S = 3600.0  # a partial download of a process that was killed
 _IN_USE_S = 3600.0  # who fetched a bundle opens it sooner than that
+
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # of the process or the machine, not of a file
 
 
 class Origin(Protocol):
@@ -164,7 +167,7 @@ class BundleCache:
         try:
             yield
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            if not is_full(error):
                 raise
             raise StorageFullError(
                 f"The scorer's disk is full below {self._folder}. Free some space; the bundle is fetched "
@@ -209,7 +212,7 @@ def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
     """Return what is wrong with a bundle's folder; None if every file has its digest.
 
     Raises:
-        OSError: the machine does not let it be seen just now, which is no word against the bundle.
+        OSError: the machine has no file or memory left for a look, which is no word against the bundle.
     """
     for file in files:
         path = folder / file.path
@@ -218,6 +221,10 @@ def _problem(folder: Path, files: Iterable[BundleFile]) -> str | None:
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return f"{file.path} is missing"
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
+            return f"{file.path} cannot be read: {error.strerror}"
         if sha256 != file.sha256:
             return f"{file.path} does not have its digest"
     return None

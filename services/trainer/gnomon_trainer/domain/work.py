@@ -1,6 +1,5 @@
 """What a worker does with a run: train, then register. Everything blocks."""
 
-import errno
 import logging
 import threading
 import traceback
@@ -19,6 +18,7 @@ from gnomon.errors import (
     StorageFullError,
     TrainingFailedError,
 )
+from gnomon.folders import is_full
 from gnomon.names import MetricName
 from gnomon_trainer.domain import runs
 from gnomon_trainer.domain.catalog import Registrar, registration_id
@@ -264,7 +264,7 @@ def _known(error: Exception, run: Run) -> GnomonError:
     """Return the error that a run shows; what nobody foresaw is named by its type alone."""
     if isinstance(error, GnomonError):
         return error
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full(error):
         return StorageFullError(
             f"The trainer's disk is full. Free some space, then resume {run.name}: it goes on from its last "
             "checkpoint."
