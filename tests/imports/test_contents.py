@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.bundle_checks import Policy, check_contents, folder_opener
+from gnomon.bundle_checks import check_contents, folder_opener
 from gnomon.errors import BundleInvalidError
 from tests.imports import malicious
-from tests.imports.good import Contents, good, listed
-
-
-def check(contents: Contents, policy: Policy | None = None) -> None:
-    check_contents(listed(contents), lambda path: io.BytesIO(contents[path]), policy)
-
-
-def refusal(contents: Contents, policy: Policy | None = None) -> tuple[str, str, str]:
-    """Return the rule that refuses a bundle, the file that is named, and the words."""
-    with pytest.raises(BundleInvalidError) as caught:
-        check(contents, policy)
-    return caught.value.metadata["rule"], caught.value.metadata["path"], caught.value.message
+from tests.imports.checking import check, refusal
+from tests.imports.good import good, listed
 
 
 def test_a_good_bundle_is_accepted() -> None:

@@ -10,10 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.bundle_checks import policy_from, wire
 from tests.imports import good as sound
+from tests.imports.checking import assert_refused, check, refusal
 from tests.imports.good import Contents, graph_attribute, with_model, with_node
 from tests.imports.messages import attribute, eight, four, lump, model, node, number, tensor
 from tests.imports.polyglots import varint
-from tests.imports.test_contents import check, refusal
 
 _EXTERNAL = number(1, 16) + number(2, 1) + lump(13, lump(1, b"location") + lump(2, b"d.bin")) + number(14, 1)
 _FLOATS = tensor(lump(9, bytes(8)))
@@ -195,9 +195,7 @@ REFUSED: dict[str, tuple[Contents, str, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_no_exporter_writes_is_refused(name: str) -> None:
     contents, rule, words = REFUSED[name]
-    found = refusal(contents)
-    assert found[:2] == (rule, "model.onnx")
-    assert words in found[2]
+    assert_refused(contents, "model.onnx", rule, words)
 
 
 def test_a_shape_is_followed_through_the_nodes_that_put_it_together() -> None:

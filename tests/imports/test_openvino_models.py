@@ -3,9 +3,9 @@
 import pytest
 
 from gnomon.bundle_checks import policy_from
+from tests.imports.checking import assert_refused, check, refusal
 from tests.imports.good import Contents
 from tests.imports.malicious import ir, openvino
-from tests.imports.test_contents import check, refusal
 
 
 def layer(kind: str, inside: str = "", number: int = 1, name: str = "l") -> str:
@@ -73,9 +73,7 @@ REFUSED: dict[str, tuple[Contents, str, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_no_exporter_writes_is_refused(name: str) -> None:
     contents, rule, words = REFUSED[name]
-    found = refusal(contents)
-    assert found[:2] == (rule, "m.xml")
-    assert words in found[2]
+    assert_refused(contents, "m.xml", rule, words)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.imports.checking import check, refusal
 from tests.imports.good import good
 from tests.imports.malicious import safetensors
-from tests.imports.test_contents import check, refusal
 
 
 def entry(**changes: Any) -> dict[str, Any]:

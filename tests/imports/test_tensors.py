@@ -6,10 +6,10 @@ import pytest
 
 from gnomon.bundle_checks import check_contents, policy_from
 from gnomon.errors import BundleInvalidError
+from tests.imports.checking import assert_refused, check, refusal
 from tests.imports.good import Contents, listed
 from tests.imports.messages import eight, floats, four, lump, model, number, place, tensor
 from tests.imports.polyglots import varint
-from tests.imports.test_contents import check, refusal
 
 _RAW = lump(9, bytes(8))  # as long as two numbers of 32 bits
 _FLOAT, _INT32, _INT64, _DOUBLE, _UINT64, _COMPLEX, _INT4 = 1, 6, 7, 11, 13, 14, 22
@@ -126,9 +126,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_tensor_that_a_runtime_could_read_otherwise_is_refused(name: str) -> None:
     contents, rule, words = REFUSED[name]
-    found = refusal(contents)
-    assert found[:2] == (rule, "model.onnx")
-    assert words in found[2]
+    assert_refused(contents, "model.onnx", rule, words)
 
 
 def test_a_dimension_that_a_runtime_passes_over_hides_none_of_the_others() -> None:

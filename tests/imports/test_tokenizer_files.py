@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.imports import charsmaps
+from tests.imports.checking import check, refusal
 from tests.imports.good import good, with_tokenizer
-from tests.imports.test_contents import check, refusal
 
 _BPE = {"type": "BPE", "vocab": {"a": 0}, "merges": []}
 

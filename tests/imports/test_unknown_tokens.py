@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from gnomon.errors import BundleInvalidError
+from tests.imports.checking import check
 from tests.imports.good import with_tokenizer
-from tests.imports.test_contents import check
 
 TOKENS = ["a", "g", "good", "##d", "[UNK]", "日"]
 
