@@ -22,7 +22,10 @@ class ServerSettings(BaseSettings):
         default=16 * 1024 * 1024, ge=1024, description="The largest request that is accepted."
     )
     max_concurrent_streams: int = Field(
-        default=1000, ge=1, description="How many calls of one connection are taken at once; others wait."
+        default=128,
+        ge=1,
+        description="How many calls of one connection are taken at once, watches among them; others wait in "
+        "their client. What a stranger's connection can hold open is bounded by it.",
     )
     max_connection_age_s: float | None = Field(
         default=None,

@@ -23,12 +23,6 @@ class TrainerSettings(RegistryClientSettings):
     listen: str = Field(
         default="127.0.0.1:7411", description="Address to listen at; port 0 takes a free one."
     )
-    max_concurrent_streams: int = Field(
-        default=256,
-        ge=1,
-        description="How many calls of one connection are taken at once, watches among them; others wait. "
-        "Each is work for a database, and one client cannot keep others from it.",
-    )
     database_url: str = Field(
         default=f"sqlite:///{_HOME / 'trainer.db'}",
         repr=False,  # may hold a password
