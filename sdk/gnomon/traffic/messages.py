@@ -26,6 +26,7 @@ _TEXTS = (
     "input", "output", "question", "answer", "query", "prompt", "response", "completion", "text", "result",
     "content",
 )  # fmt: skip
+_TEXT = {"type", "content"}
 _DEEPEST = 12
 CUT_OFF = "has messages or tools that are not whole JSON (cut by a limit on attributes?)"
 # What begins as messages do. Half a conversation would pass for one text of a user, but
@@ -44,15 +45,17 @@ def messages(value: Any, role: str, depth: int = 0) -> Cells:
     Raises:
         MalformedError: it is text of messages that are not whole JSON.
     """
-    if value is None or value in ("", [], {}) or depth > _DEEPEST:
+    if not value and (value is None or value in ("", [], {})) or depth > _DEEPEST:
         return []
     if isinstance(value, str):
         return _of_text(value, role, depth)
     if isinstance(value, list | tuple):
         found: Cells = []
-        for entry in value:
-            if type(entry) is dict and type(entry.get("parts")) is list:  # what comes most often, first
+        for entry in value:  # what comes most often, first
+            if type(entry) is dict and type(entry.get("parts")) is list:
                 found += _of_parts(entry["parts"], _role(entry, role))
+            elif type(entry) is dict and entry.keys() == _TEXT and entry["type"] == "text":
+                found += messages(entry["content"], role, depth + 2)
             else:
                 found += messages(entry, role, depth + 1)
         return found
