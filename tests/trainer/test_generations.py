@@ -146,6 +146,7 @@ def made_from(folder: Path) -> LineageRecord:
     return parse_evaluator(bundle.read_bytes()).lineage
 
 
+@pytest.mark.slow
 async def test_a_run_leaves_the_seeds_out_of_its_evaluation_and_says_so(
     tmp_path: Path, registry: FakeRegistry, endpoint: FakeEndpoint, writer: FakeWriter
 ) -> None:

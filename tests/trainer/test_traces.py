@@ -88,6 +88,7 @@ async def test_a_failed_run_is_an_error_without_what_the_error_says(
     assert "a text of a user" not in str(collector.traces)
 
 
+@pytest.mark.slow
 async def test_what_the_caller_does_not_sample_is_not_recorded_in_the_worker_either(
     tmp_path: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

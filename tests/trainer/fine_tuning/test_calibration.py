@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score
 
 from gnomon.bundle import Calibration
@@ -85,11 +86,12 @@ def test_few_rows_change_less_than_many_that_say_the_same(rows: int, size: float
 def test_many_rows_are_believed(temperature: float, classes: int, seed: int) -> None:
     logits = np.random.default_rng(seed).normal(size=(5000, classes)) * 2
     truth = _drawn(logits, seed)
-    fits_best = min(
-        np.geomspace(0.3, 5, 600),
-        key=lambda t: negative_log_likelihood(logits * temperature, truth, float(t)),
+    fits_best = minimize_scalar(
+        lambda log: negative_log_likelihood(logits * temperature, truth, float(np.exp(log))),
+        bounds=np.log((0.3, 5)),
+        method="bounded",
     )
-    assert fit_temperature(logits * temperature, truth) == pytest.approx(fits_best, rel=0.01)
+    assert fit_temperature(logits * temperature, truth) == pytest.approx(np.exp(fits_best.x), rel=0.01)
 
 
 @pytest.mark.parametrize(("margin", "told"), [(0.05, "too small"), (4.0, ""), (-100.0, "too large")])

@@ -87,6 +87,7 @@ def test_the_report_counts_what_abstains_and_what_is_decided_wrongly(guaranteed:
     assert abstain["miss_rate"] == pytest.approx(np.mean(missed))
 
 
+@pytest.mark.slow
 def test_the_model_card_says_what_is_guaranteed_and_which_format_carries_the_load(
     guaranteed: Guaranteed,
 ) -> None:

@@ -155,6 +155,7 @@ def test_a_training_cancelled_before_its_first_step_begins_anew(
     assert final_weights(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_training_cancelled_between_and_within_evaluations_loses_no_step_and_no_point(
     base_model: Path, tmp_path: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
