@@ -1,4 +1,4 @@
-"""Hostile HTTP/2 from raw sockets: `python -m benchmarks.faults.attacks KIND HOST:PORT SECONDS`.
+"""Hostile HTTP/2 from raw sockets: `python -m benchmarks.faults.attacks KIND HOST:PORT SECONDS CONNECTIONS`.
 
 Frames are written by hand (RFC 9113), since a library would not write what is not allowed.
 """
@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST, _SETTINGS, _PING, _WINDOW, _CONTINUATION = 0, 1, 3, 4, 6, 8, 9
 _END_STREAM, _END_HEADERS = 1, 4
-_CONNECTIONS = 4
-_HALF_OPEN = 200
+_HALF_OPEN = 200  # a connection
 _STREAMS = 5_000
 _PATH = b"/grpc.health.v1.Health/Check"
 
@@ -165,15 +164,16 @@ class _Attacker:
 
 
 def main() -> int:
-    kind, at, seconds = sys.argv[1:]
+    kind, at, seconds, connections = sys.argv[1:]
     host, _, port = at.rpartition(":")
     address, end = (host, int(port)), time.monotonic() + float(seconds)
     os.nice(10)  # an attacker is elsewhere: it must not win by taking the processor
     if kind == "half_open":
-        held = [socket.create_connection(address, timeout=5) for _ in range(_HALF_OPEN)]
+        count = int(connections) * _HALF_OPEN
+        held = [socket.create_connection(address, timeout=5) for _ in range(count)]
         time.sleep(max(0.0, end - time.monotonic()))
         return len(held) * 0
-    attackers = [_Attacker(address, kind) for _ in range(_CONNECTIONS)]
+    attackers = [_Attacker(address, kind) for _ in range(int(connections))]
     while time.monotonic() < end:
         for attacker in attackers:
             attacker.step()

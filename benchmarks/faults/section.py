@@ -21,7 +21,7 @@ def rendered(content: dict[str, Any]) -> str:
         "load that is given. A broken promise is a version lost or doubled, a manifest with a missing or "
         "altered file, other weights than those of an undisturbed training, an answer that no registry may "
         "give, a file opened elsewhere, an internal error, a process that died; amid an attack a call by "
-        "somebody else that failed, or more than 1,000 MB that a process grew by. An attack with such calls "
+        "somebody else that failed, or more than 500 MB that a process grew by. An attack with such calls "
         "counts once.",
         "",
         "| part | what was done | broken promises | commit, time | minutes | load |",
@@ -80,19 +80,20 @@ _TOLD: Mapping[str, Callable[[dict[str, Any]], str]] = {
 
 def _hostile_table(part: dict[str, Any]) -> list[str]:
     lines = [
-        "Milliseconds of a call by somebody else, before and during an attack from four connections at a "
-        "lower priority: median, 99th percentile; how many such calls failed.",
+        "Milliseconds of a call by somebody else, before and during an attack at a lower priority from so "
+        "many connections: median, 99th percentile; how many such calls failed.",
         "",
-        "| service | attack | before | during | p99, times | failed | grew, MB |",
-        "|---|---|---|---|---|---|---|",
+        "| service | attack | connections | before | during | p99, times | failed | grew, MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for service, attacks in part["figures"].items():
-        for kind, found in attacks.items():
-            lines.append(
-                f"| {service} | {kind.replace('_', ' ')} "
-                f"| {found['before_p50_ms']:.0f}, {found['before_p99_ms']:.0f} "
-                f"| {found['during_p50_ms']:.0f}, {found['during_p99_ms']:.0f} "
-                f"| {found['during_p99_ms'] / found['before_p99_ms']:.1f} | {found['failed']} "
-                f"| {found['grown_mb']:.0f} |"
-            )
+        for kind, by_connections in attacks.items():
+            for connections, found in by_connections.items():
+                lines.append(
+                    f"| {service} | {kind.replace('_', ' ')} | {connections} "
+                    f"| {found['before_p50_ms']:.0f}, {found['before_p99_ms']:.0f} "
+                    f"| {found['during_p50_ms']:.0f}, {found['during_p99_ms']:.0f} "
+                    f"| {found['during_p99_ms'] / found['before_p99_ms']:.1f} | {found['failed']} "
+                    f"| {found['grown_mb']:.0f} |"
+                )
     return lines

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from gnomon.instances import SpanKind
@@ -121,7 +122,15 @@ def time_text(started_ns: int) -> str:
     """Return ISO text in UTC, to the microsecond; nothing for a time that is not known."""
     if not started_ns:
         return ""
-    return (_EPOCH + started_ns // 1000 * _MICROSECOND).isoformat()
+    seconds, microseconds = divmod(started_ns // 1000, 10**6)
+    fraction = f".{microseconds:06}" if microseconds else ""
+    return f"{_second_text(seconds)}{fraction}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    """Many spans start in one second, and to write a time takes longer than to look it up."""
+    return (_EPOCH + datetime.timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 def text_of(value: Any) -> str | None:

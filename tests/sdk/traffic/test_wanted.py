@@ -15,7 +15,7 @@ from gnomon.instances import SpanKind
 from gnomon.traffic import Wanted
 from gnomon.traffic.filters import Filter
 from gnomon.traffic.rows import trace_cell
-from gnomon.traffic.traced import TracedSpan
+from gnomon.traffic.traced import TracedSpan, time_text
 from tests.sdk.traffic.made import BEGAN_S, GOLDEN, chat, kept, lines, otlp_span, request, rows_of
 
 
@@ -269,3 +269,10 @@ def test_what_is_told_in_messages_arguments_documents_and_attributes_is_redacted
     rows, tally = rows_of(file, redactions=["card"])
     assert kept(rows[:1], "input") == [(said,)]
     assert tally.redacted == {"card": 1}
+
+
+@given(st.integers(1, 2**63 - 1) | st.integers(1, 2**33).map(lambda second: second * 10**9))
+def test_a_time_is_written_to_the_microsecond_as_python_reads_it(started_ns: int) -> None:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    written = datetime.datetime.fromisoformat(time_text(started_ns))
+    assert (written - epoch) // datetime.timedelta(microseconds=1) == started_ns // 1000
