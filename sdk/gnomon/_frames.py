@@ -105,21 +105,33 @@ def cells_of(frame: "pd.DataFrame", columns: Mapping[str, str] | None) -> list[d
             and the like; by default the columns of those names.
 
     Raises:
-        InvalidRequestError: the frame lacks a column, or has none to read.
+        InvalidRequestError: the frame lacks a column, has it twice, or has
+            none to read; or two of its columns are mapped to one part.
     """
     if columns is None:
         columns = {name: name for name in COLUMNS if name in frame.columns}
+    sources: dict[str, str] = {}
     for column, part in columns.items():
         if part not in COLUMNS:
             raise refused("columns", f"maps {column!r} to {part!r}; it must be one of: {', '.join(COLUMNS)}")
-        if column not in frame.columns:
-            raise refused("columns", f"names {column!r}, which the frame does not have")
-    if not columns:
+        if part in sources:  # one of them would hide the other
+            raise refused("columns", f"maps both {sources[part]!r} and {column!r} to {part!r}")
+        _check_there_once(frame, column)
+        sources[part] = column
+    if not sources:
         raise refused(
             "columns", f"must say which columns are {', '.join(COLUMNS)}; the frame has none of them"
         )
-    cells = {part: _values(frame[column]) for column, part in columns.items()}
+    cells = {part: _values(frame[column]) for part, column in sources.items()}
     return [{part: values[row] for part, values in cells.items()} for row in range(len(frame))]
+
+
+def _check_there_once(frame: "pd.DataFrame", column: str) -> None:
+    count = list(frame.columns).count(column)
+    if not count:
+        raise refused("columns", f"names {column!r}, which the frame does not have")
+    if count > 1:
+        raise refused("frame", f"has the column {column!r} twice")
 
 
 def with_scores(

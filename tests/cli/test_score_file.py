@@ -152,8 +152,8 @@ def test_a_file_of_which_no_row_could_be_scored_is_no_success(gnomon, tmp_path, 
 @pytest.mark.parametrize(
     ("mapped", "why"),
     [
-        (["question=output"], "more than one column as 'output'"),
-        (["question=input", "id=input"], "more than one column as 'input'"),
+        (["question=output"], "more than one column as 'output', by --column: 'question' and 'output'"),
+        (["question=input", "id=input"], "more than one column as 'input', by --column: 'id' and 'question'"),
         (["qestion=input"], "has no column 'qestion', which --column names. It has id, question, output."),
         (["question=inptu"], "--column reads 'question' as 'inptu'"),
     ],

@@ -280,6 +280,26 @@ async def test_columns_that_do_not_fit_are_refused(kind: str, columns: Any, said
             await client.score_frame(pd.DataFrame({"text": ["x"]}), "m", columns=columns)
 
 
+@pytest.mark.parametrize(
+    ("frame", "columns", "said"),
+    [
+        (
+            pd.DataFrame({"a": ["x"], "b": ["y"]}),
+            {"a": "input", "b": "input"},
+            "maps both 'a' and 'b' to 'input'",
+        ),
+        (pd.DataFrame([["x", "y"]], columns=["output", "output"]), None, "has the column 'output' twice"),
+        (pd.DataFrame([["x", "y"]], columns=["a", "a"]), {"a": "output"}, "has the column 'a' twice"),
+    ],
+)
+async def test_of_two_columns_that_would_be_read_as_one_none_is_chosen(
+    kind: str, frame: pd.DataFrame, columns: Any, said: str
+) -> None:
+    async with connected(kind, "127.0.0.1:1") as client:
+        with pytest.raises(errors.InvalidRequestError, match=said):
+            await client.score_frame(frame, "m", columns=columns)
+
+
 async def test_an_empty_frame_gets_empty_columns(kind: str) -> None:
     async with connected(kind, "127.0.0.1:1") as client:
         scored = await client.score_frame(pd.DataFrame({"output": []}), "m")

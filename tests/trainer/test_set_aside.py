@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gnomon.errors import DatasetTooSmallError, InvalidRequestError
 from gnomon.instances import text_span
 from gnomon_trainer.domain.aims import check_aim
-from gnomon_trainer.domain.set_aside import NEGATIVES, POSITIVES, SetAside, check_set_aside, needed, set_aside
+from gnomon_trainer.domain.division import check_division
+from gnomon_trainer.domain.set_aside import NEGATIVES, POSITIVES, SetAside, needed, set_aside
 from gnomon_trainer.domain.training import Row
 from tests.trainer.things import PARAMETERS, TOXICITY
 
@@ -187,12 +188,12 @@ def test_a_run_is_checked_with_the_rows_that_its_training_sets_aside(monkeypatch
         seen.append(set_aside(*arguments, **named))
         return None
 
-    monkeypatch.setattr("gnomon_trainer.domain.set_aside.set_aside", noted)
+    monkeypatch.setattr("gnomon_trainer.domain.division.set_aside", noted)
     rows = [
         Row(place + 1, text_span(input=f"Document {contexts[place]}", output=f"answer {place}"), label)
         for place, label in enumerate(labels)
     ]
-    check_set_aside(rows, TOXICITY, GUARANTEED, "datasets/train@1")
+    check_division(rows, TOXICITY, GUARANTEED, "datasets/train@1")
     assert seen == [
         set_aside(labels, range(960), contexts, ("true",), GUARANTEED, training_set="datasets/train@1")
     ]

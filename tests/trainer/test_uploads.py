@@ -282,11 +282,20 @@ async def test_an_empty_column_is_named_once_for_all_rows(trainer: Trainer) -> N
     assert error.metadata == {"bad_row_count": "3", "row_count": "3"}
 
 
-async def test_a_mapping_to_no_column_of_ours_is_refused(trainer: Trainer) -> None:
-    error = await refuse(trainer, f"{HEADER}a,b,1\n", column_mapping={"input": "prompt"})
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"input": "prompt"}, "'prompt', which is none of input"),
+        ({"output": "input", "input": "input"}, "maps both 'input' and 'output' to 'input'"),
+    ],
+)
+async def test_a_mapping_to_no_column_of_ours_or_to_one_twice_is_refused(
+    trainer: Trainer, mapping: dict[str, str], said: str
+) -> None:
+    error = await refuse(trainer, f"{HEADER}a,b,1\n", column_mapping=mapping)
 
     assert isinstance(error, InvalidRequestError)
-    assert "'prompt', which is none of input" in error.message
+    assert said in error.message
 
 
 async def test_a_mapping_of_an_absent_column_is_refused(trainer: Trainer) -> None:

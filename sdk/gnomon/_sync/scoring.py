@@ -222,7 +222,7 @@ class Scoring:
 
         Raises:
             ModuleNotFoundError: pandas is not installed.
-            InvalidRequestError: the frame lacks a column.
+            InvalidRequestError: the frame lacks a column, or two are mapped to one name.
         """
         in_thread(pandas)
         wanted, options = _scoring.metrics_of(metrics), options_of(lane, timeout_s)

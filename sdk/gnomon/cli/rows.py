@@ -175,14 +175,15 @@ def ours(cells: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]
         InvalidRequestError: two of them would have the same name.
     """
     found: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for column, cell in cells.items():
         name = columns.get(column, column)
         if name in found:
             raise InvalidRequestError(
-                f"The row has more than one column as {name!r}, one of them by --column. Leave one out, or "
-                "name the other something else by --column too."
+                f"The row has more than one column as {name!r}, by --column: {sources[name]!r} and "
+                f"{column!r}. Leave one out, or name the other something else by --column too."
             )
-        found[name] = cell
+        found[name], sources[name] = cell, column
     return found
 
 

@@ -22,6 +22,7 @@ from gnomon.v1 import resources_pb2
 from gnomon.windows import reduce
 from gnomon_trainer.adapters.fine_tuning import FineTuner
 from gnomon_trainer.adapters.fine_tuning.scoring import OnnxEvaluator
+from gnomon_trainer.domain.division import check_division
 from gnomon_trainer.domain.training import Row, Stage, Trained
 from tests.trainer.fine_tuning import tiny
 
@@ -276,6 +277,19 @@ def test_rows_of_one_class_cannot_be_learned(base_model: Path, tmp_path: Path) -
     what.training_rows[:] = [row for row in what.training_rows if row.label == "true"]  # type: ignore[index]
     with pytest.raises(DatasetUnsuitableError, match="of the class 'true'"):
         tiny.train(base_model, tmp_path, what)
+
+
+def test_copies_of_two_texts_are_refused_as_when_a_run_is_created(base_model: Path, tmp_path: Path) -> None:
+    what = tiny.plan(rows=40)
+    what.training_rows[:] = [  # type: ignore[index]
+        Row(n, text_span(input="w1", output="sun" if n % 2 else "storm"), "false" if n % 2 else "true")
+        for n in range(1, 41)
+    ]
+    with pytest.raises(DatasetUnsuitableError) as trained:
+        tiny.train(base_model, tmp_path, what)
+    with pytest.raises(DatasetUnsuitableError, match="none can be held out") as created:
+        check_division(what.training_rows, what.metric, what.parameters, what.lineage.training_set)
+    assert (trained.value.message, trained.value.metadata) == (created.value.message, created.value.metadata)
 
 
 def test_an_unreadable_row_is_named(base_model: Path, tmp_path: Path) -> None:

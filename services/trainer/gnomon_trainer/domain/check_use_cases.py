@@ -10,6 +10,7 @@ from gnomon.rendering import Rendered, render, template_for
 from gnomon_trainer.domain.catalog import Catalog
 from gnomon_trainer.domain.checks import RowChecks
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore, check_labelled
+from gnomon_trainer.domain.doubtful_labels import kept
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.label_checks import (
     LabelProbe,
@@ -25,7 +26,6 @@ from gnomon_trainer.domain.training import MetricDefinition, Row
 from gnomon_trainer.domain.wanted_work import while_wanted
 
 MOST_SHOWN = 1000
-_OF_A_JUDGE = "DOUBTFUL_LABELS"  # whose votes are not stored, so that no look at the rows finds it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Checks:
         except (ArtifactCorruptError, InstanceInvalidError) as error:
             return _Read([finding("ROWS_UNREADABLE", f"{error.message} Upload the rows again.")])
         read.findings += checks.findings()
-        read.findings += (entry for entry in dataset.findings if entry.code == _OF_A_JUDGE)
+        read.findings += kept(dataset.findings)
         if affordable(dataset.row_count, dataset.size_bytes):
             texts = [normalised(rendered(row.instance, metric)) for row in read.rows]
             labels = [row.label for row in read.rows]

@@ -49,13 +49,13 @@ def needed(shape: InputShape, *, unlabelled: bool = False) -> tuple[tuple[str, .
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
     """Raise InvalidRequestError if a target is none of our columns, or is named twice."""
-    for source, target in mapping.items():
+    sources: dict[str, str] = {}
+    for source, target in sorted(mapping.items()):  # protobuf gives them in any order
         if target not in OURS:
             raise _bad_mapping(f"maps {source!r} to {target!r}, which is none of {', '.join(OURS)}")
-    targets = list(mapping.values())
-    for target in dict.fromkeys(targets):
-        if targets.count(target) > 1:
-            raise _bad_mapping(f"maps several columns to {target!r}")
+        if target in sources:
+            raise _bad_mapping(f"maps both {sources[target]!r} and {source!r} to {target!r}")
+        sources[target] = source
 
 
 def _bad_mapping(what: str) -> InvalidRequestError:

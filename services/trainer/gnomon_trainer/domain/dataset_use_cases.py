@@ -19,6 +19,7 @@ from gnomon_trainer.domain.datasets import (
     RowStore,
     check_labelled,
 )
+from gnomon_trainer.domain.doubtful_labels import Doubts
 from gnomon_trainer.domain.rows import BadRow, checked_row, row_of
 from gnomon_trainer.domain.splitting import split
 from gnomon_trainer.domain.training import MetricDefinition
@@ -177,9 +178,10 @@ class Datasets:
     ) -> tuple[Dataset, Dataset]:
         labels, groups = self._labels_and_groups(source, order.group_column)
         test = split(labels, groups, order.test_share, order.seed)
+        doubts = Doubts(source, self.rows)
         drafts = [
-            self._part(source, metric, order.training, lambda place: place not in test),
-            self._part(source, metric, order.test, lambda place: place in test),
+            self._part(source, metric, order.training, doubts, lambda place: place not in test),
+            self._part(source, metric, order.test, doubts, lambda place: place in test),
         ]
         training_set, test_set = self.store.add(drafts, request, self.clock())
         return training_set, test_set
@@ -201,7 +203,12 @@ class Datasets:
         return labels, groups if group_column else None
 
     def _part(
-        self, source: Dataset, metric: MetricDefinition, dataset: str, belongs: Callable[[int], bool]
+        self,
+        source: Dataset,
+        metric: MetricDefinition,
+        dataset: str,
+        doubts: Doubts,
+        belongs: Callable[[int], bool],
     ) -> DatasetDraft:
         sink, checks = self.rows.sink(), RowChecks(metric)
         try:
@@ -212,11 +219,12 @@ class Datasets:
             digest, size_bytes = sink.keep()
         finally:
             sink.discard()
+        numbers = (place + 1 for place in range(source.row_count) if belongs(place))
         return DatasetDraft(
             dataset=dataset,
             metric=source.metric,
             digest=digest,
-            findings=checks.findings(),
+            findings=(*checks.findings(), *doubts.of(dataset, numbers)),
             row_count=checks.row_count,
             class_counts=checks.class_counts(),
             extra_columns=source.extra_columns,

@@ -8,7 +8,7 @@ from gnomon_trainer.domain import soft_labels
 from gnomon_trainer.domain.checks import RowChecks
 from gnomon_trainer.domain.columns import LABEL
 from gnomon_trainer.domain.datasets import DatasetDraft, RowStore
-from gnomon_trainer.domain.findings import Finding, finding
+from gnomon_trainer.domain.doubtful_labels import doubtful
 from gnomon_trainer.domain.labellings import LabellingSpec, RowJudgement
 from gnomon_trainer.domain.review_corrections import COLUMN as REVIEWED
 from gnomon_trainer.domain.rows import StoredRow, row_of
@@ -26,7 +26,7 @@ def labelled_draft(
     Returns what to store, and how many rows people should look at.
     """
     sink, checks = rows.sink(), RowChecks(spec.metric)
-    doubtful, extra = array("l"), set(_ADDED)
+    doubted, extra = array("l"), set(_ADDED)
     outcomes = iter(judged)
     number, outcome = next(outcomes, (0, None))
     try:
@@ -39,7 +39,7 @@ def labelled_draft(
             sink.write(labelled)
             extra |= row.extra.keys()
             if outcome.is_doubtful:
-                doubtful.append(checks.row_count)
+                doubted.append(checks.row_count)
             number, outcome = next(outcomes, (0, None))
         digest, size_bytes = sink.keep()
     finally:
@@ -48,7 +48,7 @@ def labelled_draft(
         dataset=spec.target,
         metric=spec.metric.name,
         digest=digest,
-        findings=(*checks.findings(), *_doubtful(spec.target, doubtful)),
+        findings=(*checks.findings(), *doubtful(spec.target, doubted)),
         row_count=checks.row_count,
         class_counts=checks.class_counts(),
         extra_columns=tuple(sorted(extra - {"id"})),
@@ -56,7 +56,7 @@ def labelled_draft(
         source_filename=spec.dataset,
         labelling=labelling,
     )
-    return draft, len(doubtful)
+    return draft, len(doubted)
 
 
 def with_judgement(record: Mapping[str, Any], judged: RowJudgement) -> dict[str, Any]:
@@ -72,16 +72,3 @@ def with_judgement(record: Mapping[str, Any], judged: RowJudgement) -> dict[str,
         JUDGE_LABEL: judged.label,
         JUDGE_EXPLANATION: judged.explanation,
     }
-
-
-def _doubtful(dataset: str, rows: "array[int]") -> list[Finding]:
-    if not rows:
-        return []
-    return [
-        finding(
-            "DOUBTFUL_LABELS",
-            f"Of {len(rows)} rows the judge's votes differ, or its two likeliest classes are near each "
-            f"other. Let people look at them: `gnomon review {dataset}`.",
-            rows,
-        )
-    ]

@@ -117,12 +117,16 @@ class RowJudgement:
 
     @property
     def margin(self) -> float:
-        """By how much the likeliest class is ahead of the second."""
-        first, second = sorted(self.shares.values(), reverse=True)[:2]
-        return first - second
+        return margin(self.shares)
 
     @property
     def is_doubtful(self) -> bool:
         """Whether votes differ, or the two likeliest classes are near each other."""
         differ = self.source == SoftLabelSource.VOTES and max(self.shares.values()) < 1.0
         return differ or self.margin < NARROW
+
+
+def margin(shares: Mapping[str, float]) -> float:
+    """Return by how much the likeliest class is ahead of the second."""
+    first, second = sorted(shares.values(), reverse=True)[:2]
+    return first - second

@@ -8,6 +8,7 @@ from gnomon.errors import BaseModelMissingError, NotFoundError
 from gnomon.names import DatasetName
 from gnomon_trainer.domain.choosing import facts_of
 from gnomon_trainer.domain.datasets import Dataset, DatasetStore, RowStore
+from gnomon_trainer.domain.division import check_division
 from gnomon_trainer.domain.findings import Finding, finding
 from gnomon_trainer.domain.generation_origin import FROM, Origin, Origins, SeedRows, named_seeds
 from gnomon_trainer.domain.lengths import TokenReaders, length_findings
@@ -16,7 +17,6 @@ from gnomon_trainer.domain.recipes import Recipe, Recipes, check_at_hand, choose
 from gnomon_trainer.domain.run_checks import check_sets, check_test_set, read_rows
 from gnomon_trainer.domain.run_orders import RunOrder, check_report_options
 from gnomon_trainer.domain.runs import RunSpec
-from gnomon_trainer.domain.set_aside import check_set_aside
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row
 
 _UNKNOWN_ROWS = 1_000_000  # as many as make no recipe do otherwise than it says for many
@@ -40,7 +40,7 @@ class RunPlanner:
             NotFoundError: dataset or recipe.
             InvalidRequestError: a parameter is out of its range.
             BaseModelMissingError: see the recipe's `unavailable_reason`.
-            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets` and `check_set_aside`.
+            DatasetUnsuitableError, DatasetTooSmallError: see `check_sets` and `check_division`.
         """
         assert order.training_set is not None, "plan_ahead is for those that wait"
         training, test = self.datasets.get(order.training_set), self.datasets.get(order.test_set)
@@ -108,7 +108,7 @@ class RunPlanner:
         parameters, origins = resolve(
             recipe, order.parameters, checked.training_rows, flags=bool(metric.flagged_classes)
         )
-        check_set_aside(left(), metric, parameters, str(training.name))
+        check_division(left(), metric, parameters, str(training.name))
         return RunSpec(
             metric=metric,
             training_set=str(training.name),

@@ -9,15 +9,13 @@ that are learned from, where that can be.
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gnomon.errors import DatasetTooSmallError
-from gnomon.rendering import render, template_for
 from gnomon_trainer.domain.guarantees import needed_rows
-from gnomon_trainer.domain.texts import context_of, fingerprint, joined, normalised
 from gnomon_trainer.domain.thresholds import FALSE_POSITIVE_RATE
-from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row
+from gnomon_trainer.domain.training import Parameters
 from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM, hold_out, hold_out_contexts
 
 _MOST = 0.5  # the share of the rows that may be set aside
@@ -133,22 +131,6 @@ def kinds(places: Sequence[int], labels: Sequence[str], flagged: Collection[str]
     """Return how many of these rows are of no flagged class and of one."""
     positives = sum(labels[place] in flagged for place in places)
     return {NEGATIVES: len(places) - positives, POSITIVES: positives}
-
-
-def check_set_aside(
-    rows: Iterable[Row], metric: MetricDefinition, parameters: Parameters, training_set: str
-) -> None:
-    """Raise what `set_aside` will raise in training, of the rows that will be left to learn from."""
-    if needed(parameters) is None:
-        return
-    labels, keys, contexts = [], [], []
-    template = template_for(metric.input_shape)
-    for row in rows:
-        parts = render(row.instance, template, metric.step)
-        labels.append(row.label)
-        keys.append(fingerprint(normalised(joined(parts))))
-        contexts.append(fingerprint(context_of(parts)))
-    set_aside(labels, keys, contexts, metric.flagged_classes, parameters, training_set=training_set)
 
 
 def _too_few(

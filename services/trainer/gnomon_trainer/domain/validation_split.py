@@ -1,5 +1,6 @@
 """Which training rows are held out for early stopping, calibration and the threshold. Pure."""
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
@@ -41,6 +42,16 @@ def hold_out(
                 wanted -= len(group)
     training = [index for index in range(len(labels)) if index not in held]
     return training, sorted(held)
+
+
+def most_unheld(classes: int, share: float) -> int:
+    """Return how many different duplicate keys rows can have at most of which `hold_out` holds out none.
+
+    A class of few rows has few keys. Of a key of any other class no row is held out if it has more rows
+    than are wanted, and there are fewer than `1 / share` such keys; or if it has all rows of some class,
+    and there is one such key for each class.
+    """
+    return classes * (LEAST_HELD_OUT_FROM + math.ceil(1 / share))
 
 
 def hold_out_contexts(

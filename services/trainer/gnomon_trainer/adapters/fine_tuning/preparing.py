@@ -17,13 +17,13 @@ from gnomon_trainer.adapters.fine_tuning.encoding import TextEncoder
 from gnomon_trainer.adapters.fine_tuning.network import EvaluatorNetwork, longest_input
 from gnomon_trainer.adapters.fine_tuning.targets import targets
 from gnomon_trainer.domain import near_copies
+from gnomon_trainer.domain.division import divided
 from gnomon_trainer.domain.measures import Ints
 from gnomon_trainer.domain.recipes import fitting_stride
-from gnomon_trainer.domain.set_aside import SetAside, set_aside
+from gnomon_trainer.domain.set_aside import set_aside
 from gnomon_trainer.domain.soft_labels import COLUMN
 from gnomon_trainer.domain.texts import context_of, joined, normalised
 from gnomon_trainer.domain.training import MetricDefinition, Parameters, Row, TrainingPlan
-from gnomon_trainer.domain.validation_split import LEAST_HELD_OUT_FROM, hold_out_contexts
 
 _ROWS_BETWEEN_PAUSES = 500
 _NOT_APART = (
@@ -74,7 +74,8 @@ def prepare(
     """Render, tokenize and split. `pause` is called now and then; what it raises ends the work.
 
     Raises:
-        DatasetUnsuitableError: a row cannot be rendered, or only one class is there to learn.
+        DatasetUnsuitableError: a row cannot be rendered, or only one class is there to learn, or
+            no row can be held out.
         DatasetTooSmallError: there are too few rows for a guarantee.
     """
     warnings = list(plan.warnings)
@@ -98,12 +99,9 @@ def prepare(
         warnings.append(_NOT_APART)
     if aside and (told := near_copies.caution(aside, keys, labels, flagged, plan.parameters, pause=pause)):
         warnings.append(told)
-    training, validation = _divided(labels, keys, contexts, aside, plan.parameters)
-    if not validation:
-        raise DatasetUnsuitableError(
-            f"{len(labels)} training rows are too few to hold any out. Add rows: at least "
-            f"{LEAST_HELD_OUT_FROM} of a class."
-        )
+    training, validation = divided(
+        labels, keys, contexts, aside, plan.parameters, training_set=plan.lineage.training_set
+    )
     indices = _class_indices(labels, plan.metric)
     learned = [encoder.read(known[i]) for i in _pausing(training, pause)]
     held_out = [encoder.read(known[i]) for i in _pausing(validation, pause)]
@@ -170,27 +168,6 @@ def _picked(shares: NDArray[np.float32] | None, places: Sequence[int]) -> NDArra
 def _numbered(keys: Sequence[str]) -> list[int]:
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return [numbers[key] for key in keys]
-
-
-def _divided(
-    labels: Sequence[str],
-    keys: Sequence[str],
-    contexts: Sequence[str],
-    aside: SetAside | None,
-    parameters: Parameters,
-) -> tuple[list[int], list[int]]:
-    """Return the places of the rows to learn from and of those held out, neither of them set aside."""
-    gone = set(aside.rows) if aside else set()
-    left = [place for place in range(len(labels)) if place not in gone]
-    parts = hold_out_contexts(
-        [labels[place] for place in left],
-        [keys[place] for place in left],
-        [contexts[place] for place in left],
-        parameters.validation_share,
-        parameters.seed,
-    )
-    training, validation = ([left[place] for place in part] for part in parts)
-    return training, validation
 
 
 def _measurable(
