@@ -1,8 +1,10 @@
 """`gnomon db`, `backup`, `restore`, `gc`: what an operator does to the data of this machine's services."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,16 +97,17 @@ def backup(
     Keys of providers stay sealed: keep the master key elsewhere, as without it they are lost.
     """
     chosen = _chosen(services, home)
-    folder = _empty(folder)
-    # The trainer first: what its runs registered is then in the registry's copy.
-    done = {
-        service: _operate(session, service, ["backup", str(folder / service)], home)
-        for service in reversed(chosen)
-    }
-    about = {"format": 1, **{service: done[service] for service in chosen}}
-    part = folder / f"{_BACKUP}.part"
-    part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / _BACKUP)
+    folder = folder.expanduser().absolute()
+    with _filled_or_left(folder):
+        # The trainer first: what its runs registered is then in the registry's copy.
+        done = {
+            service: _operate(session, service, ["backup", str(folder / service)], home)
+            for service in reversed(chosen)
+        }
+        about = {"format": 1, **{service: done[service] for service in chosen}}
+        part = folder / f"{_BACKUP}.part"
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        part.replace(folder / _BACKUP)
     if missing := done.get("trainer", {}).get("runs_without_files"):
         session.output.note(
             f"The files of {len(missing)} runs are not on this machine and not in the backup: their rows "
@@ -259,14 +262,25 @@ def _chosen(services: Sequence[str] | None, home: Path | None) -> Sequence[str]:
     return _SERVICES
 
 
-def _empty(folder: Path) -> Path:
-    folder = folder.expanduser().absolute()
+@contextlib.contextmanager
+def _filled_or_left(folder: Path) -> Iterator[None]:
+    """Make a folder, or take an empty one; where it is not filled to the end, leave things as they were."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResourceInUseError(
             f"{folder} is not empty. Name a new folder.", resource=str(folder), used_by="what it holds"
         )
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        yield
+    except BaseException:  # also where it is interrupted
+        for service in _SERVICES:
+            shutil.rmtree(folder / service, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            (folder / f"{_BACKUP}.part").unlink(missing_ok=True)
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def _megabytes(size_bytes: int) -> str:
