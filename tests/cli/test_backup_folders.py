@@ -1,11 +1,19 @@
 """The folder of a backup: filled to the end or left as it was, and restored as its lists say."""
 
 import json
+import shutil
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import insert
 
 from gnomon import local
 from gnomon.cli.main import main
+from gnomon_registry.adapters.database import Database
+from gnomon_registry.adapters.schema import projects
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+TEXTS = {"display_name": "", "description": "", "etag": "e"}
 
 
 @pytest.fixture
@@ -42,3 +50,52 @@ def test_a_backup_that_fails_leaves_nothing_behind(home, run, tmp_path):
 
     assert {path.name for path in tmp_path.iterdir()} == {"home", "there"}
     assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_what_a_backup_does_not_list_is_named_and_not_restored(home, run, tmp_path, monkeypatch):
+    """Whatever it is: the system's own files must not stop a restore, and the rest of another backup must
+    not come with it.
+    """
+    backup, back = tmp_path / "backup", tmp_path / "back"
+    run("backup", backup)
+    beside = [
+        ".DS_Store",
+        "registry/database/._metrics.jsonl",
+        "registry/blobs/" + "a" * 64,
+        "registry/manifests/" + "b" * 64,
+        "trainer/database/unheard.jsonl",
+        "trainer/datasets/of-another.jsonl",
+        "trainer/runs/of-another/bundle/evaluator.json",
+    ]
+    for name in beside:
+        (backup / name).parent.mkdir(parents=True, exist_ok=True)
+        (backup / name).write_bytes(b"\x00\xff")
+
+    status, _, said = run("restore", backup, "--home", back)
+
+    assert status == 0
+    assert all(name in said for name in beside)
+    brought_back = {path.name for path in back.rglob("*")}
+    assert brought_back.isdisjoint({"a" * 64, "b" * 64, "of-another.jsonl", "of-another"})
+
+
+@pytest.mark.slow
+def test_halves_of_two_backups_are_not_restored_as_one(home, run, tmp_path):
+    for name in ("monday", "tuesday"):
+        run("backup", tmp_path / name)
+        database = Database(f"sqlite:///{home / 'registry/registry.db'}")
+        with database.write() as connection:
+            connection.execute(
+                insert(projects).values(project=name, create_time=NOW, update_time=NOW, **TEXTS)
+            )
+        database.close()
+    shutil.rmtree(tmp_path / "monday/registry")
+    shutil.copytree(tmp_path / "tuesday/registry", tmp_path / "monday/registry")
+
+    status, answer, _ = run("restore", tmp_path / "monday", "--home", tmp_path / "back")
+
+    assert (status, answer["error"]["reason"]) == (1, "ARTIFACT_CORRUPT")
+    assert str(tmp_path / "monday/registry") in answer["error"]["message"]
+    assert not (tmp_path / "back").exists()
+    assert run("restore", tmp_path / "tuesday", "--home", tmp_path / "back")[0] == 0

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -145,8 +145,8 @@ class SqlDatabase:
                 f"{found.newest}. Run `gnomon db upgrade`, or start with migrate_on_start."
             )
 
-    def restore(self, revision: str, folder: Path) -> None:
-        """Fill an empty database with what `dumping.dump` wrote at a revision, then bring it up to date.
+    def restore(self, revision: str, files: Sequence[Path]) -> None:
+        """Fill an empty database with files that `dumping.dump` wrote at a revision; bring it up to date.
 
         Raises:
             ResourceInUseError: it is not empty, or its tables are of a later revision than the backup.
@@ -159,7 +159,7 @@ class SqlDatabase:
             if not dumping.is_empty(connection):
                 raise self._not_empty()
             self._check_leads_to(connection, revision)  # again: it may have been migrated meanwhile
-            dumping.load(connection, folder)
+            dumping.load(connection, files)
         self.migrate()
 
     def check_takes(self, revision: str) -> None:

@@ -5,6 +5,7 @@ object: the answer on standard output, or an error on standard error with status
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -110,7 +111,7 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
             case "check":
                 return _checked(data.database, given.folder)
             case "restore":
-                return _told(data.restore(given.folder))
+                return _told_with_rest(data.restore(given.folder), given.folder)
             case _:
                 _check_is_there(service, data.database)
                 return _collect(given, data)
@@ -160,12 +161,22 @@ def _checked(database: SqlDatabase, folder: Path) -> dict[str, Any]:
     """Tell whether a restore would be refused, before another service's half is written."""
     index = backup_files.checked(folder)
     database.check_takes(index["revision"])
-    return _told(index)
+    return _told_with_rest(index, folder)
+
+
+def _told_with_rest(index: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**_told(index), "unlisted": backup_files.unlisted(folder, index)[:_EXAMPLES]}
 
 
 def _told(index: dict[str, Any]) -> dict[str, Any]:
-    files = index.pop("files")
-    return {**index, "file_count": len(files), "size_bytes": sum(file["size_bytes"] for file in files)}
+    """Return what a backup says of itself; `sha256` tells it from every other."""
+    files = index["files"]
+    return {
+        **{name: value for name, value in index.items() if name != "files"},
+        "file_count": len(files),
+        "size_bytes": sum(file["size_bytes"] for file in files),
+        "sha256": hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest(),
+    }
 
 
 def _collected(found: list[Removable], deleted: bool) -> dict[str, Any]:
