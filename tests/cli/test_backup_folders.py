@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -99,3 +100,25 @@ def test_halves_of_two_backups_are_not_restored_as_one(home, run, tmp_path):
     assert str(tmp_path / "monday/registry") in answer["error"]["message"]
     assert not (tmp_path / "back").exists()
     assert run("restore", tmp_path / "tuesday", "--home", tmp_path / "back")[0] == 0
+
+
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_a_database_that_nothing_was_stored_in_is_no_backup(is_opened, run, tmp_path, monkeypatch):
+    """A file that something made where a database was expected, and SQLite opened perhaps."""
+    file = tmp_path / "registry.db"
+    monkeypatch.setenv("GNOMON_REGISTRY_DATABASE_URL", f"sqlite:///{file}")
+    monkeypatch.setenv("GNOMON_REGISTRY_ARTIFACT_URL", f"file://{tmp_path / 'artifacts'}")
+    file.touch()
+    if is_opened:
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA user_version = 1")
+        connection.close()
+
+    status, answer, _ = run("backup", tmp_path / "backup", "--service", "registry")
+
+    assert (status, answer["error"]["reason"]) == (1, "RESOURCE_NOT_FOUND")
+    assert str(file) in answer["error"]["message"]
+    assert "empty" in answer["error"]["message"]
+    assert "GNOMON_REGISTRY_DATABASE_URL" in answer["error"]["message"]
+    assert not (tmp_path / "backup").exists()
+    assert is_opened or file.read_bytes() == b""

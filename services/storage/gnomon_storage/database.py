@@ -115,9 +115,11 @@ class SqlDatabase:
 
     @property
     def missing_file(self) -> Path | None:
-        """The file that opening the database would make; None if it is there, or a server's."""
+        """The file that opening the database would make, or fill; None if it is there, or a server's."""
         file = sqlite_file(self.url)
-        return None if file is None or file.exists() else file.absolute()
+        if file is None or (file.exists() and not _is_empty_file(file)):
+            return None
+        return file.absolute()
 
     def check(self) -> None:
         """Look whether the database can be read; raises what `read` raises."""
@@ -197,6 +199,10 @@ class SqlDatabase:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _is_empty_file(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size == 0
 
 
 def _reader(file: Path) -> Callable[[], str]:

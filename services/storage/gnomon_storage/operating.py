@@ -107,6 +107,7 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
                 return _upgrade(data.database, given.dry_run)
             case "backup":
                 _check_is_there(service, data.database)
+                _check_has_tables(service, data.database)
                 return _told(data.backup(given.folder))
             case "check":
                 return _checked(data.database, given.folder)
@@ -122,12 +123,25 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
 def _check_is_there(service: str, database: SqlDatabase, else_: str = "") -> None:
     """Refuse to look at what is not there: SQLite would make it, and nothing would be found in it."""
     if (file := database.missing_file) is not None:
+        found = f"The file {file} is empty" if file.exists() else f"There is no database at {file}"
+        raise NotFoundError(f"{found}. {_where(service)}{else_}", resource=str(file))
+
+
+def _check_has_tables(service: str, database: SqlDatabase) -> None:
+    """Refuse a database that nothing was ever stored in: it is hardly the one that is meant."""
+    if database.state().current is None:
         raise NotFoundError(
-            f"There is no database at {file}. Say where the {service}'s data are: with --home FOLDER for "
-            f"those of a `gnomon up`, else with GNOMON_{service.upper()}_DATABASE_URL as the service has "
-            f"it.{else_}",
-            resource=str(file),
+            f"The database {database.shown} is empty: it has no tables, so no {service} has used it. "
+            f"{_where(service)}",
+            resource=database.shown,
         )
+
+
+def _where(service: str) -> str:
+    return (
+        f"Say where the {service}'s data are: with --home FOLDER for those of a `gnomon up`, else with "
+        f"GNOMON_{service.upper()}_DATABASE_URL as the service has it."
+    )
 
 
 def _collect(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
