@@ -14,49 +14,10 @@ from gnomon.v1 import resources_pb2
 from gnomon_rpc import server as rpc_server
 from gnomon_rpc.server import Server, Service
 from gnomon_rpc.settings import ServerSettings
+from tests.rpc.networks import Network
 from tests.rpc.serving import NAME, Scripted
 
 OF_ITS_OWN = [("grpc.use_local_subchannel_pool", 1)]
-
-
-class Network:
-    """Carries connections to an address until it is cut; then it keeps them open and carries nothing."""
-
-    def __init__(self, address: str) -> None:
-        self._host, _, self._port = address.rpartition(":")
-        self._carries = asyncio.Event()
-        self._carries.set()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.address = ""
-
-    def cut(self) -> None:
-        self._carries.clear()
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator["Network"]:
-        server = await asyncio.start_server(self._meet, self._host)
-        self.address = f"{self._host}:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self._under_way:
-                task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
-
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, onwards = await asyncio.open_connection(self._host, self._port)
-        for source, target in ((reader, onwards), (there, writer)):
-            self._under_way.add(asyncio.create_task(self._carry(source, target)))
-
-    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        try:
-            while content := await source.read(65536):
-                await self._carries.wait()
-                target.write(content)
-                await target.drain()
-        finally:
-            target.close()
 
 
 class Busy:

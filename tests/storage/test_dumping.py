@@ -37,6 +37,10 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
         server.drop(url)
 
 
+def dumped(folder: Path) -> list[Path]:
+    return sorted((folder / "dump").iterdir())
+
+
 def rows(connection: Connection) -> list[Sequence[Row[Any]]]:
     tables = (providers, paid_outcomes)
     return [connection.execute(select(table).order_by(*table.primary_key)).all() for table in tables]
@@ -54,7 +58,7 @@ def test_every_kind_of_value_comes_back_as_it_was(urls: list[str], tmp_path: Pat
     with source.read() as connection:
         dumping.dump(connection, providers.metadata, tmp_path / "dump")
         before = rows(connection)
-    target.restore(str(source.state().current), tmp_path / "dump")
+    target.restore(str(source.state().current), dumped(tmp_path))
     with target.read() as connection:
         after = rows(connection)
         assert connection.execute(select(paid_answers)).all() == []
@@ -75,13 +79,13 @@ def test_numbers_go_on_where_they_were_and_an_older_schema_is_upgraded(
     with source.read() as connection:
         dumping.dump(connection, schema.metadata, tmp_path / "dump")
     (tmp_path / "dump" / "metrics.jsonl").unlink()  # the first schema knew no presets
-    target.restore("0001", tmp_path / "dump")
+    target.restore("0001", dumped(tmp_path))
     with target.write() as connection:
         connection.execute(insert(schema.changes), change)
         found = connection.execute(select(schema.changes.c.id, schema.changes.c.create_time)).all()
     state = target.state()
     with pytest.raises(ResourceInUseError):
-        target.restore("0001", tmp_path / "dump")
+        target.restore("0001", dumped(tmp_path))
     source.close()
     target.close()
 
@@ -92,7 +96,7 @@ def test_numbers_go_on_where_they_were_and_an_older_schema_is_upgraded(
 def test_a_backup_of_a_newer_release_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     target = Database(f"sqlite:///{tmp_path / 'target.db'}")
     with pytest.raises(ServiceUnavailableError, match="newer"):
-        target.restore("9999", tmp_path)
+        target.restore("9999", [])
     with target.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one() == 0
     target.close()
@@ -108,7 +112,7 @@ def test_a_database_that_is_ahead_of_the_backup_is_refused_and_stays_empty(
     (tmp_path / "dump" / "answered_requests.jsonl").write_text("".join(lines))
     target.migrate()
     with pytest.raises(ResourceInUseError, match="without tables"):
-        target.restore("0001", tmp_path / "dump")
+        target.restore("0001", dumped(tmp_path))
     with target.read() as connection:
         assert dumping.is_empty(connection)
     target.close()
@@ -124,7 +128,7 @@ def test_what_a_schema_has_no_place_for_is_refused_and_never_dropped(
     (tmp_path / "dump").mkdir()
     (tmp_path / "dump" / f"{table}.jsonl").write_text(line)
     with pytest.raises(ArtifactCorruptError, match="unheard"):
-        target.restore("0001", tmp_path / "dump")
+        target.restore("0001", dumped(tmp_path))
     with target.read() as connection:
         assert dumping.is_empty(connection)
     target.close()

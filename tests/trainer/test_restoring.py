@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,9 @@ def test_what_is_restored_is_not_taken_for_what_was_left_before_the_database_nam
     age(tmp_path / "backup")
     data_dir, restore = tmp_path / "target", Database.restore
 
-    def restored(database: Database, revision: str, folder: Path) -> None:
+    def restored(database: Database, revision: str, files: Sequence[Path]) -> None:
         swept(database, data_dir)
-        restore(database, revision, folder)
+        restore(database, revision, files)
 
     with monkeypatch.context() as patch:
         patch.setattr(Database, "restore", restored)

@@ -23,6 +23,9 @@ M = TypeVar("M", bound=Message)
 
 MAX_RECEIVE_BYTES = 64 * 1024 * 1024
 
+_PING_EVERY_MS = 10_000
+_PING_ANSWER_MS = 20_000  # it may stand behind data on a slow line
+
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
     ("grpc.enable_retries", 0),  # `Attempts` is the one mechanism; two would multiply
@@ -30,9 +33,11 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.min_reconnect_backoff_ms", 5_000),  # how long one attempt may take, whatever its name says
-    # A peer that vanished without a word is noticed while a call waits for it.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    # A peer that vanished without a word is noticed while a call waits for it. The limit of an answer is
+    # there twice: gRPC documents the first, and heeds the second, else a minute.
+    ("grpc.keepalive_time_ms", _PING_EVERY_MS),
+    ("grpc.keepalive_timeout_ms", _PING_ANSWER_MS),
+    ("grpc.http2.ping_timeout_ms", _PING_ANSWER_MS),
     ("grpc.http2.max_pings_without_data", 0),
     # Channels of the process share nothing, so that one client cannot disturb another.
     ("grpc.use_local_subchannel_pool", 1),

@@ -1,8 +1,10 @@
 """`gnomon db`, `backup`, `restore`, `gc`: what an operator does to the data of this machine's services."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +31,7 @@ _Service = Annotated[
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
 _BACKUP = "backup.json"
+_SHOWN = 10
 _SERVICES = ("registry", "trainer")  # those with data of their own
 
 
@@ -95,16 +98,17 @@ def backup(
     Keys of providers stay sealed: keep the master key elsewhere, as without it they are lost.
     """
     chosen = _chosen(services, home)
-    folder = _empty(folder)
-    # The trainer first: what its runs registered is then in the registry's copy.
-    done = {
-        service: _operate(session, service, ["backup", str(folder / service)], home)
-        for service in reversed(chosen)
-    }
-    about = {"format": 1, **{service: done[service] for service in chosen}}
-    part = folder / f"{_BACKUP}.part"
-    part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / _BACKUP)
+    folder = folder.expanduser().absolute()
+    with _filled_or_left(folder):
+        # The trainer first: what its runs registered is then in the registry's copy.
+        done = {
+            service: _operate(session, service, ["backup", str(folder / service)], home)
+            for service in reversed(chosen)
+        }
+        about = {"format": 1, **{service: done[service] for service in chosen}}
+        part = folder / f"{_BACKUP}.part"
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        part.replace(folder / _BACKUP)
     if missing := done.get("trainer", {}).get("runs_without_files"):
         session.output.note(
             f"The files of {len(missing)} runs are not on this machine and not in the backup: their rows "
@@ -135,19 +139,23 @@ def restore(
 ) -> None:
     """Bring back a backup into empty databases, before the services are started.
 
-    It overwrites nothing, and is checked as a whole before anything is written.
+    It overwrites nothing, and is checked as a whole before anything is written. Files in the
+    folder that are not of the backup are named and left.
     The databases may be others than those that the backup was taken of: a SQLite
     file becomes a PostgreSQL database so. A backup of one service is restored alone.
     """
     folder = folder.expanduser().absolute()
     held = _services_in(folder)
-    chosen = _chosen(services or (held if len(held) < len(_SERVICES) else None), home)
+    chosen = _chosen(services or ([*held] if len(held) < len(_SERVICES) else None), home)
     if absent := [service for service in chosen if service not in held]:
-        raise InvalidRequestError(f"{folder} is no backup of the {absent[0]}, but of the {held[0]} alone.")
+        raise InvalidRequestError(
+            f"{folder} is no backup of the {absent[0]}, but of the {next(iter(held))} alone."
+        )
     is_whole = len(chosen) > 1  # else a restore's own check says all, before it writes
     if is_whole:
         for service in chosen:
-            _operate(session, service, ["check", str(folder / service)], home)
+            found = _operate(session, service, ["check", str(folder / service)], home)
+            _check_is_of(folder, service, held[service], found)
     done: dict[str, Any] = {}
     for service in chosen:
         try:
@@ -158,17 +166,40 @@ def restore(
             if done:
                 session.output.note(f"The registry is restored. Go on with `--service {service}`.")
             raise
+    if rest := _not_of_it(folder, held, done):
+        session.output.note(
+            f"Not of this backup, and left where they are: {', '.join(rest[:_SHOWN])}"
+            f"{' and others' if len(rest) > _SHOWN else ''}."
+        )
     session.output.done(done, f"Restored: {_held(done)}.")
 
 
-def _services_in(folder: Path) -> list[str]:
+def _check_is_of(folder: Path, service: str, told: object, found: Mapping[str, Any]) -> None:
+    """Refuse halves of two backups: each would be whole, and the trainer's runs name others' versions."""
+    if not isinstance(told, dict) or not told.items() <= found.items():
+        raise ArtifactCorruptError(
+            f"{folder / service} is of another backup than {_BACKUP} of {folder} says. Nothing was restored. "
+            "Take another backup; or, if you do want just these halves, restore each alone, with --service.",
+            resource=str(folder),
+            path=service,
+        )
+
+
+def _not_of_it(folder: Path, held: Mapping[str, Any], done: Mapping[str, Any]) -> list[str]:
+    """Return what a folder holds beside its backup: nobody reads it, and who mixed two wants to know."""
+    beside = sorted(path.name for path in folder.iterdir() if path.name not in {_BACKUP, *held})
+    return beside + [f"{service}/{name}" for service in done for name in done[service]["unlisted"]]
+
+
+def _services_in(folder: Path) -> dict[str, Any]:
+    """Return what the backup says of each service that it is of."""
     try:
         about = parsed((folder / _BACKUP).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise _no_backup(folder, "is no backup, or one that was not finished") from error
     except ValueError as error:
         raise _no_backup(folder, f"is damaged: its {_BACKUP} is not JSON") from error
-    held = [service for service in _SERVICES if isinstance(about, dict) and service in about]
+    held = {name: about[name] for name in _SERVICES if isinstance(about, dict) and name in about}
     if not held:
         raise _no_backup(folder, f"is damaged: its {_BACKUP} names no service")
     return held
@@ -259,14 +290,25 @@ def _chosen(services: Sequence[str] | None, home: Path | None) -> Sequence[str]:
     return _SERVICES
 
 
-def _empty(folder: Path) -> Path:
-    folder = folder.expanduser().absolute()
+@contextlib.contextmanager
+def _filled_or_left(folder: Path) -> Iterator[None]:
+    """Make a folder, or take an empty one; where it is not filled to the end, leave things as they were."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResourceInUseError(
             f"{folder} is not empty. Name a new folder.", resource=str(folder), used_by="what it holds"
         )
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        yield
+    except BaseException:  # also where it is interrupted
+        for service in _SERVICES:
+            shutil.rmtree(folder / service, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            (folder / f"{_BACKUP}.part").unlink(missing_ok=True)
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def _megabytes(size_bytes: int) -> str:

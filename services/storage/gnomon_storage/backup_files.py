@@ -1,4 +1,8 @@
-"""The files of a backup: what there is, with its digest, written last; and whether it is whole."""
+"""The files of a backup: what there is, with its digest, written last; and whether it is whole.
+
+Only what the index lists is restored. What else lies in the folder, such as an
+operating system's own files or the rest of another backup, is told and left.
+"""
 
 import hashlib
 import json
@@ -14,9 +18,8 @@ INDEX = "index.json"
 def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
     """Write the index of a folder: `about`, and every file with size and SHA-256; return it."""
     files = [
-        {"path": str(path.relative_to(folder)), "size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        {"path": _name(path, folder), "size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in _files(folder)
     ]
     index = {**about, "files": files}
     part = folder / f"{INDEX}.part"
@@ -50,6 +53,26 @@ def checked(folder: Path) -> dict[str, Any]:
         if place.stat().st_size != size_bytes or sha256_of(place) != sha256:
             raise _broken(folder, name, "is altered")
     return index
+
+
+def listed(folder: Path, index: dict[str, Any], part: str) -> list[Path]:
+    """Return the files below a part of a backup that its index lists."""
+    names = {entry["path"] for entry in index["files"]}
+    return [path for path in _files(folder / part) if _name(path, folder) in names]
+
+
+def unlisted(folder: Path, index: dict[str, Any]) -> list[str]:
+    """Return what lies in the folder of a backup and is not of it."""
+    names = {INDEX, *(entry["path"] for entry in index["files"])}
+    return [name for path in _files(folder) if (name := _name(path, folder)) not in names]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _name(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder))
 
 
 def sha256_of(path: Path) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -115,9 +115,11 @@ class SqlDatabase:
 
     @property
     def missing_file(self) -> Path | None:
-        """The file that opening the database would make; None if it is there, or a server's."""
+        """The file that opening the database would make, or fill; None if it is there, or a server's."""
         file = sqlite_file(self.url)
-        return None if file is None or file.exists() else file.absolute()
+        if file is None or (file.exists() and not _is_empty_file(file)):
+            return None
+        return file.absolute()
 
     def check(self) -> None:
         """Look whether the database can be read; raises what `read` raises."""
@@ -145,8 +147,8 @@ class SqlDatabase:
                 f"{found.newest}. Run `gnomon db upgrade`, or start with migrate_on_start."
             )
 
-    def restore(self, revision: str, folder: Path) -> None:
-        """Fill an empty database with what `dumping.dump` wrote at a revision, then bring it up to date.
+    def restore(self, revision: str, files: Sequence[Path]) -> None:
+        """Fill an empty database with files that `dumping.dump` wrote at a revision; bring it up to date.
 
         Raises:
             ResourceInUseError: it is not empty, or its tables are of a later revision than the backup.
@@ -159,7 +161,7 @@ class SqlDatabase:
             if not dumping.is_empty(connection):
                 raise self._not_empty()
             self._check_leads_to(connection, revision)  # again: it may have been migrated meanwhile
-            dumping.load(connection, folder)
+            dumping.load(connection, files)
         self.migrate()
 
     def check_takes(self, revision: str) -> None:
@@ -197,6 +199,10 @@ class SqlDatabase:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _is_empty_file(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size == 0
 
 
 def _reader(file: Path) -> Callable[[], str]:

@@ -8,7 +8,7 @@ holds. A backup of one engine can therefore be restored into the other.
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def dump(connection: Connection, tables: MetaData, folder: Path) -> None:
                 file.write(json.dumps(values) + "\n")
 
 
-def load(connection: Connection, folder: Path) -> None:
+def load(connection: Connection, files: Sequence[Path]) -> None:
     """Insert what `dump` wrote into the tables of the same schema, which must be empty.
 
     Raises:
@@ -39,12 +39,13 @@ def load(connection: Connection, folder: Path) -> None:
     """
     tables = MetaData()
     tables.reflect(connection)
-    for file in sorted(folder.glob("*.jsonl")):
-        if file.stem not in tables.tables and any(_batches(file)):
-            raise _no_place(file, file.stem)
+    of_table = {file.stem: file for file in files}
+    for name, file in of_table.items():
+        if name not in tables.tables and any(_batches(file)):
+            raise _no_place(file, name)
     for table in tables.sorted_tables:
-        if (file := folder / f"{table.name}.jsonl").exists():
-            _load_table(connection, table, file)
+        if table.name in of_table:
+            _load_table(connection, table, of_table[table.name])
 
 
 def is_empty(connection: Connection) -> bool:

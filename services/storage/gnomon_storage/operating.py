@@ -5,6 +5,7 @@ object: the answer on standard output, or an error on standard error with status
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -106,11 +107,12 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
                 return _upgrade(data.database, given.dry_run)
             case "backup":
                 _check_is_there(service, data.database)
+                _check_has_tables(service, data.database)
                 return _told(data.backup(given.folder))
             case "check":
                 return _checked(data.database, given.folder)
             case "restore":
-                return _told(data.restore(given.folder))
+                return _told_with_rest(data.restore(given.folder), given.folder)
             case _:
                 _check_is_there(service, data.database)
                 return _collect(given, data)
@@ -121,12 +123,25 @@ def _act(service: str, given: argparse.Namespace, data: Operated) -> dict[str, A
 def _check_is_there(service: str, database: SqlDatabase, else_: str = "") -> None:
     """Refuse to look at what is not there: SQLite would make it, and nothing would be found in it."""
     if (file := database.missing_file) is not None:
+        found = f"The file {file} is empty" if file.exists() else f"There is no database at {file}"
+        raise NotFoundError(f"{found}. {_where(service)}{else_}", resource=str(file))
+
+
+def _check_has_tables(service: str, database: SqlDatabase) -> None:
+    """Refuse a database that nothing was ever stored in: it is hardly the one that is meant."""
+    if database.state().current is None:
         raise NotFoundError(
-            f"There is no database at {file}. Say where the {service}'s data are: with --home FOLDER for "
-            f"those of a `gnomon up`, else with GNOMON_{service.upper()}_DATABASE_URL as the service has "
-            f"it.{else_}",
-            resource=str(file),
+            f"The database {database.shown} is empty: it has no tables, so no {service} has used it. "
+            f"{_where(service)}",
+            resource=database.shown,
         )
+
+
+def _where(service: str) -> str:
+    return (
+        f"Say where the {service}'s data are: with --home FOLDER for those of a `gnomon up`, else with "
+        f"GNOMON_{service.upper()}_DATABASE_URL as the service has it."
+    )
 
 
 def _collect(given: argparse.Namespace, data: Operated) -> dict[str, Any]:
@@ -160,12 +175,22 @@ def _checked(database: SqlDatabase, folder: Path) -> dict[str, Any]:
     """Tell whether a restore would be refused, before another service's half is written."""
     index = backup_files.checked(folder)
     database.check_takes(index["revision"])
-    return _told(index)
+    return _told_with_rest(index, folder)
+
+
+def _told_with_rest(index: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**_told(index), "unlisted": backup_files.unlisted(folder, index)[:_EXAMPLES]}
 
 
 def _told(index: dict[str, Any]) -> dict[str, Any]:
-    files = index.pop("files")
-    return {**index, "file_count": len(files), "size_bytes": sum(file["size_bytes"] for file in files)}
+    """Return what a backup says of itself; `sha256` tells it from every other."""
+    files = index["files"]
+    return {
+        **{name: value for name, value in index.items() if name != "files"},
+        "file_count": len(files),
+        "size_bytes": sum(file["size_bytes"] for file in files),
+        "sha256": hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest(),
+    }
 
 
 def _collected(found: list[Removable], deleted: bool) -> dict[str, Any]:

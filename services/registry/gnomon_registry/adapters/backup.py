@@ -1,6 +1,7 @@
 """Backups of the registry: the catalog, then the blobs that it names."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,13 @@ def restore(database: Database, blobs: BlobStore, folder: Path) -> dict[str, Any
     """
     index = backup_files.checked(folder)
     database.check_empty()
-    present = {path.name: path.stat().st_size for path in (folder / "blobs").glob("*")}
+    listed = partial(backup_files.listed, folder, index)
+    present = {path.name: path.stat().st_size for path in listed("blobs")}
     for sha256 in blobs.missing(present):
         _upload(blobs, sha256, folder / "blobs" / sha256)
-    for manifest in (folder / "manifests").glob("*"):
+    for manifest in listed("manifests"):
         blobs.put_manifest(manifest.name, manifest.read_bytes())
-    database.restore(index["revision"], folder / _DATABASE)
+    database.restore(index["revision"], listed(_DATABASE))
     return index
 
 

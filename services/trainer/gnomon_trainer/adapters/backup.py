@@ -84,15 +84,13 @@ def restore(database: Database, data_dir: Path, folder: Path) -> dict[str, Any]:
     index = backup_files.checked(folder)
     database.check_empty()
     for part in ("datasets", "runs"):
-        _bring_back(folder / part, data_dir / part)
-    database.restore(index["revision"], folder / _DATABASE)
+        for path in backup_files.listed(folder, index, part):
+            _bring_back(path, data_dir / path.relative_to(folder))
+    database.restore(index["revision"], backup_files.listed(folder, index, _DATABASE))
     return index
 
 
 def _bring_back(source: Path, target: Path) -> None:
-    """Copy files as new ones: a trainer that starts meanwhile removes what is old and that nothing names."""
-    for path in source.rglob("*"):
-        if path.is_file():
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+    """Copy a file as a new one: a trainer that starts meanwhile removes what is old and has no name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
