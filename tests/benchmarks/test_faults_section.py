@@ -17,4 +17,4 @@ def test_what_counts_as_a_broken_promise_amid_an_attack_is_said() -> None:
     said = section.rendered(_MEASURED)
 
     assert "amid an attack a call by somebody else that failed" in said
-    assert "more than 1,000 MB" in said
+    assert "more than 500 MB" in said

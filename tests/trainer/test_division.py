@@ -23,10 +23,25 @@ SOME = replace(TOXICITY, classes=tuple(CLASSES), flagged_classes=("a",))
 GUARANTEED = replace(PARAMETERS, abstain_error_rate=0.5, threshold_confidence=0.5)
 
 # Rows as (class, text, context): of few texts with many copies, as of many with one.
-ROWS = st.lists(
+ANY_ROWS = st.lists(
     st.tuples(st.sampled_from(CLASSES), st.integers(0, 60), st.integers(0, 3), st.integers(1, 12)),
     max_size=60,
 ).map(lambda found: [(label, text, context) for label, text, context, copies in found for _ in range(copies)])
+
+
+def _copied(most: int) -> st.SearchStrategy[list[tuple[str, int, int]]]:
+    """Classes of some texts with as many copies each: of what is wanted, a text may have too many."""
+    classes = st.lists(
+        st.tuples(st.integers(0, 24), st.integers(1, most)), min_size=len(CLASSES), max_size=len(CLASSES)
+    )
+    return classes.map(
+        lambda sizes: [
+            (label, 100 * place + text, place)
+            for place, (label, (texts, copies)) in enumerate(zip(CLASSES, sizes, strict=True))
+            for text in range(texts)
+            for _ in range(copies)
+        ]
+    )
 
 
 def _rows(found: list[tuple[str, int, int]]) -> Iterator[Row]:
@@ -50,7 +65,7 @@ def _of_training(found: list[tuple[str, int, int]], parameters: Parameters) -> G
 
 
 @pytest.mark.parametrize("parameters", [PARAMETERS, GUARANTEED])
-@given(ROWS, st.sampled_from([0.05, 0.2, 0.5]), st.integers(0, 9))
+@given(ANY_ROWS | _copied(6), st.sampled_from([0.05, 0.2, 0.5]), st.integers(0, 9))
 @settings(deadline=None, max_examples=150)
 def test_a_run_is_refused_with_the_words_of_its_training_and_only_then(
     parameters: Parameters, found: list[tuple[str, int, int]], share: float, seed: int
@@ -65,7 +80,7 @@ def test_a_run_is_refused_with_the_words_of_its_training_and_only_then(
     assert (caught.value.message, caught.value.metadata) == (expected.message, expected.metadata)
 
 
-@given(ROWS, st.floats(0.05, 0.5), st.integers(0, 9))
+@given(ANY_ROWS | _copied(40), st.floats(0.05, 0.5), st.integers(0, 9))
 @settings(deadline=None, max_examples=200)
 def test_of_more_different_texts_than_the_most_some_are_held_out(
     found: list[tuple[str, int, int]], share: float, seed: int
@@ -73,6 +88,15 @@ def test_of_more_different_texts_than_the_most_some_are_held_out(
     labels, keys = [label for label, _, _ in found], [(context, text) for _, text, context in found]
     _, held_out = hold_out_contexts(labels, keys, [context for context, _ in keys], share, seed)
     assert held_out or len(set(keys)) <= most_unheld(len(CLASSES), share)
+
+
+def test_of_nearly_as_many_different_texts_as_the_most_none_may_be_held_out() -> None:
+    share, texts = 0.05, 19  # of 19 texts with 40 copies each, 38 rows are wanted
+    labels = [label for label in CLASSES for _ in range(40 * texts)]
+    keys = [(label, place % texts) for place, label in enumerate(labels)]
+    _, held_out = hold_out_contexts(labels, keys, labels, share, seed=0)
+    assert not held_out
+    assert len(set(keys)) > 0.7 * most_unheld(len(CLASSES), share)
 
 
 def test_no_more_rows_are_read_than_tell_that_some_can_be_held_out() -> None:

@@ -51,15 +51,13 @@ def messages(value: Any, role: str, depth: int = 0) -> Cells:
         return _of_text(value, role, depth)
     if isinstance(value, list | tuple):
         found: Cells = []
-        for entry in value:  # what comes most often, first
-            if type(entry) is dict and type(entry.get("parts")) is list:
+        for entry in value:
+            if type(entry) is dict and type(entry.get("parts")) is list:  # what comes most often, first
                 found += _of_parts(entry["parts"], _role(entry, role))
-            elif type(entry) is dict and entry.keys() == _TEXT and entry["type"] == "text":
-                found += messages(entry["content"], role, depth + 2)
             else:
                 found += messages(entry, role, depth + 1)
         return found
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return [{"role": role, "content": dumped(value)}]
     return _of_object(value, role, depth)
 
@@ -99,11 +97,15 @@ _SPOKEN = ("content", "parts", "tool_calls", "contents")
 def _is_langchain(value: Mapping[str, Any]) -> bool:
     kind = value.get("type")
     if kind == "constructor":
-        return isinstance(value.get("kwargs"), Mapping)
+        return isinstance(value.get("kwargs"), dict)
     return kind in {"human", "ai", "system", "tool", "function"} and ("content" in value or "data" in value)
 
 
 def _of_object(value: Mapping[str, Any], role: str, depth: int) -> Cells:
+    if value.keys() == _TEXT and value["type"] == "text":  # as systems are told
+        content = value["content"]
+        if isinstance(content, str) and content:
+            return _of_text(content, role, depth + 1)
     if _is_langchain(value):
         return _of_langchain(value, role)
     if isinstance(value.get("parts"), list):
@@ -128,7 +130,7 @@ def _of_openai(value: Mapping[str, Any], role: str) -> Cells:
         "content": _text(value.get("content", value.get("contents"))),
     }
     calls = [call for entry in _listed(value.get("tool_calls")) if (call := _call(entry))]
-    if isinstance(value.get("function_call"), Mapping):
+    if isinstance(value.get("function_call"), dict):
         calls += filter(None, [_call(value["function_call"])])
     if calls:
         message["tool_calls"] = calls
@@ -144,12 +146,12 @@ def _of_langchain(value: Mapping[str, Any], role: str) -> Cells:
     if kind == "constructor":
         kind = str(names[-1]) if isinstance(names, list) and names else ""
         value = value["kwargs"]
-    elif isinstance(value.get("data"), Mapping):
+    elif isinstance(value.get("data"), dict):
         value = value["data"]
     name = kind.removesuffix("Chunk").removesuffix("Message").lower()
     fallback = _ROLES.get(name, name if name in {"system", "tool"} else role)
     more = value.get("additional_kwargs")
-    calls = value.get("tool_calls") or (more.get("tool_calls") if isinstance(more, Mapping) else None)
+    calls = value.get("tool_calls") or (more.get("tool_calls") if isinstance(more, dict) else None)
     return _of_openai({**value, "role": value.get("role") or fallback, "tool_calls": calls}, role)
 
 
@@ -162,17 +164,17 @@ def _of_parts(parts: list[Any], role: str) -> Cells:
         if isinstance(part, str):
             texts.append(part)
             continue
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             continue
         kind = part.get("type", "text")
-        if kind == "tool_call":
+        if kind == "text":
+            texts.append(_text(part.get("content", part.get("text"))))
+        elif kind == "tool_call":
             calls += filter(None, [_call(part)])
         elif kind == "tool_call_response":
             response = part.get("response", part.get("result"))
             result = {"role": "tool", "content": response if isinstance(response, str) else dumped(response)}
             results.append(result | ({"tool_call_id": part["id"]} if isinstance(part.get("id"), str) else {}))
-        elif kind == "text":
-            texts.append(_text(part.get("content", part.get("text"))))
     message: dict[str, Any] = {"role": role, "content": "\n".join(filter(None, texts))}
     if calls:
         message["tool_calls"] = calls
@@ -181,10 +183,10 @@ def _of_parts(parts: list[Any], role: str) -> Cells:
 
 def _call(entry: Any) -> dict[str, Any] | None:
     """Return a call as OpenAI writes it; None if it names no tool."""
-    if not isinstance(entry, Mapping):
+    if not isinstance(entry, dict):
         return None
-    entry = entry["tool_call"] if isinstance(entry.get("tool_call"), Mapping) else entry
-    function = entry["function"] if isinstance(entry.get("function"), Mapping) else entry
+    entry = entry["tool_call"] if isinstance(entry.get("tool_call"), dict) else entry
+    function = entry["function"] if isinstance(entry.get("function"), dict) else entry
     name = function.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -200,21 +202,21 @@ def _listed(value: Any) -> list[Any]:
 
 def _text(content: Any) -> str:
     """Return the text of a message's content: of parts, those of text."""
-    if content is None:
-        return ""
     if isinstance(content, str):
         return content
+    if content is None:
+        return ""
     if isinstance(content, list):
         return "\n".join(text for part in content if (text := _part(part)))
-    return _part(content) if isinstance(content, Mapping) else dumped(content)
+    return _part(content) if isinstance(content, dict) else dumped(content)
 
 
 def _part(part: Any) -> str:
     if isinstance(part, str):
         return part
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return ""
     inner = part.get("message_content")  # OpenInference
-    part = inner if isinstance(inner, Mapping) else part
+    part = inner if isinstance(inner, dict) else part
     text = part.get("text", part.get("content") if part.get("type", "text") == "text" else None)
     return text if isinstance(text, str) else ""

@@ -121,11 +121,16 @@ def _events(entries: list[dict[str, Any]]) -> Events:
 
 
 def _attributes(entries: Any) -> dict[str, Any]:
-    found = {}
-    for entry in entries or ():
-        value = entry["value"] if "value" in entry else None  # noqa: SIM401  this runs for every attribute
-        text = value.get("stringValue") if value else None
-        found[entry["key"]] = text if text is not None or not value else _value(value)
+    found: dict[str, Any] = {}
+    for entry in entries or ():  # this runs for every attribute, and most are texts
+        try:
+            held = entry["value"]["stringValue"]
+        except (KeyError, TypeError):
+            held = None
+        if held is None:
+            value = entry.get("value")
+            held = _value(value) if value else None
+        found[entry["key"]] = held
     return found
 
 
