@@ -132,3 +132,10 @@ def test_what_a_schema_has_no_place_for_is_refused_and_never_dropped(
     with target.read() as connection:
         assert dumping.is_empty(connection)
     target.close()
+
+
+def test_no_file_beside_or_below_those_of_tables_is_taken_for_one(tmp_path: Path) -> None:
+    tables = [tmp_path / "projects.jsonl", tmp_path / "metrics.jsonl"]
+    others = [".DS_Store", ".nfs000012", "._projects.jsonl", "@eaDir/projects.jsonl", "projects.jsonl.bak"]
+
+    assert dumping.written(tmp_path, [*tables, *(tmp_path / name for name in others)]) == tables

@@ -8,7 +8,7 @@ holds. A backup of one engine can therefore be restored into the other.
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,18 @@ def dump(connection: Connection, tables: MetaData, folder: Path) -> None:
             for row in connection.execute(select(table).execution_options(yield_per=_BATCH)):
                 values = [_plain(value, column) for value, column in zip(row, table.columns, strict=True)]
                 file.write(json.dumps(values) + "\n")
+
+
+def written(folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Return which files `dump` may have written into a folder.
+
+    A backup lists what lay there, also what an operating system or a file server put beside or below.
+    """
+    return [
+        file
+        for file in files
+        if file.parent == folder and file.suffix == ".jsonl" and not file.name.startswith(".")
+    ]
 
 
 def load(connection: Connection, files: Sequence[Path]) -> None:
