@@ -209,19 +209,27 @@ def operate(service: str, action: Sequence[str], environment: Mapping[str, str])
     The data are those that the service's variables name; `environment` goes
     before those of this process. See `gnomon.places`.
 
+    Nothing goes on where the caller is interrupted.
+
     Raises:
         GnomonError: it could not be done; the error is the service's own.
     """
-    done = subprocess.run(
+    child = subprocess.Popen(
         [sys.executable, "-m", f"gnomon_{service}.operate", *action],
         env=os.environ | dict(environment),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if done.returncode:
-        raise _told(service, done.stderr.strip())
-    return json.loads(done.stdout)
+    with child:
+        try:
+            answer, said = child.communicate()
+        finally:
+            child.kill()  # where we are interrupted, else it has ended
+            child.wait()  # so that nobody writes any more: `run` does not wait after Ctrl-C
+    if child.returncode:
+        raise _told(service, said.strip())
+    return json.loads(answer)
 
 
 def _told(service: str, said: str) -> GnomonError:

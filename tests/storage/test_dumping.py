@@ -41,6 +41,15 @@ def dumped(folder: Path) -> list[Path]:
     return sorted((folder / "dump").iterdir())
 
 
+def dump_nothing(folder: Path) -> None:
+    """Dump an empty registry."""
+    source = Database(f"sqlite:///{folder / 'nothing.db'}")
+    source.migrate()
+    with source.read() as connection:
+        dumping.dump(connection, schema.metadata, folder / "dump")
+    source.close()
+
+
 def rows(connection: Connection) -> list[Sequence[Row[Any]]]:
     tables = (providers, paid_outcomes)
     return [connection.execute(select(table).order_by(*table.primary_key)).all() for table in tables]
@@ -78,7 +87,6 @@ def test_numbers_go_on_where_they_were_and_an_older_schema_is_upgraded(
         connection.execute(insert(schema.changes), [change, change])
     with source.read() as connection:
         dumping.dump(connection, schema.metadata, tmp_path / "dump")
-    (tmp_path / "dump" / "metrics.jsonl").unlink()  # the first schema knew no presets
     target.restore("0001", dumped(tmp_path))
     with target.write() as connection:
         connection.execute(insert(schema.changes), change)
@@ -125,10 +133,44 @@ def test_what_a_schema_has_no_place_for_is_refused_and_never_dropped(
     table: str, line: str, tmp_path: Path
 ) -> None:
     target = Database(f"sqlite:///{tmp_path / 'target.db'}")
-    (tmp_path / "dump").mkdir()
+    dump_nothing(tmp_path)
     (tmp_path / "dump" / f"{table}.jsonl").write_text(line)
     with pytest.raises(ArtifactCorruptError, match="unheard"):
         target.restore("0001", dumped(tmp_path))
     with target.read() as connection:
         assert dumping.is_empty(connection)
     target.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0004", "head"])
+def test_of_a_backup_that_lacks_a_table_nothing_is_restored(revision: str, tmp_path: Path) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'target.db'}")
+    dump_nothing(tmp_path)
+    at = str(target.state().newest) if revision == "head" else revision
+    (tmp_path / "dump" / "metrics.jsonl").unlink()
+    with pytest.raises(ArtifactCorruptError, match="metrics"):
+        target.restore(at, dumped(tmp_path))
+    with target.read() as connection:
+        assert dumping.is_empty(connection)
+    dump_again = tmp_path / "again"
+    dump_again.mkdir()
+    dump_nothing(dump_again)
+    target.restore(at, dumped(dump_again))
+    target.close()
+
+
+def test_an_older_backup_need_not_have_tables_that_came_later(tmp_path: Path) -> None:
+    target = Database(f"sqlite:///{tmp_path / 'target.db'}")
+    dump_nothing(tmp_path)
+    for later in ("api_keys", "webhooks", "blob_owners"):
+        (tmp_path / "dump" / f"{later}.jsonl").unlink()
+    target.restore("0001", dumped(tmp_path))
+    assert target.state().current == target.state().newest
+    target.close()
+
+
+def test_no_file_beside_or_below_those_of_tables_is_taken_for_one(tmp_path: Path) -> None:
+    tables = [tmp_path / "projects.jsonl", tmp_path / "metrics.jsonl"]
+    others = [".DS_Store", ".nfs000012", "._projects.jsonl", "@eaDir/projects.jsonl", "projects.jsonl.bak"]
+
+    assert dumping.written(tmp_path, [*tables, *(tmp_path / name for name in others)]) == tables

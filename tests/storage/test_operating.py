@@ -8,6 +8,8 @@ import pytest
 from gnomon import local
 from gnomon.errors import InternalError
 from gnomon_registry import operate as registry
+from gnomon_storage import dumping
+from gnomon_trainer import operate as trainer
 
 
 @pytest.fixture
@@ -85,3 +87,30 @@ def test_a_service_that_fails_unexpectedly_shows_no_traceback(tmp_path, monkeypa
         local.operate("broken", ["backup"], {})
 
     assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize("service", [registry, trainer], ids=["registry", "trainer"])
+def test_what_lay_beside_the_tables_as_a_backup_was_taken_stops_no_restore(service, tmp_path, monkeypatch):
+    """A backup lists it as its own: it was there when the list was made."""
+    dump = dumping.dump
+
+    def dump_among_others(connection, tables, folder):
+        dump(connection, tables, folder)
+        for stray in (".DS_Store", ".nfs0001", "._audit_entries.jsonl", "@eaDir/audit_entries.jsonl"):
+            (folder / stray).parent.mkdir(exist_ok=True)
+            (folder / stray).write_bytes(b"\x00\xff")
+
+    def work_at(home):
+        for each in ("registry", "trainer"):
+            for name, value in local.embedded(each, home).items():
+                monkeypatch.setenv(name, value)
+
+    monkeypatch.setattr(dumping, "dump", dump_among_others)
+    work_at(tmp_path / "source")
+    assert service.main(["upgrade"]) == 0
+    assert service.main(["backup", str(tmp_path / "backup")]) == 0
+    assert ".DS_Store" in (tmp_path / "backup" / "index.json").read_text()
+
+    work_at(tmp_path / "target")
+
+    assert service.main(["restore", str(tmp_path / "backup")]) == 0

@@ -1,18 +1,16 @@
 """`gnomon db`, `backup`, `restore`, `gc`: what an operator does to the data of this machine's services."""
 
-import contextlib
-import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gnomon import local, places
+from gnomon.cli.backup_folders import BACKUP, filled_or_left
 from gnomon.cli.session import Session, local_command
-from gnomon.errors import ArtifactCorruptError, GnomonError, InvalidRequestError, ResourceInUseError
+from gnomon.errors import ArtifactCorruptError, GnomonError, InvalidRequestError
 from gnomon.text_files import parsed
 
 db = typer.Typer(name="db", help="The databases of registry and trainer.", no_args_is_help=True)
@@ -30,7 +28,6 @@ _Service = Annotated[
 ]
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
-_BACKUP = "backup.json"
 _SHOWN = 10
 _SERVICES = ("registry", "trainer")  # those with data of their own
 
@@ -99,16 +96,13 @@ def backup(
     """
     chosen = _chosen(services, home)
     folder = folder.expanduser().absolute()
-    with _filled_or_left(folder):
+    with filled_or_left(folder, chosen) as about:
         # The trainer first: what its runs registered is then in the registry's copy.
         done = {
             service: _operate(session, service, ["backup", str(folder / service)], home)
             for service in reversed(chosen)
         }
-        about = {"format": 1, **{service: done[service] for service in chosen}}
-        part = folder / f"{_BACKUP}.part"
-        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        part.replace(folder / _BACKUP)
+        about |= {"format": 1, **{service: done[service] for service in chosen}}
     if missing := done.get("trainer", {}).get("runs_without_files"):
         session.output.note(
             f"The files of {len(missing)} runs are not on this machine and not in the backup: their rows "
@@ -178,7 +172,7 @@ def _check_is_of(folder: Path, service: str, told: object, found: Mapping[str, A
     """Refuse halves of two backups: each would be whole, and the trainer's runs name others' versions."""
     if not isinstance(told, dict) or not told.items() <= found.items():
         raise ArtifactCorruptError(
-            f"{folder / service} is of another backup than {_BACKUP} of {folder} says. Nothing was restored. "
+            f"{folder / service} is of another backup than {BACKUP} of {folder} says. Nothing was restored. "
             "Take another backup; or, if you do want just these halves, restore each alone, with --service.",
             resource=str(folder),
             path=service,
@@ -187,27 +181,27 @@ def _check_is_of(folder: Path, service: str, told: object, found: Mapping[str, A
 
 def _not_of_it(folder: Path, held: Mapping[str, Any], done: Mapping[str, Any]) -> list[str]:
     """Return what a folder holds beside its backup: nobody reads it, and who mixed two wants to know."""
-    beside = sorted(path.name for path in folder.iterdir() if path.name not in {_BACKUP, *held})
+    beside = sorted(path.name for path in folder.iterdir() if path.name not in {BACKUP, *held})
     return beside + [f"{service}/{name}" for service in done for name in done[service]["unlisted"]]
 
 
 def _services_in(folder: Path) -> dict[str, Any]:
     """Return what the backup says of each service that it is of."""
     try:
-        about = parsed((folder / _BACKUP).read_text(encoding="utf-8"))
+        about = parsed((folder / BACKUP).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise _no_backup(folder, "is no backup, or one that was not finished") from error
     except ValueError as error:
-        raise _no_backup(folder, f"is damaged: its {_BACKUP} is not JSON") from error
+        raise _no_backup(folder, f"is damaged: its {BACKUP} is not JSON") from error
     held = {name: about[name] for name in _SERVICES if isinstance(about, dict) and name in about}
     if not held:
-        raise _no_backup(folder, f"is damaged: its {_BACKUP} names no service")
+        raise _no_backup(folder, f"is damaged: its {BACKUP} names no service")
     return held
 
 
 def _no_backup(folder: Path, problem: str) -> ArtifactCorruptError:
     return ArtifactCorruptError(
-        f"{folder} {problem}. Nothing was restored.", resource=str(folder), path=_BACKUP
+        f"{folder} {problem}. Nothing was restored.", resource=str(folder), path=BACKUP
     )
 
 
@@ -288,27 +282,6 @@ def _chosen(services: Sequence[str] | None, home: Path | None) -> Sequence[str]:
             f"one that you mean, with --service {described[0]}; or set {places.variables(other)[0]}, too."
         )
     return _SERVICES
-
-
-@contextlib.contextmanager
-def _filled_or_left(folder: Path) -> Iterator[None]:
-    """Make a folder, or take an empty one; where it is not filled to the end, leave things as they were."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ResourceInUseError(
-            f"{folder} is not empty. Name a new folder.", resource=str(folder), used_by="what it holds"
-        )
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:  # also where it is interrupted
-        for service in _SERVICES:
-            shutil.rmtree(folder / service, ignore_errors=True)
-        with contextlib.suppress(OSError):  # the first error is the one to tell
-            (folder / f"{_BACKUP}.part").unlink(missing_ok=True)
-            for each in made:
-                each.rmdir()
-        raise
 
 
 def _megabytes(size_bytes: int) -> str:

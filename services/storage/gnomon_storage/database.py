@@ -153,7 +153,7 @@ class SqlDatabase:
         Raises:
             ResourceInUseError: it is not empty, or its tables are of a later revision than the backup.
             ServiceUnavailableError: the backup is of a newer release.
-            ArtifactCorruptError: the backup has something that its revision has no place for.
+            ArtifactCorruptError: the backup has what its revision has no place for, or lacks a table.
         """
         self.check_takes(revision)
         self.migrate(revision)
@@ -161,7 +161,7 @@ class SqlDatabase:
             if not dumping.is_empty(connection):
                 raise self._not_empty()
             self._check_leads_to(connection, revision)  # again: it may have been migrated meanwhile
-            dumping.load(connection, files)
+            dumping.load(connection, self._migrations.tables, files)
         self.migrate()
 
     def check_takes(self, revision: str) -> None:

@@ -8,7 +8,7 @@ holds. A backup of one engine can therefore be restored into the other.
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,26 @@ def dump(connection: Connection, tables: MetaData, folder: Path) -> None:
                 file.write(json.dumps(values) + "\n")
 
 
-def load(connection: Connection, files: Sequence[Path]) -> None:
+def written(folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Return which files `dump` may have written into a folder.
+
+    A backup lists what lay there, also what an operating system or a file server put beside or below.
+    """
+    return [
+        file
+        for file in files
+        if file.parent == folder and file.suffix == ".jsonl" and not file.name.startswith(".")
+    ]
+
+
+def load(connection: Connection, known: MetaData, files: Sequence[Path]) -> None:
     """Insert what `dump` wrote into the tables of the same schema, which must be empty.
 
+    `known` are the newest release's tables: the database may have others beside, which are nobody's here.
+
     Raises:
-        ArtifactCorruptError: rows have no table, or values no column.
+        ArtifactCorruptError: rows have no table, values no column, or a known table no file. `dump` has
+            always written one for each, also where it had no rows.
     """
     tables = MetaData()
     tables.reflect(connection)
@@ -43,6 +58,8 @@ def load(connection: Connection, files: Sequence[Path]) -> None:
     for name, file in of_table.items():
         if name not in tables.tables and any(_batches(file)):
             raise _no_place(file, name)
+    if lost := tables.tables.keys() & known.tables.keys() - of_table.keys():
+        raise _no_file(min(lost))
     for table in tables.sorted_tables:
         if table.name in of_table:
             _load_table(connection, table, of_table[table.name])
@@ -81,6 +98,15 @@ def _no_place(file: Path, what: str) -> ArtifactCorruptError:
         "another backup.",
         resource=str(file.parent),
         path=file.name,
+    )
+
+
+def _no_file(table: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"The backup lacks the rows of {table}: it is not whole, though its index says so. The database "
+        "stays empty; restore another backup.",
+        resource=table,
+        path=f"{table}.jsonl",
     )
 
 

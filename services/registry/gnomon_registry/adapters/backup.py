@@ -73,7 +73,7 @@ def restore(database: Database, blobs: BlobStore, folder: Path) -> dict[str, Any
         _upload(blobs, sha256, folder / "blobs" / sha256)
     for manifest in listed("manifests"):
         blobs.put_manifest(manifest.name, manifest.read_bytes())
-    database.restore(index["revision"], listed(_DATABASE))
+    database.restore(index["revision"], dumping.written(folder / _DATABASE, listed(_DATABASE)))
     return index
 
 

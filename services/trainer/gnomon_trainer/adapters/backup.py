@@ -86,7 +86,8 @@ def restore(database: Database, data_dir: Path, folder: Path) -> dict[str, Any]:
     for part in ("datasets", "runs"):
         for path in backup_files.listed(folder, index, part):
             _bring_back(path, data_dir / path.relative_to(folder))
-    database.restore(index["revision"], backup_files.listed(folder, index, _DATABASE))
+    of_database = backup_files.listed(folder, index, _DATABASE)
+    database.restore(index["revision"], dumping.written(folder / _DATABASE, of_database))
     return index
 
 
