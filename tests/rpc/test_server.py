@@ -76,6 +76,18 @@ async def test_a_connection_that_has_all_its_calls_under_way_keeps_no_other_conn
     assert answered == freed
 
 
+async def test_of_more_calls_than_a_connection_takes_at_once_all_are_answered():
+    one = server(max_concurrent_streams=20, grace_s=0)
+    await one.start()
+    ask = health_pb2.HealthCheckRequest(service=NAME)
+    async with grpc.aio.insecure_channel(one.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answers = await asyncio.gather(*(stub.Check(ask, timeout=60) for _ in range(1_000)))
+    await one.stop()
+
+    assert len(answers) == 1_000
+
+
 async def test_connections_that_have_lived_long_enough_are_made_anew_and_no_call_or_stream_is_cut():
     peers, go_on = [], asyncio.Event()
 

@@ -120,6 +120,9 @@ class Server:
                 # Streams that are opened and reset at once would keep everybody else waiting: each is a
                 # call that was begun. Clients hold further calls of a connection back themselves.
                 ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+                # Else gRPC counts calls that have ended in the client's eyes a while longer, and refuses
+                # some of a client that has as many under way as it may: UNAVAILABLE, for no fault of its.
+                ("grpc.http.overload_protection", 0),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # A client that vanished without a word would hold its place for hours: its calls count for
                 # its key, and what they use stays. Pings go on while a long call says nothing. The limit of
