@@ -100,7 +100,9 @@ async def test_a_larger_budget_is_given_when_the_run_is_resumed(
     await upload_logs(trainer, 24)
     await trainer.upload(jsonl(labelled_rows(40, start=100_000)), dataset_id="test")
     options = ("--label", "logs", "--provider", "main", "--token-budget", "400", "--run-id", "first")
+    endpoint.delay_s = 1.5  # so that the run is there before its labelling has failed
     assert await gnomon("create", *RUN, *options) == 0
+    endpoint.delay_s = 0.0
     run = await trainer.until(State.FAILED)
     assert await gnomon("create", *RUN, "--labelling", run.labelling) == 1
     assert "Resume it" in capsys.readouterr().err
