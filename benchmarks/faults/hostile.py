@@ -31,7 +31,7 @@ class Plan:
 
     seconds: float = 6.0
     connections: tuple[int, ...] = (1, 4)
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = KINDS
 
 
 def measure(

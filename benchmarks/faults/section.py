@@ -81,7 +81,8 @@ _TOLD: Mapping[str, Callable[[dict[str, Any]], str]] = {
 def _hostile_table(part: dict[str, Any]) -> list[str]:
     lines = [
         "Milliseconds of a call by somebody else, before and during an attack at a lower priority from so "
-        "many connections: median, 99th percentile; how many such calls failed.",
+        "many connections (200 times as many that are half open): median, 99th percentile; how many such "
+        "calls failed.",
         "",
         "| service | attack | connections | before | during | p99, times | failed | grew, MB |",
         "|---|---|---|---|---|---|---|---|",

@@ -45,7 +45,7 @@ def messages(value: Any, role: str, depth: int = 0) -> Cells:
     Raises:
         MalformedError: it is text of messages that are not whole JSON.
     """
-    if (not value and (value is None or value in ("", [], {}))) or depth > _DEEPEST:
+    if value is None or value in ("", [], {}) or depth > _DEEPEST:
         return []
     if isinstance(value, str):
         return _of_text(value, role, depth)
